@@ -1,0 +1,21 @@
+"""Recurring RQ jobs that live in Redis: all that needs no Django."""
+
+from .exceptions import (
+    DamagedScheduleError,
+    InvalidScheduleError,
+    NoSuchJobError,
+    SchedulerLockedError,
+    UnknownQueueError,
+)
+from .job import RedisCronJob
+from .scheduler import RedisCronScheduler
+
+__all__ = [
+    "DamagedScheduleError",
+    "InvalidScheduleError",
+    "NoSuchJobError",
+    "RedisCronJob",
+    "RedisCronScheduler",
+    "SchedulerLockedError",
+    "UnknownQueueError",
+]

@@ -1,0 +1,188 @@
+"""A schedule as the fields of its hash, and back.
+
+The format is that of rq-rediscron 0.1: texts, JSON for args, kwargs and meta, RQ's UTC format for
+times, an empty text for none. A field that is missing has its default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rq.utils import utcparse
+
+from .exceptions import InvalidScheduleError
+from .timing import UTC, utc_text
+from .webhooks import dump_webhooks, load_webhooks
+
+if TYPE_CHECKING:
+    from .job import RedisCronJob
+
+DEFINITION_FIELDS = (
+    "func_name",
+    "queue_name",
+    "args",
+    "kwargs",
+    "interval",
+    "cron",
+    "job_timeout",
+    "result_ttl",
+    "ttl",
+    "failure_ttl",
+    "meta",
+)
+"""Fields of the hash that say what to run and when; every schedule has them."""
+
+OPTIONAL_FIELDS = ("name", "webhooks")
+"""Further fields of the definition, in the hash only where they are used."""
+
+TIME_FIELDS = (
+    "latest_enqueue_time",
+    "next_enqueue_time",
+    "created_at",
+    "updated_at",
+    "last_error_at",
+)
+
+DEFAULT_RESULT_TTL = 500
+"""Seconds; RQ's own default."""
+
+EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
+"""What people and their programs write."""
+
+_UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
+_EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
+
+
+def dump_definition(job: RedisCronJob) -> dict[str, str]:
+    """The hash fields that say what to run and when."""
+    options = job.job_options
+    fields = {
+        "func_name": job.func_name,
+        "queue_name": job.queue_name,
+        "args": dump_json(list(job.args)),
+        "kwargs": dump_json(job.kwargs),
+        "interval": number_text(job.interval),
+        "cron": job.cron or "",
+        "job_timeout": number_text(options.get("job_timeout")),
+        "result_ttl": number_text(options.get("result_ttl")),
+        "ttl": number_text(options.get("ttl")),
+        "failure_ttl": number_text(options.get("failure_ttl")),
+        "meta": dump_json(options.get("meta") or {}),
+    }
+    if job.name != job.id:
+        fields["name"] = job.name
+    if options.get("webhooks"):
+        fields["webhooks"] = dump_webhooks(options["webhooks"])
+    return fields
+
+
+def load(job: RedisCronJob, data: Mapping[str, str]) -> None:
+    """Give a job all that a hash says. Raises `InvalidScheduleError` for what cannot be read."""
+    for field in ("id", "func_name", "queue_name"):
+        if not data.get(field):
+            raise InvalidScheduleError(f"field {field!r} is missing or empty")
+    job.id = data["id"]
+    job.func_name = data["func_name"]
+    job.queue_name = data["queue_name"]
+    job.name = data.get("name") or job.id
+    job.args = tuple(load_json(data, "args", list))
+    job.kwargs = load_json(data, "kwargs", dict)
+    job.interval = load_number(data, "interval")
+    job.cron = data.get("cron") or None
+    job.job_options = {
+        "job_timeout": load_number(data, "job_timeout"),
+        "result_ttl": load_number(data, "result_ttl", DEFAULT_RESULT_TTL),
+        "ttl": load_number(data, "ttl"),
+        "failure_ttl": load_number(data, "failure_ttl"),
+        "meta": load_json(data, "meta", dict) or None,
+        "webhooks": load_webhooks(data.get("webhooks")),
+    }
+    job.enabled = load_flag(data, "enabled", True)
+    job.revision = load_number(data, "revision") or 0
+    job.last_error = data.get("last_error") or None
+    for field in TIME_FIELDS:
+        setattr(job, field, load_time(data, field))
+
+
+def dump_json(value: object) -> str:
+    """The one JSON form that is written, so that equal values are equal texts."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def number_text(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def time_text(time: datetime | None) -> str:
+    return "" if time is None else utc_text(time)
+
+
+def load_json(
+    data: Mapping[str, str], field: str, kind: type[list[Any]] | type[dict[str, Any]]
+) -> Any:
+    text = data.get(field, "")
+    if not text or text == _EMPTY_JSON[kind]:
+        return kind()
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InvalidScheduleError(f"field {field!r} is not JSON: {error}: {text[:80]!r}") from None
+    if not isinstance(value, kind):
+        raise InvalidScheduleError(f"field {field!r} is not a JSON {kind.__name__}: {text[:80]!r}")
+    return value
+
+
+def load_number(data: Mapping[str, str], field: str, default: int | None = None) -> int | None:
+    text = data.get(field)
+    if text is None:
+        return default
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidScheduleError(
+            f"field {field!r} must be a whole number, got {text[:80]!r}"
+        ) from None
+
+
+def load_time(data: Mapping[str, str], field: str) -> datetime | None:
+    text = data.get(field)
+    if not text:
+        return None
+    try:
+        if len(text) == _UTC_TEXT_LENGTH and text[-1] == "Z":
+            return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+        return utcparse(text)
+    except ValueError:
+        raise InvalidScheduleError(
+            f"field {field!r} must be a UTC time such as 2026-06-03T05:40:00.000000Z, "
+            f"got {text[:80]!r}"
+        ) from None
+
+
+def load_flag(data: Mapping[str, str], field: str, default: bool) -> bool:
+    text = data.get(field)
+    if text is None:
+        return default
+    if text not in ("0", "1"):
+        raise InvalidScheduleError(f"field {field!r} must be 0 or 1, got {text[:80]!r}")
+    return text == "1"
+
+
+def as_texts(raw: Mapping[Any, Any]) -> dict[str, str]:
+    """A hash as texts. Raises `InvalidScheduleError` for bytes that are not UTF-8."""
+    texts = {}
+    for field, value in raw.items():
+        try:
+            name = field.decode() if isinstance(field, bytes) else field
+            text = value.decode() if isinstance(value, bytes) else str(value)
+            if not text.isascii():
+                text.encode()  # bytes that were escaped on the way here do not encode
+        except UnicodeError:
+            raise InvalidScheduleError(f"field {field!r} holds bytes that are not UTF-8") from None
+        texts[name] = text
+    return texts

@@ -1,0 +1,122 @@
+"""One pass: due schedules become RQ jobs, each occurrence once, in batches of one round trip.
+
+Reads are optimistic. A batch is one script call, and for each schedule the script first compares
+what was read (its fingerprint) with what stands there; so nobody's edit is overrun, and no
+occurrence is enqueued twice, not even by a process that froze between reading and writing. The same
+script checks the lock, so a scheduler that lost it writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from redis import Redis
+from rq import Queue
+from rq.job import Job
+from rq.utils import now
+
+from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch, Ready
+from .job import RedisCronJob
+from .queues import get_queue
+from .scripts import DUE, run_script
+from .template import Shape, create_job
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+"""Schedules in one script call: it holds Redis for a few milliseconds."""
+
+REMEMBERED = 20_000
+"""Definitions whose RQ job is kept ready; each takes about three kilobytes."""
+
+RETRY_DELAYS = (1, 2, 4, 8, 15, 30, 60)
+"""Seconds until a schedule that could not be enqueued is tried again; the last one repeats."""
+
+
+class Dispatcher:
+    """Passes of one scheduler, which remembers what it read as long as nobody changes it."""
+
+    def __init__(self, connection: Redis) -> None:
+        self.connection = connection
+        self.foreign: dict[bytes, float] = {}
+        """Members of the index that are names of RQ's own cron, with their scores."""
+        self._ready: OrderedDict[bytes, Ready] = OrderedDict()
+        self._failures: dict[bytes, int] = {}
+        self._queues: dict[str, Queue] = {}
+        self.shapes: dict[tuple[bytes, ...], Shape] = {}
+
+    def enqueue_due(self, token: str, lock_ttl: float) -> Iterator[list[RedisCronJob]]:
+        """Enqueue all that is due now, oldest first; yields what each batch enqueued.
+
+        Each batch extends the lock to `lock_ttl` seconds. Raises `LockLostError`.
+        """
+        moment = now()
+        self._queues.clear()  # settings may differ from pass to pass, in tests
+        skip = 0
+        while True:
+            members = self._due(moment, skip)
+            batch = Batch(self, members, moment)
+            if batch:
+                yield batch.write(token, lock_ttl)
+            skip += batch.kept
+            if len(members) < BATCH:
+                return
+
+    def _due(self, moment: datetime, skip: int) -> list[tuple[bytes, float]]:
+        reply = run_script(self.connection, DUE, [], [moment.timestamp(), skip, BATCH])
+        found = json.loads(reply.decode(errors="surrogateescape"))
+        ids = [id.encode(errors="surrogateescape") for id in found[::2]]
+        return list(zip(ids, map(float, found[1::2]), strict=True))
+
+    def recall(self, id: bytes, score: float) -> Ready | None:
+        """What is known of the schedule if its place in the index says that nothing changed."""
+        ready = self._ready.get(id)
+        if ready is None or ready.place != score:
+            return None
+        return ready
+
+    def remember(self, id: bytes, ready: Ready) -> None:
+        self._ready[id] = ready
+        self._ready.move_to_end(id)
+        if self._failures:
+            self._failures.pop(id, None)
+        if len(self._ready) > REMEMBERED:
+            self._ready.popitem(last=False)
+
+    def forget(self, id: bytes) -> None:
+        self._ready.pop(id, None)
+        self.foreign.pop(id, None)
+
+    def queue(self, name: str) -> Queue:
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = get_queue(name, self.connection)
+        return queue
+
+    def retry_at(self, id: bytes, reason: str, moment: datetime) -> datetime:
+        """When to try a schedule again that fails for this reason."""
+        count = self._failures.get(id, 0)
+        self._failures[id] = count + 1
+        level = logging.DEBUG if count else logging.ERROR
+        shown = id.decode(errors="backslashreplace")
+        logger.log(level, "Schedule %r cannot be enqueued: %s", shown, reason)
+        return moment + timedelta(seconds=RETRY_DELAYS[min(count, len(RETRY_DELAYS) - 1)])
+
+
+def enqueue_now(schedule: RedisCronJob, connection: Redis) -> Job:
+    """Enqueue one RQ job of a schedule apart from its times, and enter it in the history."""
+    schedule.func  # noqa: B018 - raises where a worker could not import it
+    queue = get_queue(schedule.queue_name, connection)
+    job = create_job(schedule, queue)
+    history = schedule.job_history_key
+    with connection.pipeline() as pipe:
+        queue.enqueue_job(job, pipeline=pipe)
+        pipe.zadd(history, {job.id: now().timestamp()})
+        pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
+        pipe.expire(history, HISTORY_TTL)
+        pipe.execute()
+    return job

@@ -1,0 +1,51 @@
+"""What can go wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from rq.exceptions import NoSuchJobError
+
+__all__ = [
+    "DamagedScheduleError",
+    "InvalidScheduleError",
+    "NoSuchJobError",
+    "SchedulerLockedError",
+    "UnknownQueueError",
+]
+
+
+class InvalidScheduleError(ValueError):
+    """A schedule was refused before anything was written; the text names value and remedy."""
+
+
+class UnknownQueueError(InvalidScheduleError):
+    """The schedule names a queue that does not exist, or that lives on another Redis."""
+
+
+class DamagedScheduleError(Exception):
+    """What stands in Redis under this schedule's key cannot be read.
+
+    Registering the schedule again, or deleting it, heals it.
+    """
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        super().__init__(
+            f"schedule {job_id!r} is damaged: {reason}; register it again or delete it"
+        )
+        self.job_id = job_id
+        self.reason = reason
+
+
+class SchedulerLockedError(RuntimeError):
+    """Another scheduler holds the lock.
+
+    `holder` is its name, `expires_in` the seconds that the lock still lives unless it is extended
+    (None where it cannot expire).
+    """
+
+    def __init__(self, holder: str, expires_in: float | None) -> None:
+        life = "has no expiry" if expires_in is None else f"expires in {expires_in:.1f} s"
+        super().__init__(
+            f"another scheduler is running: {holder!r} holds the lock, which {life} unless extended"
+        )
+        self.holder = holder
+        self.expires_in = expires_in

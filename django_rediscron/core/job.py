@@ -1,0 +1,341 @@
+"""One schedule: `RedisCronJob`, the persisted form of a recurring job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from redis import Redis
+from rq.cron import CronJob
+from rq.job import Job
+from rq.utils import as_text, now
+
+from . import codec
+from . import validation as check
+from .codec import DEFAULT_RESULT_TTL
+from .exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
+from .keys import history_key, job_key
+from .timing import next_cron_time, utc_text
+
+_Times = tuple["datetime | None", "datetime | None"]
+
+
+class RedisCronJob(CronJob):
+    """A recurring RQ job that lives in a Redis hash, with an id that its owner chose.
+
+    `id`: any text without control characters, at most 255 characters, not ending in `:jobs`.
+    `queue_name`: the RQ queue that its jobs go to. `func` or `func_name`: what they run, importable
+    by its dotted name. `args`, `kwargs`: what it is called with, JSON values. `interval` (whole
+    seconds) or `cron` (an expression in local time): when. `job_timeout`, `result_ttl`, `ttl`,
+    `failure_ttl` (seconds; RQ's own meanings), `meta`, `webhooks`: what RQ is told of each job.
+    `enabled`: whether it runs. `name` is RQ's name of a cron job, here only a label.
+
+    `latest_enqueue_time` is the nominal time of the latest occurrence, `next_enqueue_time` that of
+    the next one. `revision` counts the changes of the definition. `last_error` and `last_error_at`
+    say why the latest occurrence could not be enqueued; None where all is well.
+
+    Raises `InvalidScheduleError` (a `ValueError`) for what could not run.
+    """
+
+    _loaded_times: _Times  # latest and next, as they were loaded
+
+    def __init__(
+        self,
+        id: str,
+        queue_name: str,
+        func: Callable[..., Any] | None = None,
+        func_name: str | None = None,
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        interval: int | None = None,
+        cron: str | None = None,
+        job_timeout: int | str | None = None,
+        result_ttl: int | None = DEFAULT_RESULT_TTL,
+        ttl: int | None = None,
+        failure_ttl: int | None = None,
+        meta: dict[str, Any] | None = None,
+        connection: Redis | None = None,
+        latest_enqueue_time: datetime | None = None,
+        next_enqueue_time: datetime | None = None,
+        created_at: datetime | None = None,
+        updated_at: datetime | None = None,
+        enabled: bool = True,
+        *,
+        webhooks: Sequence[Any] | None = None,
+        name: str = "",
+    ) -> None:
+        self._prepare()
+        self.id = id
+        self.connection = connection
+        self.queue_name = queue_name
+        if func is not None:
+            self.func = func
+        elif func_name:
+            self.func_name = func_name
+        else:
+            raise InvalidScheduleError("either func or func_name is needed, got neither")
+        self.name = name or id
+        self.args = () if args is None else args
+        self.kwargs = {} if kwargs is None else kwargs
+        self.interval = interval
+        self.cron = cron or None
+        self.job_options = {
+            "job_timeout": job_timeout,
+            "result_ttl": result_ttl,
+            "ttl": ttl,
+            "failure_ttl": failure_ttl,
+            "meta": meta,
+            "webhooks": list(webhooks) if webhooks else None,
+        }
+        self.latest_enqueue_time = latest_enqueue_time
+        self.next_enqueue_time = next_enqueue_time
+        self.created_at = created_at
+        self.updated_at = updated_at
+        self.enabled = enabled
+        self.validate()
+        # Like RQ's, a cron job knows its next time from the start, an interval is due at once.
+        if self.cron and next_enqueue_time is None:
+            self.next_enqueue_time = computed = self.get_next_enqueue_time()
+            self._loaded_times = (None, computed)
+
+    def _prepare(self) -> None:
+        self._func: Callable[..., Any] | None = None
+        self.revision = 0
+        self.last_error: str | None = None
+        self.last_error_at: datetime | None = None
+        self._stored: dict[str, str] | None = None  # the definition as loaded
+        self._loaded_times = (None, None)
+        self.enabled_given = True  # False: a stored schedule keeps its own state
+
+    # What it is
+
+    @property
+    def key(self) -> str:
+        """The Redis key of the hash that holds this schedule."""
+        return job_key(self.id)
+
+    @property
+    def job_history_key(self) -> str:
+        """The Redis key of the ids of the RQ jobs that this schedule enqueued."""
+        return history_key(self.id)
+
+    @property
+    def schedule(self) -> str:
+        """When it runs, for people: the cron expression, or `every 10s`."""
+        return self.cron or f"every {self.interval}s"
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """The function, imported when it is asked for.
+
+        Raises `InvalidScheduleError` where it cannot be imported.
+        """
+        if self._func is None:
+            self._func = check.resolve_function(self.func_name)
+        return self._func
+
+    @func.setter
+    def func(self, func: Callable[..., Any]) -> None:
+        self.func_name = check.function_name(func)
+        self._func = func
+
+    @property
+    def func_name(self) -> str:
+        """The dotted name of the function."""
+        return self._func_name
+
+    @func_name.setter
+    def func_name(self, func_name: str) -> None:
+        self._func_name = func_name
+        self._func = None
+
+    def __repr__(self) -> str:
+        return f"<RedisCronJob {self.id!r}: {self.func_name} {self.schedule}>"
+
+    def get_job_ids(self, connection: Redis, start: int = 0, end: int = -1) -> list[str]:
+        """Ids of the RQ jobs that this schedule enqueued, newest first (zero-based, inclusive)."""
+        ids = cast("list[bytes]", connection.zrange(self.job_history_key, start, end, desc=True))
+        return [as_text(job_id) for job_id in ids]
+
+    def get_next_enqueue_time(self) -> datetime:
+        """The next occurrence after the latest one; without one, from now."""
+        if self.cron:
+            return next_cron_time(self.cron, self.latest_enqueue_time or now())
+        if self.latest_enqueue_time and self.interval:
+            return self.latest_enqueue_time + timedelta(seconds=self.interval)
+        return now()
+
+    # What it may be
+
+    def validate(self) -> None:
+        """Raise `InvalidScheduleError` for anything that could not be stored, read back and run.
+
+        The function is imported only where `func_name` was changed and `save()` is called.
+        """
+        check.check_schedule(self)
+
+    # How it is written
+
+    def definition(self) -> dict[str, str]:
+        """The hash fields that say what to run and when."""
+        return codec.dump_definition(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole hash: strings and integers, JSON for args, kwargs and meta, RQ's UTC times."""
+        fields: dict[str, Any] = {"id": self.id, **self.definition()}
+        if self.interval is not None:
+            fields["interval"] = self.interval
+        for option in ("job_timeout", "result_ttl", "ttl", "failure_ttl"):
+            if self.job_options.get(option) is not None:
+                fields[option] = self.job_options[option]
+        for field in ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at"):
+            fields[field] = codec.time_text(getattr(self, field))
+        fields["enabled"] = int(self.enabled)
+        fields["revision"] = self.revision
+        if self.last_error is not None:
+            fields["last_error"] = self.last_error
+            fields["last_error_at"] = codec.time_text(self.last_error_at)
+        return fields
+
+    def save(self, pipeline: Any | None = None, event: str = "updated") -> None:
+        """Write this schedule and tell the schedulers.
+
+        One that was loaded writes only the fields that were changed on it; one that was constructed
+        is created, or replaces the definition that stands under its id. Where the interval or the
+        cron expression changes, the next enqueue time is computed anew from now. Times never move
+        backwards. With a pipeline nothing happens until it is executed.
+
+        `event` is the word for the change on the channel of events. Raises `InvalidScheduleError`,
+        and `NoSuchJobError` where a loaded schedule was deleted meanwhile (with a pipeline, its
+        `execute` raises a `ResponseError` that begins with `NOSUCHJOB`).
+        """
+        from .saving import Change, save_changes
+
+        self.validate()
+        save_changes([Change.of(self, event or "updated")], self._connected(), pipeline)
+
+    def enable(self, pipeline: Any | None = None) -> None:
+        """Let it run from now on: what it missed while disabled is not made up for."""
+        self._switch(True, pipeline)
+
+    def disable(self, pipeline: Any | None = None) -> None:
+        """Keep it, but do not run it."""
+        self._switch(False, pipeline)
+
+    def _switch(self, enabled: bool, pipeline: Any | None) -> None:
+        from .saving import Change, save_changes
+
+        self.enabled = enabled
+        change = Change.switch(self, enabled)
+        save_changes([change], self._connected(), pipeline)
+
+    def refresh(self) -> None:
+        """Read this schedule from Redis again, in place; unsaved changes are lost.
+
+        Raises `NoSuchJobError`, or `DamagedScheduleError` and leaves the object as it was.
+        """
+        fresh = type(self).fetch(self.id, self._connected())
+        self.__dict__.update(fresh.__dict__)
+
+    def delete(self, pipeline: Any | None = None) -> None:
+        """Delete it with its place in the index and its history, and tell the schedulers.
+
+        What it enqueued stays in its queue. Deleting what is not there does nothing.
+        """
+        from .saving import delete_schedules
+
+        delete_schedules([self.id], self._connected(), pipeline)
+
+    def set_enqueue_time(self, time: datetime) -> None:
+        """Record `time` as the latest occurrence, compute and write the next one.
+
+        Never moves an occurrence back that was recorded meanwhile. Raises `NoSuchJobError`.
+        """
+        from .saving import Change, save_changes
+
+        self.latest_enqueue_time = time
+        self.next_enqueue_time = self.get_next_enqueue_time()
+        if self.connection is not None:
+            change = Change.move(self, self.latest_enqueue_time, self.next_enqueue_time)
+            save_changes([change], self.connection)
+
+    def enqueue(self, connection: Redis) -> Job:
+        """Enqueue one RQ job now, apart from the schedule: its times stay as they are."""
+        from .dispatch import enqueue_now
+
+        return enqueue_now(self, connection)
+
+    def _connected(self) -> Redis:
+        if self.connection is None:
+            raise ValueError(
+                f"schedule {self.id!r} has no connection; construct it with connection=..."
+            )
+        return self.connection
+
+    def loaded_definition(self) -> dict[str, str] | None:
+        """The definition as it was loaded or last saved, in the form that is written; or None."""
+        if self._stored is None:
+            return None
+        stored = self._restore({"id": self.id, **self._stored}, None)
+        return {**stored.definition(), "enabled": str(int(stored.enabled))}
+
+    def moved_times(self) -> dict[str, str]:
+        """The times that were set on this object since it was constructed or loaded."""
+        names = ("latest_enqueue_time", "next_enqueue_time")
+        times = (self.latest_enqueue_time, self.next_enqueue_time)
+        return {
+            name: utc_text(time)
+            for name, time, loaded in zip(names, times, self._loaded_times, strict=True)
+            if time is not None and time != loaded
+        }
+
+    def snapshot(self) -> RedisCronJob:
+        """A copy that later runs of this schedule do not change."""
+        copy = self.__class__.__new__(self.__class__)
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def mark_loaded(self) -> None:
+        """From here on, changes of this object count against what it says now."""
+        self._stored = {**self.definition(), "enabled": str(int(self.enabled))}
+        self._loaded_times = (self.latest_enqueue_time, self.next_enqueue_time)
+
+    # How it is read
+
+    @classmethod
+    def fetch(cls, id: str, connection: Redis) -> RedisCronJob:
+        """Read one schedule. Raises `NoSuchJobError` or `DamagedScheduleError`."""
+        from .reading import Absent, Damaged, read_schedules
+
+        ((found, _),) = read_schedules([id], connection, cls)
+        if isinstance(found, Absent):
+            raise NoSuchJobError(f"there is no schedule {id!r}")
+        if isinstance(found, Damaged):
+            raise DamagedScheduleError(id, found.reason)
+        return found
+
+    @classmethod
+    def restore(cls, raw_data: Mapping[Any, Any], connection: Redis | None = None) -> RedisCronJob:
+        """The schedule that a hash holds, ready to be enqueued.
+
+        A field that is missing has its default. `func` is imported when it is asked for. Raises
+        `DamagedScheduleError` where the hash cannot be read.
+        """
+        try:
+            return cls._restore(codec.as_texts(raw_data), connection)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            id = raw_data.get(b"id", raw_data.get("id", ""))
+            shown = id.decode(errors="backslashreplace") if isinstance(id, bytes) else str(id)
+            raise DamagedScheduleError(shown, str(error) or type(error).__name__) from error
+
+    @classmethod
+    def _restore(cls, data: dict[str, str], connection: Redis | None) -> RedisCronJob:
+        job = cls.__new__(cls)
+        job._prepare()
+        job.connection = connection
+        codec.load(job, data)
+        check.check_timing(job.interval, job.cron)
+        job._stored = {field: data[field] for field in codec.EDITABLE_FIELDS if field in data}
+        job._loaded_times = (job.latest_enqueue_time, job.next_enqueue_time)
+        return job

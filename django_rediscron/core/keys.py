@@ -1,0 +1,55 @@
+"""Every Redis key and hash field name of this package."""
+
+from __future__ import annotations
+
+try:
+    from rq.defaults import RQ_KEY_PREFIX as PREFIX
+except ImportError:  # RQ before 2.12 has no configurable prefix
+    PREFIX = "rq"
+
+INDEX = f"{PREFIX}:cron_jobs"
+"""Sorted set: ids of enabled schedules, scored by next enqueue time. RQ 2.12+ keeps its own
+registry of cron names in the same key, so a member is not necessarily a schedule of ours."""
+
+DISABLED = f"{INDEX}:disabled"
+"""Sorted set: ids of schedules that do not wait to run, so that no listing scans the keyspace."""
+
+LOCK = f"{INDEX}:lock"
+"""String with a TTL: the token of the one live scheduler, `{scheduler name}:{random hex}`."""
+
+LAST_UPDATE = f"{INDEX}:last_update"
+"""String: epoch seconds of the last change of a definition, by whomever."""
+
+INDEXED = f"{INDEX}:indexed"
+"""String: the value of LAST_UPDATE up to which the two indexes are known to be complete.
+
+rq-rediscron does not know DISABLED. Where it changed something, LAST_UPDATE differs from INDEXED,
+and the next complete listing rebuilds the indexes once."""
+
+EVENTS = f"{INDEX}:events"
+"""Pub/Sub channel: `{"event": "created", "job_id": "..."}` for each change of a definition."""
+
+JOB_PREFIX = f"{PREFIX}:cron_job:"
+HISTORY_SUFFIX = ":jobs"
+
+
+def job_key(id: str) -> str:
+    """The hash that holds one schedule."""
+    return JOB_PREFIX + id
+
+
+def history_key(id: str) -> str:
+    """The sorted set of RQ job ids that a schedule enqueued, in RQ's own format."""
+    return JOB_PREFIX + id + HISTORY_SUFFIX
+
+
+TIMING_FIELDS = ("interval", "cron")
+"""A change of one of these makes the next enqueue time be computed anew."""
+
+RUNTIME_FIELDS = ("latest_enqueue_time", "next_enqueue_time", "last_error", "last_error_at")
+"""What the scheduler writes. All else is written by people and their programs."""
+
+FINGERPRINT_FIELDS = ("revision", "updated_at", "next_enqueue_time")
+"""Unchanged between read and write: nobody edited the schedule, and nobody enqueued the occurrence.
+
+rq-rediscron raises no revision; it sets `updated_at`."""

@@ -1,0 +1,174 @@
+"""Many schedules at once: listing them, and keeping the indexes true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from redis import Redis
+from redis.exceptions import ResponseError
+from rq.utils import as_text, now
+
+from .job import RedisCronJob
+from .keys import (
+    DISABLED,
+    HISTORY_SUFFIX,
+    INDEX,
+    INDEXED,
+    JOB_PREFIX,
+    LAST_UPDATE,
+    job_key,
+)
+from .reading import Absent, Damaged, read_schedules
+from .saving import Change, save_changes
+from .scripts import PRUNE, run_script
+from .validation import check_id
+
+BATCH = 500
+"""Hashes read in one round trip."""
+
+
+@dataclass
+class Listing:
+    """Schedules by queue and id, and beside them those that cannot be read."""
+
+    jobs: list[RedisCronJob] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
+
+
+@dataclass
+class ReindexReport:
+    """What `reindex` found: hashes in all, put back into an index, stale members taken out."""
+
+    schedules: int = 0
+    restored: int = 0
+    pruned: int = 0
+
+
+def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing:
+    """All schedules, or the enabled ones. Prunes members of the indexes that have no hash.
+
+    Imports no user code and does not scan the keyspace, but for once after a program that does not
+    keep the index of disabled schedules (rq-rediscron) changed something.
+    """
+    indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
+    if indexed != updated:
+        with suppress(ResponseError):  # a replica, or a user who may only read
+            reindex(connection)
+    keys = [INDEX] if enabled_only else [INDEX, DISABLED]
+    with connection.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.zrange(key, 0, -1)
+        members = {member: None for reply in pipe.execute() for member in reply}
+    listing = Listing()
+    absent: list[Any] = []
+    ids = list(members)
+    for member, (found, _) in zip(ids, read_schedules(ids, connection), strict=True):
+        if isinstance(found, Absent):
+            absent.append(member)
+        elif isinstance(found, Damaged):
+            listing.damaged.append(found)
+        elif found.enabled or not enabled_only:
+            listing.jobs.append(found)
+    with suppress(ResponseError):
+        prune(absent, connection)
+    listing.jobs.sort(key=lambda job: (job.queue_name, job.id))
+    listing.damaged.sort(key=lambda damaged: damaged.id)
+    return listing
+
+
+def fetch_many(
+    ids: Iterable[str], connection: Redis, job_class: type[RedisCronJob] = RedisCronJob
+) -> dict[str, RedisCronJob | Damaged]:
+    """Schedules by id in one round trip for many; those that do not exist are left out."""
+    ids = list(ids)
+    found = zip(ids, read_schedules(ids, connection, job_class), strict=True)
+    return {id: job for id, (job, _) in found if not isinstance(job, Absent)}
+
+
+def define_many(jobs: Sequence[RedisCronJob], connection: Redis) -> None:
+    """Create or edit all of them in few round trips, each one whole.
+
+    As `register` does: `created_at` is kept, and `enabled` where `enabled_given` is False.
+    """
+    for job in jobs:
+        job.validate()
+    save_changes([Change.define(job) for job in jobs], connection)
+
+
+def reindex(connection: Redis) -> ReindexReport:
+    """Put schedules that are in no index back, and take out members that have no hash.
+
+    Scans the keyspace, in steps that hold Redis for a moment only.
+    """
+    updated = connection.get(LAST_UPDATE)
+    report = ReindexReport()
+    batch: list[str] = []
+    for key in connection.scan_iter(match=f"{JOB_PREFIX}*", count=1000, _type="hash"):
+        try:
+            id = as_text(key)[len(JOB_PREFIX) :]
+            check_id(id)
+        except ValueError:
+            continue  # not ours: no id that we would have accepted
+        batch.append(id)
+        if len(batch) >= BATCH:
+            _index(batch, connection, report)
+            batch = []
+    _index(batch, connection, report)
+    for index in (INDEX, DISABLED):
+        absent = []
+        members = cast("list[bytes | str]", connection.zrange(index, 0, -1))
+        for start in range(0, len(members), BATCH):
+            part = members[start : start + BATCH]
+            with connection.pipeline(transaction=False) as pipe:
+                for member in part:
+                    pipe.exists(_job_key(member))
+                absent += [m for m, there in zip(part, pipe.execute(), strict=True) if not there]
+        report.pruned += prune(absent, connection)
+    if updated is not None:
+        connection.set(INDEXED, updated)
+    return report
+
+
+def index_missing(ids: Iterable[str], connection: Redis) -> None:
+    """Put these schedules into an index if they are in none; for changes that others announced."""
+    _index(list(ids), connection, ReindexReport())
+
+
+def _index(ids: list[str], connection: Redis, report: ReindexReport) -> None:
+    with connection.pipeline(transaction=False) as pipe:
+        for id in ids:
+            pipe.zscore(INDEX, id)
+            pipe.zscore(DISABLED, id)
+            pipe.hmget(job_key(id), "enabled", "next_enqueue_time")
+        replies = pipe.execute(raise_on_error=False)
+    report.schedules += len(ids)
+    moment = now()
+    with connection.pipeline(transaction=False) as pipe:
+        for id, place, disabled_place, values in zip(
+            ids, replies[::3], replies[1::3], replies[2::3], strict=True
+        ):
+            if isinstance(values, Exception) or values == [None, None]:
+                continue
+            enabled = values[0] not in (b"0", "0")
+            if (place if enabled else disabled_place) is not None:
+                continue
+            # Due at once at the latest: dispatch reads the hash and corrects the place.
+            pipe.zadd(INDEX if enabled else DISABLED, {id: moment.timestamp()}, nx=True)
+            pipe.zrem(DISABLED if enabled else INDEX, id)
+            report.restored += 1
+        pipe.execute()
+
+
+def prune(members: Sequence[Any], connection: Redis) -> int:
+    """Take out members without a hash, but for those that are RQ's names: they have a history."""
+    if not members:
+        return 0
+    arguments = [JOB_PREFIX, HISTORY_SUFFIX, *members]
+    return cast(int, run_script(connection, PRUNE, [INDEX, DISABLED], arguments))
+
+
+def _job_key(id: str | bytes) -> str | bytes:
+    return JOB_PREFIX.encode() + id if isinstance(id, bytes) else JOB_PREFIX + id

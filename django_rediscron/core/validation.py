@@ -1,0 +1,243 @@
+"""What a schedule may say: each check raises `InvalidScheduleError` with value and remedy."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import unicodedata
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from rq.utils import import_attribute, parse_timeout
+
+from .exceptions import InvalidScheduleError
+from .keys import HISTORY_SUFFIX
+from .timing import check_cron
+from .webhooks import dump_webhooks
+
+if TYPE_CHECKING:
+    from .job import RedisCronJob
+
+MAX_ID_LENGTH = 255
+MAX_INTERVAL = 100 * 366 * 86400
+"""Seconds; a hundred years, so that the next time can always be computed."""
+
+
+def check_schedule(job: RedisCronJob) -> None:
+    """Everything that can be judged without importing the function and without Redis.
+
+    Brings `args` and the options into the form in which they are kept.
+    """
+    check_id(job.id)
+    check_queue_name(job.queue_name)
+    check_timing(job.interval, job.cron)
+    check_arguments(job.args, job.kwargs)
+    job.args = tuple(job.args)
+    options = job.job_options
+    options["job_timeout"] = check_job_timeout(options.get("job_timeout"))
+    options["ttl"] = check_ttl(options.get("ttl"))
+    for option in ("result_ttl", "failure_ttl"):
+        options[option] = check_keep(option, options.get(option))
+    check_meta(options.get("meta"))
+    dump_webhooks(options.get("webhooks"))
+    if type(job.enabled) is not bool:
+        raise InvalidScheduleError(f"enabled must be True or False, got {job.enabled!r}")
+    if not isinstance(job.name, str):
+        raise InvalidScheduleError(f"name must be a string, got {job.name!r}")
+    for field in ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at"):
+        time = getattr(job, field)
+        if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
+            raise InvalidScheduleError(f"{field} must be an aware datetime, got {time!r}")
+
+
+def check_id(id: object) -> None:
+    """Any text that can be a Redis key, a URL and a line of output."""
+    if not isinstance(id, str) or not id:
+        raise InvalidScheduleError(f"id must be a non-empty string, got {id!r}")
+    if len(id) > MAX_ID_LENGTH:
+        raise InvalidScheduleError(
+            f"id must have at most {MAX_ID_LENGTH} characters, got {len(id)}: {id[:40]!r}..."
+        )
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in id):
+        raise InvalidScheduleError(f"id must not contain control characters, got {id!r}")
+    if id.endswith(HISTORY_SUFFIX):
+        raise InvalidScheduleError(
+            f"id must not end in {HISTORY_SUFFIX!r}, which is RQ's name for a history, got {id!r}"
+        )
+
+
+def check_queue_name(queue_name: object) -> None:
+    """A name that RQ can make a queue of."""
+    if not isinstance(queue_name, str) or not queue_name or not _encodable(queue_name):
+        raise InvalidScheduleError(f"queue_name must be a non-empty string, got {queue_name!r}")
+
+
+def check_timing(interval: object, cron: object) -> None:
+    """Exactly one of interval and cron, and one that can be computed."""
+    if interval is not None and cron:
+        raise InvalidScheduleError(
+            f"interval and cron exclude each other, got interval={interval!r} and cron={cron!r}; "
+            f"give one of them"
+        )
+    if interval is not None:
+        check_interval(interval)
+    elif cron:
+        check_cron(cron)
+    else:
+        raise InvalidScheduleError(
+            "either interval (seconds) or cron (an expression) is needed, got neither"
+        )
+
+
+def check_interval(interval: object) -> None:
+    """Whole seconds: RQ's history and the index know nothing finer that would stay exact."""
+    if type(interval) is not int or interval <= 0:
+        raise InvalidScheduleError(
+            f"interval must be a positive whole number of seconds, got {interval!r}"
+        )
+    if interval > MAX_INTERVAL:
+        raise InvalidScheduleError(
+            f"interval must be at most {MAX_INTERVAL} seconds (100 years), got {interval!r}"
+        )
+
+
+def function_name(func: Callable[..., Any]) -> str:
+    """The dotted name by which a worker finds this very function."""
+    module, name = getattr(func, "__module__", None), getattr(func, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise InvalidScheduleError(
+            f"func must be a function that a worker can import by name, got {func!r}; "
+            f"define a function at the top of a module and register that"
+        )
+    dotted = f"{module}.{name}"
+    if module == "__main__" or "<" in dotted:
+        raise InvalidScheduleError(
+            f"func must be importable by a worker, got {dotted}; "
+            f"move it to the top of a module that the workers have"
+        )
+    found = _import(dotted)
+    # Each access to a class method makes a new object, equal to the others.
+    if found is not func and not (inspect.ismethod(func) and found == func):
+        raise InvalidScheduleError(
+            f"func must be what its dotted name {dotted} leads to, got {func!r}; "
+            f"move it to the top of a module"
+        )
+    return dotted
+
+
+def resolve_function(name: str) -> Callable[..., Any]:
+    """What a dotted name leads to. Imports user code, which may do anything but end the process."""
+    found = _import(name)
+    if not callable(found):
+        raise InvalidScheduleError(f"func_name must lead to a function, got {name!r}: {found!r}")
+    return cast("Callable[..., Any]", found)
+
+
+def _import(dotted: str) -> Any:
+    if not isinstance(dotted, str) or "." not in dotted or dotted.startswith("__main__."):
+        raise InvalidScheduleError(
+            f"func_name must be a dotted name such as 'reports.tasks.build', got {dotted!r}"
+        )
+    try:
+        return import_attribute(dotted)
+    except (Exception, SystemExit) as error:  # a module may raise anything, and even exit
+        raise InvalidScheduleError(
+            f"function {dotted!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def check_arguments(args: object, kwargs: object) -> None:
+    """Arguments that come out of Redis as they went in."""
+    if not isinstance(args, (tuple, list)):
+        raise InvalidScheduleError(f"args must be a tuple, got {args!r}")
+    _check_json(list(args), "args")
+    if not isinstance(kwargs, dict):
+        raise InvalidScheduleError(f"kwargs must be a dict, got {kwargs!r}")
+    _check_json(kwargs, "kwargs")
+
+
+def check_meta(meta: object) -> None:
+    """None, or a dict that comes out of Redis as it went in."""
+    if meta is None:
+        return
+    if not isinstance(meta, dict):
+        raise InvalidScheduleError(f"meta must be a dict, got {meta!r}")
+    _check_json(meta, "meta")
+
+
+def _check_json(value: object, where: str) -> None:
+    try:
+        _check_kept(value, where)
+    except RecursionError:
+        raise InvalidScheduleError(f"{where} must not be nested so deeply") from None
+
+
+def _check_kept(value: Any, where: str) -> None:
+    """JSON would turn tuples into lists and keys into strings; refuse what it would not keep."""
+    kind = type(value)
+    if value is None or kind in (bool, int, str):
+        return
+    if kind is float:
+        if not math.isfinite(value):
+            raise InvalidScheduleError(f"{where} must be a finite number, got {value!r}")
+    elif kind is list:
+        for position, item in enumerate(value):
+            _check_kept(item, f"{where}[{position}]")
+    elif kind is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                raise InvalidScheduleError(f"{where} must have strings as keys, got {key!r}")
+            _check_kept(item, f"{where}[{key!r}]")
+    else:
+        raise InvalidScheduleError(
+            f"{where} must be JSON (null, booleans, numbers, strings, lists, dicts), "
+            f"got {kind.__name__} {value!r}; pass it in another form, for instance as a string"
+        )
+
+
+def check_job_timeout(value: object) -> int | None:
+    """Seconds, `"10m"` as RQ accepts it, -1 for no limit, or None for the queue's default."""
+    seconds = _seconds("job_timeout", value)
+    if seconds is not None and seconds != -1 and seconds <= 0:
+        raise InvalidScheduleError(
+            f"job_timeout must be positive, or -1 for no limit, got {value!r}"
+        )
+    return seconds
+
+
+def check_ttl(value: object) -> int | None:
+    """Seconds that a job may wait in its queue, or None for ever."""
+    seconds = _seconds("ttl", value)
+    if seconds is not None and seconds <= 0:
+        raise InvalidScheduleError(
+            f"ttl must be a positive number of seconds, or None for no limit, got {value!r}"
+        )
+    return seconds
+
+
+def check_keep(name: str, value: object) -> int | None:
+    """Seconds to keep a result or a failure: 0 not at all, -1 for ever, None for RQ's default."""
+    seconds = _seconds(name, value)
+    if seconds is not None and seconds < -1:
+        raise InvalidScheduleError(
+            f"{name} must be a number of seconds, 0 for not at all or -1 for ever, got {value!r}"
+        )
+    return seconds
+
+
+def _encodable(text: str) -> bool:
+    return not any(unicodedata.category(character) == "Cs" for character in text)
+
+
+def _seconds(name: str, value: object) -> int | None:
+    if value is None or type(value) is int:
+        return value
+    if isinstance(value, str):
+        try:
+            return parse_timeout(value)
+        except Exception:  # RQ raises its own error, and an assertion for an empty string
+            pass
+    raise InvalidScheduleError(
+        f"{name} must be a whole number of seconds or a text such as '10m', got {value!r}"
+    )

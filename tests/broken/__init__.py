@@ -1,0 +1,1 @@
+"""Modules that misbehave when a schedule's function is looked up in them."""

@@ -1,0 +1,74 @@
+"""Real schedulers and workers for the tests, and ways to await what they do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from redis import Redis
+
+SCHEDULER = """
+import logging, sys
+from redis import Redis
+from django_rediscron.core import RedisCronScheduler
+logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+scheduler = RedisCronScheduler(
+    Redis.from_url({url!r}), name={name!r}, lock_ttl={lock_ttl}, max_sleep_interval={max_sleep}
+)
+scheduler.start()
+"""
+
+
+@contextmanager
+def running_scheduler(
+    url: str, name: str = "first", lock_ttl: float = 30, max_sleep: float = 60.0
+) -> Iterator[subprocess.Popen[str]]:
+    """A scheduler process that holds the lock; killed at the end if it still lives."""
+    script = SCHEDULER.format(url=url, name=name, lock_ttl=lock_ttl, max_sleep=max_sleep)
+    process = start_python("-c", script)
+    try:
+        connection = Redis.from_url(url)
+        wait_until(lambda: (connection.get("rq:cron_jobs:lock") or b"").startswith(name.encode()))
+        wait_until(lambda: connection.pubsub_numsub("rq:cron_jobs:events")[0][1] >= 1)
+        connection.close()
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        close(process.stdout)
+
+
+def start_python(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """A Python process with its output in one pipe."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def close(stream: IO[str] | None) -> None:
+    if stream is not None:
+        stream.close()
+
+
+def next_job_id(connection: Redis, queue_name: str, timeout: float = 10) -> str:
+    """Await the next job in a queue, and take it out."""
+    popped = connection.blpop([f"rq:queue:{queue_name}"], timeout=timeout)
+    assert popped is not None, f"nothing came into queue {queue_name!r} within {timeout} s"
+    return str(popped[1].decode())
+
+
+def wait_until(condition: Callable[[], object], timeout: float = 10) -> None:
+    """For what nothing announces: ask until it is so."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)

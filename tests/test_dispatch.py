@@ -1,0 +1,330 @@
+"""One pass: once per occurrence, on the grid, and one bad schedule harms only itself."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from redis import Redis
+from rq import Queue, SimpleWorker
+from rq.job import Job
+
+from django_rediscron.core import RedisCronJob, RedisCronScheduler
+from django_rediscron.core import batch
+from django_rediscron.core.batch import LockLostError
+from django_rediscron.core.dispatch import Dispatcher
+from django_rediscron.core.keys import DISABLED, INDEX, LOCK
+from django_rediscron.core.scripts import run_script
+from django_rediscron.core.template import create_job
+from tests import tasks
+
+UTC = timezone.utc
+
+
+@pytest.fixture
+def leader(connection: Redis) -> RedisCronScheduler:
+    scheduler = RedisCronScheduler(connection, name="leader")
+    scheduler.register_birth()
+    return scheduler
+
+
+def register(scheduler: RedisCronScheduler, id: str = "visits", **options: Any) -> RedisCronJob:
+    timing = {} if "cron" in options else {"interval": 300}
+    return scheduler.register(tasks.echo, "metrics", id=id, **{**timing, **options})
+
+
+def make_due(connection: Redis, id: str, ago: float) -> datetime:
+    """Let a schedule be due since `ago` seconds, as if the clock had gone on."""
+    due = (datetime.now(UTC) - timedelta(seconds=ago)).replace(microsecond=0)
+    connection.hset(f"rq:cron_job:{id}", "next_enqueue_time", due.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    connection.zadd(INDEX, {id: due.timestamp()})
+    return due
+
+
+def stored(connection: Redis, id: str = "visits") -> RedisCronJob:
+    return RedisCronJob.fetch(id, connection)
+
+
+def test_an_interval_runs_at_once_and_then_stays_on_its_grid(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    created = register(leader).created_at
+    assert created is not None
+    assert [job.id for job in leader.enqueue_jobs()] == ["visits"]
+    assert leader.enqueue_jobs() == []
+    job = stored(connection)
+    assert job.latest_enqueue_time == created
+    assert job.next_enqueue_time == created + timedelta(seconds=300)
+
+    due = make_due(connection, "visits", ago=1000)  # three more occurrences have passed
+    assert len(leader.enqueue_jobs()) == 1
+    job = stored(connection)
+    assert job.latest_enqueue_time == due + timedelta(seconds=900)
+    assert job.next_enqueue_time == due + timedelta(seconds=1200)
+    assert connection.zscore(INDEX, "visits") == job.next_enqueue_time.timestamp()
+    assert connection.llen("rq:queue:metrics") == 2
+
+
+def test_a_cron_expression_goes_on_from_the_present(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    register(leader, cron="0 * * * *")
+    assert leader.enqueue_jobs() == []
+    make_due(connection, "visits", ago=3 * 3600)
+    assert len(leader.enqueue_jobs()) == 1
+    job = stored(connection)
+    now = datetime.now(UTC)
+    assert job.latest_enqueue_time is not None
+    assert job.next_enqueue_time is not None
+    assert timedelta(0) <= now - job.latest_enqueue_time < timedelta(hours=1)
+    assert timedelta(0) < job.next_enqueue_time - now <= timedelta(hours=1)
+
+
+def test_a_job_is_written_as_rq_itself_writes_it(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    schedule = register(
+        leader,
+        args=("a", 1),
+        kwargs={"job_timeout": 5, "meta": 1, "description": "x"},
+        job_timeout=77,
+        result_ttl=0,
+        ttl=900,
+        failure_ttl=60,
+        meta={"team": "billing"},
+    )
+    leader.enqueue_jobs()
+    (ours,) = connection.lrange("rq:queue:metrics", 0, -1)
+    before = set(connection.keys("*"))
+    queue = Queue("metrics", connection=connection)
+    rqs = queue.enqueue_job(create_job(schedule, queue)).id.encode()
+
+    assert set(connection.keys("*")) - before == {b"rq:job:" + rqs}
+    assert connection.lrange("rq:queue:metrics", 0, -1) == [ours, rqs]
+    hashes = [connection.hgetall(b"rq:job:" + id) for id in (ours, rqs)]
+    for hash in hashes:
+        for field in (b"created_at", b"enqueued_at"):
+            assert datetime.strptime(hash.pop(field).decode(), "%Y-%m-%dT%H:%M:%S.%fZ")
+    assert hashes[0] == hashes[1]
+    assert connection.ttl(b"rq:job:" + ours) == pytest.approx(900, abs=2)
+    assert connection.smembers("rq:queues") == {b"rq:queue:metrics"}
+
+
+def test_workers_get_the_arguments_as_given(connection: Redis, leader: RedisCronScheduler) -> None:
+    kwargs = {"job_timeout": 5, "meta": 1, "description": "x", "result_ttl": 1, "queue_name": "y"}
+    schedule = register(leader, args=(1, [2, {"c": None}]), kwargs=kwargs)
+    leader.enqueue_jobs()
+    SimpleWorker([Queue("metrics", connection=connection)], connection=connection).work(burst=True)
+    (job_id,) = schedule.get_job_ids(connection)
+    result = Job.fetch(job_id, connection=connection).return_value()
+    assert result == {"args": [1, [2, {"c": None}]], "kwargs": kwargs}
+
+
+def test_enqueue_runs_one_more_job_and_leaves_the_schedule_alone(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    schedule = register(leader, cron="0 0 1 1 *", args=("now",))
+    before = connection.hgetall(schedule.key)
+    job = stored(connection).enqueue(connection)
+    assert connection.lrange("rq:queue:metrics", 0, -1) == [job.id.encode()]
+    assert schedule.get_job_ids(connection) == [job.id]
+    assert connection.hgetall(schedule.key) == before
+
+
+def test_nothing_is_enqueued_without_the_lock(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    register(leader)
+    for holder in ("another:token", ""):
+        connection.delete(LOCK)
+        if holder:
+            connection.set(LOCK, holder)
+        assert leader.enqueue_jobs() == []
+        with pytest.raises(LockLostError):
+            list(leader._dispatcher.enqueue_due(leader._lock.token, 30))  # type: ignore[union-attr]
+    assert RedisCronScheduler(connection).enqueue_jobs() == []
+    assert connection.keys("rq:job:*") == []
+
+
+def test_an_edit_between_read_and_write_is_left_for_the_next_pass(
+    connection: Redis, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each edit comes after the schedule was read and before the script; the others go through."""
+    edits = {
+        "queue": lambda: set_and_save(connection, "queue", queue_name="other"),
+        "args": lambda: set_and_save(connection, "args", args=(9,)),
+        "interval": lambda: set_and_save(connection, "interval", interval=60),
+        "disable": lambda: stored(connection, "disable").disable(),
+        "delete": lambda: stored(connection, "delete").delete(),
+        # what rq-rediscron does: no revision, but updated_at
+        "foreign": lambda: connection.hset(
+            "rq:cron_job:foreign",
+            mapping={"queue_name": "foreign", "updated_at": "2026-01-01T00:00:00.000000Z"},
+        ),
+    }
+    for id in (*edits, "untouched"):
+        register(leader, id)
+
+    def edit_first(*call: Any) -> Any:
+        for edit in edits.values():
+            edit()
+        edits.clear()
+        return run_script(*call)
+
+    monkeypatch.setattr(batch, "run_script", edit_first)
+    assert [job.id for job in leader.enqueue_jobs()] == ["untouched"]
+    assert connection.keys("rq:queue:*") == [b"rq:queue:metrics"]
+    second = {job.id: job for job in leader.enqueue_jobs()}
+    assert set(second) == {"queue", "args", "foreign", "interval"}
+    assert second["queue"].queue_name == "other"
+    assert second["args"].args == (9,)
+    assert connection.llen("rq:queue:other") == connection.llen("rq:queue:foreign") == 1
+    assert not connection.exists("rq:cron_job:delete")
+    assert connection.zscore(INDEX, "disable") is None
+
+
+def set_and_save(connection: Redis, id: str, **attributes: Any) -> None:
+    job = stored(connection, id)
+    for name, value in attributes.items():
+        setattr(job, name, value)
+    job.save()
+
+
+def test_a_batch_that_is_sent_twice_enqueues_once_and_says_so(
+    connection: Redis, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As redis-py does when the reply to a script was lost."""
+    register(leader)
+
+    def lose_reply(*call: Any) -> Any:
+        run_script(*call)
+        return run_script(*call)
+
+    monkeypatch.setattr(batch, "run_script", lose_reply)
+    assert [job.id for job in leader.enqueue_jobs()] == ["visits"]
+    assert connection.llen("rq:queue:metrics") == 1
+    assert connection.zcard("rq:cron_job:visits:jobs") == 1
+
+
+def test_two_dispatchers_that_both_believe_to_lead_enqueue_once(
+    connection: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have read the schedule as due before either writes; both show the same token."""
+    leader = RedisCronScheduler(connection, name="leader")
+    leader.register_birth()
+    assert leader._lock is not None
+    register(leader)
+    first, second = Dispatcher(connection), Dispatcher(connection)
+    token = leader._lock.token
+
+    def other_first(*call: Any) -> Any:
+        monkeypatch.setattr(batch, "run_script", run_script)
+        assert [len(part) for part in first.enqueue_due(token, 30)] == [1]
+        return run_script(*call)
+
+    monkeypatch.setattr(batch, "run_script", other_first)
+    assert [len(part) for part in second.enqueue_due(token, 30)] == [0]
+    assert connection.llen("rq:queue:metrics") == 1
+
+
+DAMAGE: dict[str, Any] = {
+    "func missing": lambda r, key: r.hdel(key, "func_name"),
+    "queue missing": lambda r, key: r.hdel(key, "queue_name"),
+    "id missing": lambda r, key: r.hdel(key, "id"),
+    "interval missing": lambda r, key: r.hdel(key, "interval"),
+    "interval -5": lambda r, key: r.hset(key, "interval", -5),
+    "interval text": lambda r, key: r.hset(key, "interval", "often"),
+    "both": lambda r, key: r.hset(key, "cron", "* * * * *"),
+    "bad cron": lambda r, key: r.hset(key, mapping={"interval": "", "cron": "61 * * * *"}),
+    "bad json": lambda r, key: r.hset(key, "args", "[1,"),
+    "json of wrong type": lambda r, key: r.hset(key, "kwargs", "[]"),
+    "not utf-8": lambda r, key: r.hset(key, "queue_name", b"\xff\xfe"),
+    "bad date": lambda r, key: r.hset(key, "next_enqueue_time", "tomorrow"),
+    "bad ttl": lambda r, key: r.hset(key, "ttl", "-7"),
+    "no such function": lambda r, key: r.hset(key, "func_name", "tests.tasks.nothing"),
+    "no such module": lambda r, key: r.hset(key, "func_name", "no.such.module"),
+    "module raises": lambda r, key: r.hset(key, "func_name", "tests.broken.raises.run"),
+    "module exits": lambda r, key: r.hset(key, "func_name", "tests.broken.exits.run"),
+}
+
+
+def test_damaged_schedules_harm_only_themselves(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    for number, (id, damage) in enumerate(DAMAGE.items()):
+        register(leader, id)
+        register(leader, f"good {number}")
+        damage(connection, f"rq:cron_job:{id}")
+    for id in ("a string", "a list"):
+        register(leader, id)
+        connection.delete(f"rq:cron_job:{id}")
+    connection.set("rq:cron_job:a string", "x")
+    connection.rpush("rq:cron_job:a list", "x")
+
+    enqueued = leader.enqueue_jobs()
+    assert {job.id for job in enqueued} == {f"good {n}" for n in range(len(DAMAGE))}
+    for id in DAMAGE:
+        error, at = connection.hmget(f"rq:cron_job:{id}", "last_error", "last_error_at")
+        assert error, id
+        assert at, id
+        assert connection.zscore(INDEX, id) > datetime.now().timestamp(), "retried later"
+    assert leader.calculate_sleep_interval() > 0
+
+    listed = {job.id for job in leader.get_all_jobs()}
+    assert {f"good {n}" for n in range(len(DAMAGE))} <= listed
+    for id in DAMAGE:  # editing heals, and makes it run at once
+        register(leader, id)
+    for id in ("a string", "a list"):
+        register(leader, id)
+    assert {job.id for job in leader.enqueue_jobs()} == {*DAMAGE, "a string", "a list"}
+    for id in DAMAGE:
+        assert connection.hmget(f"rq:cron_job:{id}", "last_error", "last_error_at") == [None, None]
+
+
+def test_keys_of_the_wrong_type_block_only_their_schedule(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    connection.set("rq:cron_job:history:jobs", "not a sorted set")
+    connection.set("rq:queue:taken", "not a list")
+    leader.register(tasks.echo, "metrics", id="history", interval=300)
+    leader.register(tasks.echo, "taken", id="queue", interval=300)
+    register(leader, "good")
+    assert [job.id for job in leader.enqueue_jobs()] == ["good"]
+    assert "sorted set" in (stored(connection, "history").last_error or "")
+    assert "list" in (stored(connection, "queue").last_error or "")
+    assert len(connection.keys("rq:job:*")) == 1
+    connection.delete("rq:cron_job:history:jobs", "rq:queue:taken")
+    for id in ("history", "queue"):
+        make_due(connection, id, ago=1)
+    assert {job.id for job in leader.enqueue_jobs()} == {"history", "queue"}
+    assert stored(connection, "queue").last_error is None
+
+
+def test_hash_and_index_are_brought_to_agree(connection: Redis, leader: RedisCronScheduler) -> None:
+    """The hash counts, whatever somebody made of the index."""
+    early = register(leader, "early", cron="0 0 1 1 *")
+    register(leader, "disabled", enabled=False)
+    now = datetime.now().timestamp()
+    connection.zadd(INDEX, {"early": now - 5, "disabled": now - 5, "gone": now - 5})
+    assert leader.enqueue_jobs() == []
+    assert early.next_enqueue_time is not None
+    assert connection.zscore(INDEX, "early") == early.next_enqueue_time.timestamp()
+    assert connection.zscore(INDEX, "disabled") is None
+    assert connection.zscore(DISABLED, "disabled") is not None
+    assert connection.zscore(INDEX, "gone") is None
+
+
+def test_names_of_rqs_own_cron_are_left_alone(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    """RQ 2.12 and later keep a registry of names in the same sorted set, scored in the past."""
+    register(leader)
+    for number in range(300):
+        connection.zadd(INDEX, {f"app.tasks.job{number}": 1_700_000_000 + number})
+        connection.zadd(f"rq:cron_job:app.tasks.job{number}:jobs", {"some-job": 1_700_000_000})
+    assert [job.id for job in leader.enqueue_jobs()] == ["visits"]
+    assert connection.zcard(INDEX) == 301
+    assert leader.calculate_sleep_interval() > 1
+    assert [job.id for job in leader.get_jobs()] == ["visits"]
+    assert connection.zcard(INDEX) == 301

@@ -1,0 +1,347 @@
+"""One schedule: what it accepts, how it is stored, and that no edit is lost."""
+
+from __future__ import annotations
+
+import functools
+import json
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import ResponseError
+from rq.cron import CronJob
+
+from django_rediscron.core import (
+    DamagedScheduleError,
+    InvalidScheduleError,
+    NoSuchJobError,
+    RedisCronJob,
+)
+from django_rediscron.core.keys import DISABLED, EVENTS, INDEX, LAST_UPDATE
+from tests import tasks
+
+UTC = timezone.utc
+
+
+def make(connection: Redis | None = None, **options: Any) -> RedisCronJob:
+    given = {"id": "visits", "queue_name": "metrics", "func": tasks.echo, "connection": connection}
+    if not options.get("cron"):
+        given["interval"] = 300
+    return RedisCronJob(**{**given, **options})
+
+
+def test_is_an_rq_cron_job_with_the_documented_defaults() -> None:
+    job = make()
+    assert isinstance(job, CronJob)
+    assert job.key == "rq:cron_job:visits"
+    assert (job.args, job.kwargs, job.enabled) == ((), {}, True)
+    assert job.func is tasks.echo
+    assert job.func_name == "tests.tasks.echo"
+    assert job.job_options["result_ttl"] == 500
+
+
+def test_hash_has_the_documented_fields_as_plain_texts(connection: Redis) -> None:
+    make(connection, args=("pm25", 1), kwargs={"a": [1]}, job_timeout="10m", meta={"m": 1}).save()
+    stored = {k.decode(): v.decode() for k, v in connection.hgetall("rq:cron_job:visits").items()}
+    created = stored.pop("created_at")
+    assert datetime.strptime(created, "%Y-%m-%dT%H:%M:%S.%fZ")
+    assert stored == {
+        "id": "visits",
+        "func_name": "tests.tasks.echo",
+        "queue_name": "metrics",
+        "args": '["pm25",1]',
+        "kwargs": '{"a":[1]}',
+        "interval": "300",
+        "cron": "",
+        "job_timeout": "600",
+        "result_ttl": "500",
+        "ttl": "",
+        "failure_ttl": "",
+        "meta": '{"m":1}',
+        "enabled": "1",
+        "updated_at": created,
+        "latest_enqueue_time": "",
+        "next_enqueue_time": created,
+        "revision": "1",
+    }
+    # Due at once, but never scored 0: RQ's own registry prunes that.
+    assert connection.zscore(INDEX, "visits") == pytest.approx(
+        datetime.strptime(created, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
+    )
+
+
+@pytest.mark.parametrize("id", ["a/b:c", "ü – 日本", 'it\'s "quoted" <b>', "x" * 255, " ", "%2F?#"])
+def test_any_printable_id_comes_back(connection: Redis, id: str) -> None:
+    make(connection, id=id).save(event="created")
+    assert RedisCronJob.fetch(id, connection).id == id
+
+
+def test_fetch_gives_back_what_was_saved(connection: Redis) -> None:
+    saved = make(
+        connection,
+        cron="*/5 * * * *",
+        args=("a", 1, None, 1.5, [1, {"b": True}]),
+        kwargs={"job_timeout": 5, "meta": 1, "description": "x"},
+        job_timeout=-1,
+        result_ttl=0,
+        ttl=60,
+        failure_ttl=-1,
+        meta={"team": "billing"},
+        enabled=False,
+    )
+    saved.save(event="created")
+    fetched = RedisCronJob.fetch("visits", connection)
+    assert fetched.to_dict() == saved.to_dict()
+    assert fetched.args == saved.args
+    assert fetched.kwargs == saved.kwargs
+    assert fetched.func is tasks.echo
+    assert fetched.enabled is False
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "lambda": {"func": lambda: None},
+    "nested": {"func": tasks.make_nested()},
+    "bound method": {"func": tasks.Reports().bound},
+    "inherited class method": {"func": tasks.Annual.of_class},
+    "callable object": {"func": tasks.Reports()},
+    "partial": {"func": functools.partial(tasks.echo, 1)},
+    "no function": {"func": None},
+    "neither": {"interval": None},
+    "both": {"interval": 5, "cron": "* * * * *"},
+    "interval 0": {"interval": 0},
+    "interval negative": {"interval": -5},
+    "interval fraction": {"interval": 0.5},
+    "interval huge": {"interval": 10**15},
+    "interval bool": {"interval": True},
+    "interval text": {"interval": "60"},
+    "cron never": {"cron": "0 0 30 2 *", "interval": None},
+    "args text": {"args": "abc"},
+    "args tuple inside": {"args": ((1, 2),)},
+    "args NaN": {"args": (float("nan"),)},
+    "args bytes": {"args": (b"x",)},
+    "args datetime": {"args": (datetime(2026, 1, 1),)},
+    "kwargs int key": {"kwargs": {"a": {1: 2}}},
+    "kwargs Decimal": {"kwargs": {"a": Decimal(1)}},
+    "meta list": {"meta": [1]},
+    "meta set": {"meta": {"a": {1}}},
+    "timeout 0": {"job_timeout": 0},
+    "timeout text": {"job_timeout": "soon"},
+    "ttl negative": {"ttl": -1},
+    "ttl 0": {"ttl": 0},
+    "result_ttl": {"result_ttl": -2},
+    "failure_ttl": {"failure_ttl": "x"},
+    "enabled": {"enabled": 1},
+    "id empty": {"id": ""},
+    "id long": {"id": "x" * 256},
+    "id control": {"id": "a\nb"},
+    "id surrogate": {"id": "\ud800"},
+    "id history": {"id": "visits:jobs"},
+    "queue": {"queue_name": ""},
+    "naive time": {"next_enqueue_time": datetime(2026, 1, 1)},
+}
+
+
+@pytest.mark.parametrize("options", REFUSED.values(), ids=REFUSED)
+def test_what_could_not_run_is_refused_and_nothing_written(
+    connection: Redis, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        make(connection, **options).save()
+    with pytest.raises(ValueError, match=r".+"):
+        job = make(connection)
+        for attribute, value in options.items():
+            if attribute in job.job_options:
+                job.job_options[attribute] = value
+            else:
+                setattr(job, attribute, value)
+        job.func_name = job.func_name or "x"
+        job.save()
+    assert connection.keys("*") == []
+
+
+@pytest.mark.parametrize(
+    "func_name",
+    ["no.such.module", "tests.tasks.nothing", "tests.tasks.NOT_A_FUNCTION", "echo", "__main__.f"]
+    + ["tests.broken.exits.run", "tests.broken.raises.run"],
+)
+def test_a_name_that_leads_to_no_function_is_refused(connection: Redis, func_name: str) -> None:
+    with pytest.raises(InvalidScheduleError, match=r"function|func_name"):
+        make(connection, func=None, func_name=func_name).save()
+    assert connection.keys("*") == []
+
+
+@pytest.mark.parametrize(
+    "func", [tasks.Reports.static, tasks.Reports.of_class, tasks.Reports, len, json.dumps]
+)
+def test_a_name_that_leads_back_to_the_function_is_accepted(connection: Redis, func: Any) -> None:
+    make(connection, func=func).save()
+    assert RedisCronJob.fetch("visits", connection).func == func
+
+
+def test_save_of_a_loaded_job_writes_only_what_was_changed_on_it(connection: Redis) -> None:
+    make(connection).save(event="created")
+    mine, yours = (RedisCronJob.fetch("visits", connection) for _ in range(2))
+    mine.queue_name = "mine"
+    yours.kwargs["yours"] = 1
+    mine.save()
+    yours.save()
+    merged = RedisCronJob.fetch("visits", connection)
+    assert (merged.queue_name, merged.kwargs) == ("mine", {"yours": 1})
+    assert merged.revision == 3
+    assert merged.updated_at is not None
+    assert merged.created_at is not None
+    assert merged.updated_at > merged.created_at
+
+
+def test_save_does_not_move_an_enqueued_occurrence_back(connection: Redis) -> None:
+    make(connection).save(event="created")
+    stale = RedisCronJob.fetch("visits", connection)
+    runner = RedisCronJob.fetch("visits", connection)
+    ran_at = datetime.now(UTC)
+    runner.set_enqueue_time(ran_at)
+    stale.queue_name = "other"
+    stale.save()
+    now = RedisCronJob.fetch("visits", connection)
+    assert now.queue_name == "other"
+    assert now.latest_enqueue_time == ran_at
+    assert now.next_enqueue_time == ran_at + timedelta(seconds=300)
+    assert connection.zscore(INDEX, "visits") == pytest.approx(now.next_enqueue_time.timestamp())
+    assert stale.latest_enqueue_time == ran_at
+
+
+def test_a_changed_schedule_is_timed_from_now(connection: Redis) -> None:
+    job = make(connection)
+    job.save(event="created")
+    job.set_enqueue_time(datetime.now(UTC) - timedelta(seconds=200))
+    job.interval = 1000
+    before = datetime.now(UTC)
+    job.save()
+    assert job.next_enqueue_time is not None
+    assert before < job.next_enqueue_time - timedelta(seconds=1000) < datetime.now(UTC)
+    job.interval, job.cron = None, "0 0 1 1 *"
+    job.save()
+    assert RedisCronJob.fetch("visits", connection).next_enqueue_time == job.next_enqueue_time
+    assert job.next_enqueue_time.astimezone().strftime("%m-%d %H:%M") == "01-01 00:00"
+
+
+def test_a_stale_object_times_the_schedule_by_what_stands_there(connection: Redis) -> None:
+    """Enabling must not use the interval that the object was loaded with."""
+    make(connection, interval=60).save(event="created")
+    stale = RedisCronJob.fetch("visits", connection)
+    other = RedisCronJob.fetch("visits", connection)
+    other.interval = 86400
+    other.save()
+    other.set_enqueue_time(datetime.now(UTC))
+    other.disable()
+    stale.enable()
+    latest = RedisCronJob.fetch("visits", connection)
+    assert latest.interval == 86400
+    assert latest.next_enqueue_time == other.latest_enqueue_time + timedelta(seconds=86400)
+
+
+def test_enabled_again_an_interval_stays_on_its_grid(connection: Redis) -> None:
+    job = make(connection, interval=100)
+    job.save(event="created")
+    latest = datetime.now(UTC) - timedelta(seconds=1234)
+    job.set_enqueue_time(latest)
+    job.disable()
+    assert connection.zscore(INDEX, "visits") is None
+    assert connection.zscore(DISABLED, "visits") is not None
+    job.enable()
+    assert job.next_enqueue_time == latest + timedelta(seconds=1300)
+    assert connection.zscore(DISABLED, "visits") is None
+
+
+def test_a_deleted_schedule_does_not_come_back(connection: Redis) -> None:
+    job = make(connection)
+    job.save(event="created")
+    stale = RedisCronJob.fetch("visits", connection)
+    job.delete()
+    stale.queue_name = "other"
+    for attempt in (stale.save, stale.enable, stale.disable, stale.refresh):
+        with pytest.raises(NoSuchJobError):
+            attempt()
+    with pytest.raises(NoSuchJobError):
+        stale.set_enqueue_time(datetime.now(UTC))
+    stale.delete()
+    assert connection.keys("rq:cron_job:*") == []
+    assert connection.zcard(INDEX) == connection.zcard(DISABLED) == 0
+
+
+def test_a_pipeline_does_nothing_until_it_is_executed(connection: Redis) -> None:
+    job = make(connection)
+    pipe = connection.pipeline()
+    job.save(pipeline=pipe, event="created")
+    assert connection.keys("*") == []
+    pipe.execute()
+    job = RedisCronJob.fetch("visits", connection)
+    for change, expected in ((job.disable, False), (job.enable, True)):
+        change(pipeline=pipe)
+        assert RedisCronJob.fetch("visits", connection).enabled is not expected
+        pipe.execute()
+        assert RedisCronJob.fetch("visits", connection).enabled is expected
+    job.delete(pipeline=pipe)
+    assert connection.exists(job.key)
+    pipe.execute()
+    assert not connection.exists(job.key)
+    job.queue_name = "other"
+    job.save(pipeline=pipe)
+    with pytest.raises(ResponseError, match="NOSUCHJOB"):
+        pipe.execute()
+    assert not connection.exists(job.key)
+
+
+def test_every_change_is_announced(connection: Redis) -> None:
+    with connection.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe(EVENTS)
+        pubsub.get_message(timeout=5)
+        job = make(connection, id='a/"b"')
+        job.save(event="created")
+        job.queue_name = "other"
+        job.save()
+        job.disable()
+        job.enable()
+        job.delete()
+        events = []
+        while len(events) < 5:
+            message = pubsub.get_message(timeout=5)
+            assert message is not None
+            events.append(json.loads(message["data"]))
+    names = ["created", "updated", "disabled", "enabled", "deleted"]
+    assert events == [{"event": name, "job_id": 'a/"b"'} for name in names]
+    assert float(connection.get(LAST_UPDATE)) == pytest.approx(datetime.now().timestamp(), abs=60)
+
+
+def test_what_cannot_be_read_is_named_and_healed_by_saving_anew(connection: Redis) -> None:
+    make(connection).save(event="created")
+    connection.hset("rq:cron_job:visits", "interval", "-5")
+    with pytest.raises(DamagedScheduleError, match="got -5"):
+        RedisCronJob.fetch("visits", connection)
+    make(connection).save()
+    assert RedisCronJob.fetch("visits", connection).interval == 300
+    connection.delete("rq:cron_job:visits")
+    connection.rpush("rq:cron_job:visits", "a list")
+    with pytest.raises(DamagedScheduleError, match="does not hold a hash"):
+        RedisCronJob.fetch("visits", connection)
+    make(connection).save()
+    assert RedisCronJob.fetch("visits", connection).interval == 300
+
+
+def test_reading_imports_no_user_code(connection: Redis) -> None:
+    make(connection).save(event="created")
+    connection.hset("rq:cron_job:visits", "func_name", "tests.broken.exits.run")
+    job = RedisCronJob.fetch("visits", connection)
+    job.disable()  # and an operator can still do something about it
+    with pytest.raises(InvalidScheduleError, match="exited on import"):
+        job.func  # noqa: B018
+
+
+def test_restore_takes_bytes_or_text_and_fills_in_defaults() -> None:
+    fields = {"id": "x", "func_name": "tests.tasks.echo", "queue_name": "q", "interval": "5"}
+    for data in (fields, {k.encode(): v.encode() for k, v in fields.items()}):
+        job = RedisCronJob.restore(data)
+        assert (job.args, job.kwargs, job.enabled, job.revision) == ((), {}, True, 0)
+        assert job.job_options["result_ttl"] == 500
+        assert job.func is tasks.echo
