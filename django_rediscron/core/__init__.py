@@ -3,6 +3,7 @@
 from .exceptions import (
     DamagedScheduleError,
     InvalidScheduleError,
+    LeadershipLostError,
     NoSuchJobError,
     SchedulerLockedError,
     UnknownQueueError,
@@ -13,6 +14,7 @@ from .scheduler import RedisCronScheduler
 __all__ = [
     "DamagedScheduleError",
     "InvalidScheduleError",
+    "LeadershipLostError",
     "NoSuchJobError",
     "RedisCronJob",
     "RedisCronScheduler",

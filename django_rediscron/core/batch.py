@@ -168,6 +168,22 @@ class Batch:
         else:
             self._add_occurrence(id, Ready(job, seen, template))
 
+    def add_retimed(self, ids: Sequence[str]) -> None:
+        """Correct schedules that ran in what is now the future; see `Dispatcher.retime`."""
+        for schedule, fields in read_schedules(ids, self.owner.connection):
+            if not isinstance(schedule, RedisCronJob) or not schedule.enabled:
+                continue
+            latest, following = schedule.latest_enqueue_time, schedule.next_enqueue_time
+            if latest is None or following is None or following - latest > latest - self.moment:
+                continue
+            if schedule.cron:
+                following = next_cron_time(schedule.cron, self.moment)
+            else:
+                step = timedelta(seconds=schedule.interval or 0)
+                following = latest - (latest - self.moment) // step * step
+            fields_to_set = ("next_enqueue_time", utc_text(following))
+            self._add(schedule.id.encode(), _fingerprint(fields), fields_to_set, following)
+
     def _add_occurrence(self, id: bytes, ready: Ready) -> None:
         job = ready.job
         due = job.next_enqueue_time
@@ -189,9 +205,9 @@ class Batch:
     def _add_error(self, id: bytes, fields: Fields | None, reason: str) -> None:
         retry_at = self.owner.retry_at(id, reason, self.moment)
         if fields is None:  # no hash, so nowhere to write the error
-            self._add(id, (), place=retry_at)
+            self._add(id, (), place=retry_at, failed=True)
         else:
-            self._add(id, _fingerprint(fields), self._error_record(reason), retry_at)
+            self._add(id, _fingerprint(fields), self._error_record(reason), retry_at, failed=True)
 
     def _error_record(self, reason: str) -> list[str]:
         text = reason[:_ERROR_LENGTH].encode(errors="backslashreplace").decode()
@@ -203,6 +219,8 @@ class Batch:
         seen: Sequence[bytes],
         fields: Sequence[str] = (),
         place: datetime | None = None,
+        *,
+        failed: bool = False,
     ) -> None:
         """No occurrence: fields to set, and a place in the index, or (None) none."""
         packed = (
@@ -210,6 +228,7 @@ class Batch:
             msgpack.texts(seen),
             msgpack.texts(fields),
             msgpack.text("" if place is None else f"{place.timestamp():.6f}"),
+            _YES if failed else _NO,
         )
         self._corrections.append(msgpack.array(packed))
 
@@ -259,7 +278,17 @@ class Batch:
         self.owner.remember(id, ready)
         if logger.isEnabledFor(logging.INFO):
             job = ready.job
-            logger.info("Enqueued %r as job %s in queue %r", job.id, plan.job_id, job.queue_name)
+            logger.info(
+                "Enqueued %r as job %s in queue %r",
+                job.id,
+                plan.job_id,
+                job.queue_name,
+                extra={
+                    "schedule_id": job.id,
+                    "occurrence": plan.times[0].isoformat(),
+                    "rq_job_id": plan.job_id,
+                },
+            )
         if not ready.template.queue.is_async:
             try:
                 ready.template.run_here(plan.job_id)
@@ -270,7 +299,7 @@ class Batch:
         reason = _BLOCKED[outcome].format(history=job.job_history_key, queue=job.queue_name)
         retry_at = self.owner.retry_at(id, reason, self.moment)
         # Without a fingerprint: it was just compared, and the record of an error harms no edit.
-        self._add(id, (), self._error_record(reason), retry_at)
+        self._add(id, (), self._error_record(reason), retry_at, failed=True)
 
 
 def _fingerprint(fields: Fields) -> list[bytes]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from redis import Redis
@@ -66,6 +66,19 @@ class Dispatcher:
             if len(members) < BATCH:
                 return
 
+    def retime(self, ids: Sequence[str], token: str, lock_ttl: float) -> None:
+        """Time schedules anew that wait for what the clock called the future, and is again.
+
+        For after the wall clock was set back: a schedule that ran ahead of the present and would
+        keep silent for longer than its own period goes on from now. One whose period is longer
+        waits: it would run a second time today. Raises `LockLostError`.
+        """
+        for start in range(0, len(ids), BATCH):
+            batch = Batch(self, [], now())
+            batch.add_retimed(ids[start : start + BATCH])
+            if batch:
+                batch.write(token, lock_ttl)
+
     def _due(self, moment: datetime, skip: int) -> list[tuple[bytes, float]]:
         reply = run_script(self.connection, DUE, [], [moment.timestamp(), skip, BATCH])
         found = json.loads(reply.decode(errors="surrogateescape"))
@@ -103,7 +116,9 @@ class Dispatcher:
         self._failures[id] = count + 1
         level = logging.DEBUG if count else logging.ERROR
         shown = id.decode(errors="backslashreplace")
-        logger.log(level, "Schedule %r cannot be enqueued: %s", shown, reason)
+        logger.log(
+            level, "Schedule %r cannot be enqueued: %s", shown, reason, extra={"schedule_id": shown}
+        )
         return moment + timedelta(seconds=RETRY_DELAYS[min(count, len(RETRY_DELAYS) - 1)])
 
 

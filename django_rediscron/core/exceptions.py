@@ -7,6 +7,7 @@ from rq.exceptions import NoSuchJobError
 __all__ = [
     "DamagedScheduleError",
     "InvalidScheduleError",
+    "LeadershipLostError",
     "NoSuchJobError",
     "SchedulerLockedError",
     "UnknownQueueError",
@@ -49,3 +50,10 @@ class SchedulerLockedError(RuntimeError):
         )
         self.holder = holder
         self.expires_in = expires_in
+
+
+class LeadershipLostError(SchedulerLockedError):
+    """Another scheduler took the lock from this one while it ran.
+
+    The process is to end with a status that makes a supervisor start it again.
+    """

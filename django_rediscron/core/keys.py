@@ -33,6 +33,18 @@ JOB_PREFIX = f"{PREFIX}:cron_job:"
 HISTORY_SUFFIX = ":jobs"
 
 
+ERRORS = f"{INDEX}:errors"
+"""Sorted set: ids of schedules that could not be enqueued, scored by the time of the last try."""
+
+SCHEDULERS = f"{PREFIX}:cron_schedulers"
+"""Sorted set: RQ's registry of schedulers, scored by their last heartbeat."""
+
+
+def scheduler_key(name: str) -> str:
+    """The hash that RQ keeps of a scheduler."""
+    return f"{PREFIX}:cron_scheduler:{name}"
+
+
 def job_key(id: str) -> str:
     """The hash that holds one schedule."""
     return JOB_PREFIX + id

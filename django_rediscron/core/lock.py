@@ -12,6 +12,8 @@ from rq.utils import as_text
 
 from .exceptions import SchedulerLockedError
 from .keys import LOCK
+from .process import died_here
+from .scripts import REPLACE_LOCK, run_script
 
 
 class LeaderLock:
@@ -19,21 +21,30 @@ class LeaderLock:
 
     def __init__(self, connection: Redis, name: str, ttl: float) -> None:
         self.connection = connection
+        self.ttl = ttl
         self.token = f"{name}:{uuid.uuid4().hex}"
         self._lock = Lock(connection, LOCK, timeout=ttl, thread_local=False)
 
     def acquire(self) -> None:
-        """Take the lock. Raises `SchedulerLockedError` where another scheduler holds it."""
-        if self._lock.acquire(blocking=False, token=self.token):
-            return
-        holder, expires_in = lock_holder(self.connection)
-        if holder == self.token:  # taken, but the reply was lost and redis-py asked again
-            self._lock.local.token = self.token.encode()
-            return
-        if holder is None:  # it was released in this very moment
-            self.acquire()
-            return
-        raise SchedulerLockedError(holder.rpartition(":")[0] or holder, expires_in)
+        """Take the lock. Raises `SchedulerLockedError` where another scheduler holds it.
+
+        A holder that ran on this machine and died is replaced at once.
+        """
+        while not self._lock.acquire(blocking=False, token=self.token):
+            holder, expires_in = lock_holder(self.connection)
+            if holder is None:
+                continue  # released in this very moment
+            if holder == self.token or self._replace_dead(holder):
+                # Ours, though redis-py does not know: the reply was lost, or it was handed on.
+                self._lock.local.token = self.token.encode()
+                return
+            raise SchedulerLockedError(holder_name(holder), expires_in)
+
+    def _replace_dead(self, holder: str) -> bool:
+        if not died_here(holder_name(holder), self.connection):
+            return False
+        arguments = [holder, self.token, int(self.ttl * 1000)]
+        return bool(run_script(self.connection, REPLACE_LOCK, [LOCK], arguments))
 
     def extend(self) -> bool:
         """Give the lock its whole TTL again. False where it is not ours any more."""
@@ -55,3 +66,8 @@ def lock_holder(connection: Redis) -> tuple[str | None, float | None]:
         pipe.pttl(LOCK)
         token, life = pipe.execute()
     return (None if token is None else as_text(token)), (life / 1000 if life >= 0 else None)
+
+
+def holder_name(token: str) -> str:
+    """The name of the scheduler that a token belongs to."""
+    return token.rpartition(":")[0] or token

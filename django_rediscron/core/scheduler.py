@@ -1,12 +1,8 @@
-"""The scheduler process: birth, loop, death."""
+"""The scheduler: what it offers in code. How it lives as a process is in `life.py`."""
 
 from __future__ import annotations
 
 import logging
-import queue
-import random
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,29 +10,28 @@ from contextlib import suppress
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.client import Pipeline
+from rq import cron_scheduler_registry
 from rq.cron import CronScheduler
 from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
 from rq.exceptions import SchedulerNotFound, StopRequested
 from rq.logutils import setup_loghandlers
 
-from . import store
+from . import process, store
 from .batch import LockLostError
 from .codec import DEFAULT_RESULT_TTL
+from .connections import own_client
 from .dispatch import Dispatcher
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
-from .keys import INDEX, INDEXED, LAST_UPDATE
-from .listener import ChangeListener
+from .keys import INDEX, SCHEDULERS
+from .life import Life
 from .lock import LeaderLock
 
 PACKAGE_LOGGER = "django_rediscron"
 
-HEARTBEATS_PER_TTL = 3
-"""A heartbeat may come late by two thirds of the lock's life before the lock is lost."""
-
-MAX_BACK_OFF = 1.0
-"""Seconds between attempts while Redis is away: it is to be noticed soon when it is back."""
+REGISTRY_TTL = 120
+"""Seconds; RQ's own number: so long after its last heartbeat RQ forgets a scheduler."""
 
 
 class RedisCronScheduler(CronScheduler):
@@ -46,7 +41,12 @@ class RedisCronScheduler(CronScheduler):
     that configured no logging itself. `name`: unique among schedulers, by default made of host, pid
     and chance. `lock_ttl`: seconds after which another scheduler may take over from one that died.
     `max_sleep_interval`: seconds after which a change is seen even where Pub/Sub does not work.
+
+    `sync`, where it is set, is called when a running scheduler receives SIGHUP, and when Redis came
+    back without its data: it is to register what a program declares.
     """
+
+    sync: Callable[[], object] | None = None
 
     def __init__(
         self,
@@ -63,10 +63,10 @@ class RedisCronScheduler(CronScheduler):
         self.log = logging.getLogger(__name__)
         self.lock_ttl = lock_ttl
         self.max_sleep_interval = max_sleep_interval
+        self._client = own_client(connection)
         self._lock: LeaderLock | None = None
-        self._dispatcher = Dispatcher(connection)
-        self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
-        self._stopping = False
+        self._dispatcher = Dispatcher(self._client)
+        self._life = Life(self)
         self._config_ids: Counter[str] | None = None
 
     # Schedules
@@ -158,6 +158,9 @@ class RedisCronScheduler(CronScheduler):
             self.log.warning("Schedule %r is damaged: %s", damaged.id, damaged.reason)
         return listing.jobs
 
+    def save_jobs_data(self) -> None:
+        """Nothing: each schedule is stored by itself, so there is no list to keep here."""
+
     # A pass
 
     def enqueue_jobs(self) -> list[RedisCronJob]:  # type: ignore[override]
@@ -174,54 +177,34 @@ class RedisCronScheduler(CronScheduler):
         """Seconds until the next schedule is due, at most `max_sleep_interval`."""
         moment = time.time()
         foreign = self._dispatcher.foreign
-        with self.connection.pipeline(transaction=False) as pipe:
-            pipe.zrangebyscore(
-                INDEX, "-inf", moment, start=0, num=len(foreign) + 1, withscores=True
-            )
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.zrangebyscore(INDEX, "-inf", moment, start=0, num=len(foreign) + 1, withscores=True)
             pipe.zrangebyscore(INDEX, f"({moment}", "+inf", start=0, num=1, withscores=True)
             due, coming = pipe.execute()
-        if any(foreign.get(_raw(id)) != score for id, score in due):
+        if any(foreign.get(id) != score for id, score in due):
             return 0
         until = coming[0][1] - moment if coming else self.max_sleep_interval
         return max(0.0, min(until, self.max_sleep_interval))
 
-    def save_jobs_data(self) -> None:
-        """Nothing: each schedule is stored by itself, so there is no list to keep here."""
-
     # Life
 
-    def start(self, burst: bool = False) -> None:
+    def start(self, burst: bool = False, standby: bool = False) -> None:
         """Lead until asked to stop; with `burst`, one pass.
 
         In the main thread SIGINT and SIGTERM ask it to stop, in any other only `stop()` does. Redis
-        may go away and come back. Raises `SchedulerLockedError` where another scheduler leads, or
-        has taken over meanwhile.
+        may go away and come back. With `standby` it waits while another scheduler leads, and again
+        if one takes over from it; without, it raises `SchedulerLockedError` then.
         """
-        self.log.info("Scheduler %s: starting", self.name)
-        handlers = self._install_signal_handlers()
-        listener = ChangeListener(self.connection, self._notice)
-        try:
-            self.register_birth()
-            try:
-                self._reindex()
-                if burst:
-                    self._pass()
-                else:
-                    listener.start()
-                    self._run()
-            finally:
-                listener.stop()
-                self._die()
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-            self._stopping = False
-        self.log.info("Scheduler %s: shutdown complete", self.name)
+        self._life.live(burst=burst, standby=standby)
 
     def stop(self) -> None:
-        """Ask a running scheduler to end after the pass in hand; from any thread or signal."""
-        self._stopping = True
-        self._inbox.put(_WAKE)
+        """Ask a running scheduler to end after the batch in hand; from any thread or signal."""
+        self._life.stop()
+
+    @property
+    def role(self) -> str:
+        """`leader` where this scheduler took the lock, else `standby`."""
+        return "standby" if self._lock is None else "leader"
 
     def register_birth(self) -> None:
         """Take the lock and enter RQ's registry of schedulers.
@@ -229,21 +212,28 @@ class RedisCronScheduler(CronScheduler):
         Raises `SchedulerLockedError`, a `RuntimeError`, before anything is registered where another
         scheduler holds the lock.
         """
-        lock = LeaderLock(self.connection, self.name, self.lock_ttl)
+        lock = LeaderLock(self._client, self.name, self.lock_ttl)
         lock.acquire()
         self._lock = lock
         try:
-            super().register_birth()
+            self.enter_registry()
         except BaseException:
             self._lock = None
             lock.release()
             raise
 
-    def register_death(self, pipeline: Any | None = None) -> None:
+    def enter_registry(self) -> None:
+        """Tell RQ's registry that this scheduler lives, as leader or standby."""
+        with self._client.pipeline() as pipe:
+            pipe.zadd(SCHEDULERS, {self.name: time.time()})
+            self.save(pipe)
+            pipe.execute()
+
+    def register_death(self, pipeline: Pipeline | None = None) -> None:
         """Leave RQ's registry of schedulers and release the lock, if it is still ours."""
         with suppress(SchedulerNotFound):
-            super().register_death(pipeline)
-        (self.connection if pipeline is None else pipeline).delete(self.key)
+            cron_scheduler_registry.unregister(self, self._client if pipeline is None else pipeline)
+        (self._client if pipeline is None else pipeline).delete(self.key)
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -254,123 +244,17 @@ class RedisCronScheduler(CronScheduler):
         Raises `StopRequested` where the lock is not ours any more.
         """
         if self._lock is None or not self._lock.extend():
-            self.log.warning("Scheduler %s: lost the lock", self.name)
             raise StopRequested
-        super().heartbeat()
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.zadd(SCHEDULERS, {self.name: time.time()})
+            pipe.expire(self.key, REGISTRY_TTL)
+            _, known = pipe.execute()
+        if not known:  # Redis lost it, or this machine slept for longer
+            self.enter_registry()
 
-    def _install_signal_handlers(self) -> dict[int, Any]:
-        """Returns the handlers that stood before; none where this is not the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            return {}
-        return {
-            number: signal.signal(number, self._request_stop)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-
-    def _request_stop(self, signum: int, frame: Any) -> None:
-        # A handler interrupts anything, a half-written command too; so it leaves word and returns.
-        self.log.info("Scheduler %s: received %s", self.name, signal.Signals(signum).name)
-        self.stop()
-
-    def _run(self) -> None:
-        trouble: float | None = None
-        attempts = 0
-        while not self._stopping:
-            try:
-                try:
-                    self._pass()
-                    self.heartbeat()
-                except (LockLostError, StopRequested):
-                    self._regain_lock()
-                    continue
-                pause = min(self.calculate_sleep_interval(), self.lock_ttl / HEARTBEATS_PER_TTL)
-                if trouble is not None:
-                    away = time.monotonic() - trouble
-                    self.log.warning("Scheduler %s: Redis is back after %.1f s", self.name, away)
-                trouble, attempts = None, 0
-                self._sleep(pause)
-            except (RedisError, OSError) as error:
-                if trouble is None:
-                    trouble = time.monotonic()
-                    self.log.error("Scheduler %s: Redis is in trouble: %s", self.name, error)
-                attempts += 1
-                self._wait(random.uniform(0.5, 1) * min(MAX_BACK_OFF, 0.05 * 2 ** min(attempts, 9)))
-
-    def _pass(self) -> None:
-        assert self._lock is not None
-        for _ in self._dispatcher.enqueue_due(self._lock.token, self.lock_ttl):
-            if self._stopping:
-                return
-
-    def _regain_lock(self) -> None:
-        """Redis may have lost the lock with its data. Raises where another scheduler has it."""
-        lock = LeaderLock(self.connection, self.name, self.lock_ttl)
-        lock.acquire()
-        self._lock = lock
-        self.log.warning("Scheduler %s: took the lost lock again", self.name)
-        super().heartbeat()
-        self._reindex()
-
-    def _reindex(self) -> None:
-        report = store.reindex(self.connection)
-        if report.restored or report.pruned:
-            self.log.warning(
-                "Scheduler %s: repaired the index: %d schedules put back, %d stale members removed",
-                self.name,
-                report.restored,
-                report.pruned,
-            )
-
-    def _sleep(self, seconds: float) -> None:
-        """Sleep, or wake for what came in; a change by a program that keeps no index is entered."""
-        ids = self._wait(seconds)
-        if ids:
-            indexed, updated = self.connection.mget(INDEXED, LAST_UPDATE)
-            if indexed != updated:
-                store.index_missing(ids, self.connection)
-
-    def _wait(self, seconds: float) -> set[str]:
-        """Wait for messages, at most so long; returns the ids of changed schedules."""
-        ids: set[str] = set()
-        try:
-            message = self._inbox.get(timeout=max(0.0, seconds)) if seconds > 0 else None
-            while True:
-                if message is not None and message.id is not None:
-                    ids.add(message.id)
-                message = self._inbox.get_nowait()
-        except queue.Empty:
-            return ids
-
-    def _notice(self, id: str | None) -> None:
-        self._inbox.put(_Message(id))
-
-    def _die(self) -> None:
-        try:
-            self.register_death()
-        except (RedisError, OSError) as error:
-            self.log.error(
-                "Scheduler %s: could not sign off, the lock expires in %s s: %s",
-                self.name,
-                self.lock_ttl,
-                error,
-            )
-            self._lock = None
-
-
-class _Message:
-    """Word to the sleeping scheduler: a schedule that changed, or just to look up."""
-
-    __slots__ = ("id",)
-
-    def __init__(self, id: str | None) -> None:
-        self.id = id
-
-
-_WAKE = _Message(None)
-
-
-def _raw(id: str | bytes) -> bytes:
-    return id.encode() if isinstance(id, str) else id
+    def to_dict(self) -> dict[str, Any]:
+        """What RQ keeps of a scheduler, with its role and what tells its process from others."""
+        return {**super().to_dict(), "role": self.role, **process.identity()}
 
 
 def _check_positive(name: str, value: object) -> None:

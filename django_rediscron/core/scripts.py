@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError
 
 from .keys import (
     DISABLED,
+    ERRORS,
     EVENTS,
     FINGERPRINT_FIELDS,
     HISTORY_SUFFIX,
@@ -159,6 +160,7 @@ local function save(key, change)
   end
   redis.call('HSET', key, unpack(pairs_))
   redis.call('HDEL', key, 'last_error', 'last_error_at', unpack(change.unset))
+  redis.call('ZREM', '{ERRORS}', change.id)
   local counted = redis.pcall('HINCRBY', key, 'revision', 1)
   if type(counted) ~= 'number' then
     counted = 1
@@ -204,6 +206,7 @@ for i, key in ipairs(KEYS) do
     events[#events + 1] = cjson.encode({{event = 'deleted', job_id = id}})
   end
   redis.call('ZREM', '{DISABLED}', id)
+  redis.call('ZREM', '{ERRORS}', id)
 end
 if #events > 0 then announce(ARGV[1], events) end
 return replies
@@ -224,7 +227,7 @@ DISPATCH = f"""
 --     latest and next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ
 --     job, index of its shape, values of the variable fields...
 --   corrections: id, the three as read (or nothing: not to check), field/value list to set, place
---     in the index ('' to take it out: it waits for nothing)
+--     in the index ('' to take it out: it waits for nothing), 1 to list it among the errors
 -- Returns false where the token does not hold the lock and nothing was done; else a text with a
 -- character for each occurrence, then for each correction: 1 done; left alone: 0 it was changed
 -- meanwhile, h its history is no sorted set, q its queue is no list.
@@ -270,14 +273,18 @@ local function occur(item)
   places[#places + 1] = id
   call('ZREMRANGEBYRANK', history, 0, history_end)
   call('EXPIRE', history, history_ttl)
-  if item[8] == 1 then call('HDEL', key, 'last_error', 'last_error_at') end
+  if item[8] == 1 then
+    call('HDEL', key, 'last_error', 'last_error_at')
+    call('ZREM', '{ERRORS}', id)
+  end
   return '1'
 end
 
 local function correct(item)
-  local id, seen, set, place = unpack(item)
+  local id, seen, set, place, failed = unpack(item)
   local key = '{JOB_PREFIX}' .. id
   if seen[1] and not unchanged(key, unpack(seen)) then return '0' end
+  if failed == 1 then call('ZADD', '{ERRORS}', moment, id) end
   if set[1] then call('HSET', key, unpack(set)) end
   if place ~= '' then
     call('ZADD', '{INDEX}', place, id)
@@ -344,15 +351,24 @@ end
 return cjson.encode(found)
 """
 
+REPLACE_LOCK = """
+-- Hand the lock on from a dead holder. KEYS[1]: the lock; ARGV: its token, the new token, TTL in ms.
+-- Returns 1, or 0 where another holds it by now.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
+
 PRUNE = """
 -- Take members out of the indexes that have neither a hash nor a history.
--- KEYS[1]: index, KEYS[2]: disabled index; ARGV[1], ARGV[2]: what stands before and behind an id
+-- KEYS[1]: index, KEYS[2]: disabled index, KEYS[3]: errors; ARGV[1], ARGV[2]: what stands before and behind an id
 -- in the name of its history, then the members. Returns how many were taken out.
 local pruned = 0
 for i = 3, #ARGV do
   local hash = ARGV[1] .. ARGV[i]
   if redis.call('EXISTS', hash) == 0 then
     local gone = redis.call('ZREM', KEYS[2], ARGV[i])
+    redis.call('ZREM', KEYS[3], ARGV[i])
     -- With a history it is a name in RQ's own registry of cron jobs, which is the same key.
     if redis.call('EXISTS', hash .. ARGV[2]) == 0 then
       gone = math.max(gone, redis.call('ZREM', KEYS[1], ARGV[i]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, cast
 
 from redis import Redis
@@ -14,6 +15,7 @@ from rq.utils import as_text, now
 from .job import RedisCronJob
 from .keys import (
     DISABLED,
+    ERRORS,
     HISTORY_SUFFIX,
     INDEX,
     INDEXED,
@@ -24,6 +26,7 @@ from .keys import (
 from .reading import Absent, Damaged, read_schedules
 from .saving import Change, save_changes
 from .scripts import PRUNE, run_script
+from .timing import utc_text
 from .validation import check_id
 
 BATCH = 500
@@ -40,11 +43,15 @@ class Listing:
 
 @dataclass
 class ReindexReport:
-    """What `reindex` found: hashes in all, put back into an index, stale members taken out."""
+    """What `reindex` found: hashes in all, put back into an index, stale members taken out.
+
+    `ahead`: ids of schedules that ran in what is now the future, so the clock was set back.
+    """
 
     schedules: int = 0
     restored: int = 0
     pruned: int = 0
+    ahead: list[str] = field(default_factory=list)
 
 
 def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing:
@@ -142,17 +149,20 @@ def _index(ids: list[str], connection: Redis, report: ReindexReport) -> None:
         for id in ids:
             pipe.zscore(INDEX, id)
             pipe.zscore(DISABLED, id)
-            pipe.hmget(job_key(id), "enabled", "next_enqueue_time")
+            pipe.hmget(job_key(id), "enabled", "next_enqueue_time", "latest_enqueue_time")
         replies = pipe.execute(raise_on_error=False)
     report.schedules += len(ids)
     moment = now()
+    soon = utc_text(moment + timedelta(seconds=1))
     with connection.pipeline(transaction=False) as pipe:
         for id, place, disabled_place, values in zip(
             ids, replies[::3], replies[1::3], replies[2::3], strict=True
         ):
-            if isinstance(values, Exception) or values == [None, None]:
+            if isinstance(values, Exception) or values[:2] == [None, None]:
                 continue
             enabled = values[0] not in (b"0", "0")
+            if enabled and _text(values[2]) > soon:
+                report.ahead.append(id)
             if (place if enabled else disabled_place) is not None:
                 continue
             # Due at once at the latest: dispatch reads the hash and corrects the place.
@@ -167,8 +177,12 @@ def prune(members: Sequence[Any], connection: Redis) -> int:
     if not members:
         return 0
     arguments = [JOB_PREFIX, HISTORY_SUFFIX, *members]
-    return cast(int, run_script(connection, PRUNE, [INDEX, DISABLED], arguments))
+    return cast(int, run_script(connection, PRUNE, [INDEX, DISABLED, ERRORS], arguments))
 
 
 def _job_key(id: str | bytes) -> str | bytes:
     return JOB_PREFIX.encode() + id if isinstance(id, bytes) else JOB_PREFIX + id
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""

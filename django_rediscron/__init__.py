@@ -1,0 +1,48 @@
+"""Recurring RQ jobs that live in Redis and can be edited while the scheduler runs.
+
+This package imports without Django and without settings; `register` and `get_scheduler`, which
+belong to its Django app, are imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+from .core import (
+    DamagedScheduleError,
+    InvalidScheduleError,
+    LeadershipLostError,
+    NoSuchJobError,
+    RedisCronJob,
+    RedisCronScheduler,
+    SchedulerLockedError,
+    UnknownQueueError,
+)
+
+if TYPE_CHECKING:
+    from .declared import register
+    from .schedulers import get_scheduler
+
+__all__ = [
+    "DamagedScheduleError",
+    "InvalidScheduleError",
+    "LeadershipLostError",
+    "NoSuchJobError",
+    "RedisCronJob",
+    "RedisCronScheduler",
+    "SchedulerLockedError",
+    "UnknownQueueError",
+    "__version__",
+    "get_scheduler",
+    "register",
+]
+
+_NEEDS_DJANGO = {"register": "declared", "get_scheduler": "schedulers"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEEDS_DJANGO:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_NEEDS_DJANGO[name]}"), name)

@@ -1,0 +1,166 @@
+"""The `rqrcron` console script. It takes RQ's own connection options and needs no Django."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+from redis import Redis
+from redis.exceptions import RedisError
+from rq.cli.helpers import CliConfig, pass_cli_config
+
+from . import __version__
+from .core.store import reindex as rebuild_indexes
+from .listing import UnreachableError, check_interval, one_line, reaching, reader, show
+
+
+@click.group()
+@click.version_option(__version__, prog_name="rqrcron")
+def main() -> None:
+    """See and repair the recurring jobs of RQ that are kept in Redis."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # An id that the terminal's encoding lacks shall not end the listing.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def redis_command(run: Callable[..., None]) -> Callable[..., None]:
+    """Give a command RQ's connection options, and call it with the connection that they name.
+
+    What goes wrong on the way to Redis, or to stdout, ends in one line on stderr and status 1.
+    """
+
+    @wraps(run)
+    def connected(cli_config: CliConfig, **options: Any) -> None:
+        try:
+            run(_connect(cli_config), **options)
+        except UnreachableError as error:
+            raise click.ClickException(str(error)) from None
+        except OSError as error:
+            raise click.ClickException(f"cannot write the output: {error.strerror}") from None
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    configured: Callable[..., None] = pass_cli_config(connected)  # type: ignore[no-untyped-call]
+
+    @wraps(configured)
+    def checked(**options: Any) -> None:
+        try:
+            configured(**options)
+        except ValueError as error:
+            # RQ reports a class that it cannot import, but not a name without a dot.
+            if str(error).startswith("Invalid attribute name"):
+                raise click.UsageError(f"{error}; give a class by its dotted name") from None
+            raise
+
+    return checked
+
+
+def _positive(
+    _context: click.Context, _option: click.Parameter, value: float | None
+) -> float | None:
+    try:
+        if value is not None:
+            check_interval(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return value
+
+
+@main.command()
+@click.option("--by-queue", "-R", is_flag=True, help="Group the table by queue.")
+@click.option(
+    "--interval",
+    "-i",
+    type=float,
+    metavar="N",
+    callback=_positive,
+    help="Redraw every N seconds until Ctrl-C.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1)
+@redis_command
+def info(
+    connection: Redis,
+    queues: tuple[str, ...],
+    by_queue: bool,
+    interval: float | None,
+    as_json: bool,
+    **_options: Any,
+) -> None:
+    """List the schedules of all queues, or of each QUEUE.
+
+    The columns are id, interval or cron expression, state, next enqueue time (UTC) and queue.
+    Schedules whose last run failed, and those that cannot be read, are named below the total.
+
+    With --json, "jobs" holds an object for each schedule with id, name, schedule, interval, cron,
+    queue_name, func_name, args, kwargs, enabled, next_enqueue_time, latest_enqueue_time,
+    last_error, last_error_at, created_at, updated_at, revision, job_timeout, result_ttl, ttl,
+    failure_ttl and meta; "damaged" an object with id and reason for each schedule that cannot be
+    read; "updated" the time. Times are in UTC, or null. With --interval, an object is printed each
+    time.
+
+    Exit status: 0, also after Ctrl-C with --interval and when the reader of a pipe stops reading;
+    1 when Redis cannot be used; 2 for wrong usage; 130 after Ctrl-C without --interval.
+    """
+    show(
+        reader(connection),
+        queues=queues,
+        by_queue=by_queue,
+        interval=interval,
+        as_json=as_json,
+        write=click.echo,
+    )
+
+
+@main.command()
+@redis_command
+def reindex(connection: Redis, **_options: Any) -> None:
+    """Repair the index of schedules.
+
+    Schedules that are missing from it are put back, and entries of deleted ones are removed. A
+    scheduler does the same when it starts.
+    """
+    with reaching(connection):
+        report = rebuild_indexes(connection)
+    click.echo(
+        f"{report.schedules} schedules: {report.restored} put back into the index, "
+        f"{report.pruned} stale entries removed"
+    )
+
+
+def _connect(cli_config: CliConfig) -> Redis:
+    """The connection that the options name, after one answer from Redis."""
+    try:
+        connection: Redis = cli_config.connection
+        with reaching(connection):
+            connection.ping()
+    except RedisError:
+        raise
+    except Exception as error:  # the settings may be a module, which is anybody's code
+        raise click.ClickException(f"{_source(cli_config)}: {_reason(error)}") from None
+    return connection
+
+
+def _source(cli_config: CliConfig) -> str:
+    if cli_config.url:
+        return "cannot use the Redis address given with --url"
+    if cli_config.config:
+        return f"cannot use the settings module {cli_config.config!r} given with --config"
+    return "cannot use the Redis settings in the environment (REDIS_URL, REDIS_HOST, ...)"
+
+
+def _reason(error: Exception) -> str:
+    text = one_line(str(error))
+    if isinstance(error, ValueError):
+        # urllib quotes the wrong part of an address, which may be a piece of the password.
+        return re.sub(r"'[^']*'", "'...'", text)
+    return f"{type(error).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    main(prog_name="rqrcron")

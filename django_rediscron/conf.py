@@ -1,0 +1,44 @@
+"""This app's settings: `REDISCRON = {...}`, all of it optional. Redis itself is in `RQ_QUEUES`."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.conf import settings
+
+KNOWN = ("QUEUE", "LOCK_TTL", "MAX_SLEEP_INTERVAL")
+
+
+class Settings:
+    """Each is read when it is asked for, so that `override_settings` works."""
+
+    @property
+    def QUEUE(self) -> str:
+        """The queue whose Redis the scheduler uses where none is named."""
+        given = self._given()
+        if "QUEUE" in given:
+            return cast(str, given["QUEUE"])
+        # django-rq's own default; a project that has no queue of that name put its main one first.
+        queues = getattr(settings, "RQ_QUEUES", None)
+        if not isinstance(queues, dict) or "default" in queues or not queues:
+            return "default"
+        return cast(str, next(iter(queues)))
+
+    @property
+    def LOCK_TTL(self) -> int:
+        """Seconds after which another scheduler may take over from one that died."""
+        # Three heartbeats fit in it, and after a crash the next scheduler need not wait a minute.
+        return cast(int, self._given().get("LOCK_TTL", 30))
+
+    @property
+    def MAX_SLEEP_INTERVAL(self) -> float:
+        """Seconds after which a change is seen even where Pub/Sub does not work."""
+        # As RQ's own scheduler: once a minute costs nothing, and changes arrive by Pub/Sub anyway.
+        return cast(float, self._given().get("MAX_SLEEP_INTERVAL", 60.0))
+
+    def _given(self) -> dict[str, Any]:
+        given = getattr(settings, "REDISCRON", None)
+        return given if isinstance(given, dict) else {}  # the system checks speak of the rest
+
+
+conf = Settings()

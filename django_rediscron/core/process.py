@@ -1,0 +1,56 @@
+"""Which process a scheduler is, so that another one on the same machine can see that it died."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from redis import Redis
+from rq.utils import as_text
+
+from .keys import scheduler_key
+
+PROC = Path("/proc")
+
+
+def identity() -> dict[str, str]:
+    """What a scheduler's hash says of its process; empty where the system does not tell.
+
+    Host names are not enough: containers may share one, with process ids of their own.
+    """
+    machine = _machine()
+    started = _started(os.getpid())
+    return {"machine": machine, "started": started} if machine and started else {}
+
+
+def died_here(name: str, connection: Redis) -> bool:
+    """Whether the scheduler of that name was a process of this machine that lives no more."""
+    fields = connection.hmget(scheduler_key(name), "pid", "machine", "started")
+    pid, machine, started = (as_text(value) if value else "" for value in fields)
+    if not pid.isdigit() or not machine or machine != _machine():
+        return False
+    return _started(int(pid)) != started
+
+
+@cache
+def _machine() -> str:
+    """This boot of this machine, and this namespace of process ids."""
+    try:
+        boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{(PROC / 'self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """When a process started, in ticks since boot; empty where there is none.
+
+    Source: proc(5), field 22 of /proc/PID/stat, counted behind the name in parentheses.
+    """
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return ""
+    state, *fields = stat.rpartition(")")[2].split()
+    return "" if state in "ZX" else fields[18]

@@ -1,0 +1,161 @@
+"""The scheduler process of a Django project."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from django_rediscron.conf import conf
+from django_rediscron.core import (
+    InvalidScheduleError,
+    LeadershipLostError,
+    SchedulerLockedError,
+)
+from django_rediscron.listing import UnreachableError, reaching
+from django_rediscron.schedulers import DjangoRedisCronScheduler, get_scheduler
+from django_rediscron.sync import sync
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOST = 3
+"""Exit status for a supervisor that starts the scheduler again: another one leads now."""
+
+LOGGERS = ("django_rediscron", "rq.cron")
+
+
+class Command(BaseCommand):
+    help = (
+        "Writes the declared schedules to Redis, then enqueues what is due until it is stopped. "
+        "Exit status 1 when another scheduler runs there or Redis cannot be used, 3 when another "
+        "scheduler took over from this one."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--queue", help="the queue whose Redis is used (default: the setting QUEUE)")
+        add("--name", default="", help="unique name (default: made of host, pid and chance)")
+        add(
+            "--lock-ttl",
+            type=int,
+            metavar="SECONDS",
+            help="after a crash another scheduler may start so much later "
+            "(default: the setting LOCK_TTL)",
+        )
+        add(
+            "--max-sleep-interval",
+            type=float,
+            metavar="SECONDS",
+            help="look for changes at least so often (default: the setting MAX_SLEEP_INTERVAL)",
+        )
+        add(
+            "--standby",
+            action="store_true",
+            help="while another scheduler runs there, wait to take over from it",
+        )
+        add("--burst", action="store_true", help="enqueue what is due now, then exit")
+        add("--no-sync", action="store_true", help="do not write the declared schedules first")
+        add("--pid", metavar="FILE", help="write the process id to this file while it runs")
+        add(
+            "--logging-level",
+            "-l",
+            type=str.upper,
+            choices=LEVELS,
+            help="overrides --verbosity (0: WARNING, 1: INFO, 2 and 3: DEBUG)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        level = options["logging_level"] or _level(options["verbosity"])
+        try:
+            scheduler = _scheduler(level, options)
+            _set_level(level, asked=bool(options["logging_level"]) or options["verbosity"] != 1)
+            with _pid_file(options["pid"]):
+                if not options["no_sync"]:
+                    queue = options["queue"] or conf.QUEUE
+                    scheduler.sync = lambda: self._sync(queue, scheduler.log)
+                    scheduler.sync()
+                # It runs for months and uses no database: servers drop idle connections.
+                connections.close_all()
+                with reaching(scheduler.connection):
+                    scheduler.start(burst=options["burst"], standby=options["standby"])
+        except LeadershipLostError as error:
+            raise CommandError(str(error), returncode=LOST) from None
+        except (InvalidScheduleError, UnreachableError, SchedulerLockedError) as error:
+            raise CommandError(str(error)) from None
+        except KeyboardInterrupt:  # before the scheduler minds signals itself
+            sys.exit(130)
+
+    def _sync(self, queue: str, log: logging.Logger) -> None:
+        report = sync(queue)
+        log.info(
+            "Declared schedules: %d created, %d updated, %d unchanged",
+            len(report.created),
+            len(report.updated),
+            report.unchanged,
+        )
+        if report.elsewhere:
+            log.warning(
+                "%d declared schedules live on another Redis, which needs a scheduler of its own "
+                "(see --queue): %s",
+                len(report.elsewhere),
+                ", ".join(report.elsewhere),
+            )
+
+
+def _level(verbosity: int) -> str:
+    return {0: "WARNING", 1: "INFO"}.get(verbosity, "DEBUG")
+
+
+def _scheduler(level: str, options: dict[str, Any]) -> DjangoRedisCronScheduler:
+    given = {
+        name: options[name]
+        for name in ("lock_ttl", "max_sleep_interval")
+        if options[name] is not None
+    }
+    try:
+        return get_scheduler(options["queue"], logging_level=level, name=options["name"], **given)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+
+
+def _set_level(level: str, *, asked: bool) -> None:
+    """What the command line asks for wins over LOGGING; its default does not."""
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        if asked or logger.level == logging.NOTSET:
+            logger.setLevel(level)
+
+
+@contextmanager
+def _pid_file(name: str | None) -> Iterator[None]:
+    """The file holds our process id inside, and is gone afterwards.
+
+    Where another scheduler leads it may be that one's file too: then it gets back what it said.
+    """
+    if not name:
+        yield
+        return
+    path = Path(name).expanduser()
+    ours = f"{os.getpid()}\n".encode()
+    after: bytes | None = None
+    try:
+        before = path.read_bytes() if path.exists() else None
+        path.write_bytes(ours)
+    except OSError as error:
+        raise CommandError(f"--pid {name}: cannot be written: {error.strerror}") from None
+    try:
+        yield
+    except SchedulerLockedError:
+        after = before
+        raise
+    finally:
+        with suppress(OSError):
+            if path.read_bytes() == ours:
+                path.unlink() if after is None else path.write_bytes(after)

@@ -1,0 +1,67 @@
+"""`rqrcron info` on a connection of `RQ_QUEUES`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from django_rediscron.conf import conf
+from django_rediscron.listing import UnreachableError, check_interval, reader, show
+from django_rediscron.queues import get_connection, queue_configs
+
+
+class Command(BaseCommand):
+    help = (
+        "Lists the schedules of all queues, or of each QUEUE: id, interval or cron expression, "
+        "state, next enqueue time (UTC) and queue."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add = parser.add_argument
+        add("queues", nargs="*", metavar="QUEUE", help="list the schedules of this queue only")
+        add(
+            "--queue",
+            help="the queue whose Redis is listed (default: QUEUE, else the setting QUEUE)",
+        )
+        add("--by-queue", "-R", action="store_true", help="group the table by queue")
+        add(
+            "--interval",
+            "-i",
+            type=float,
+            metavar="N",
+            help="redraw every N seconds until Ctrl-C",
+        )
+        add("--json", action="store_true", help="print one JSON object on one line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # An id that the terminal's encoding lacks shall not end the listing.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            if options["interval"] is not None:
+                check_interval(options["interval"])
+            show(
+                reader(get_connection(_whose_redis(options))),
+                queues=options["queues"],
+                by_queue=options["by_queue"],
+                interval=options["interval"],
+                as_json=options["json"],
+                write=self.stdout.write,
+                warn=self.stderr.write,
+            )
+        except (ValueError, UnreachableError) as error:  # a bad interval, an unknown queue
+            raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"cannot write the output: {error.strerror}") from None
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def _whose_redis(options: dict[str, Any]) -> str:
+    """The queue to take the connection from; the Redis of those that are to be listed, if known."""
+    named = (name for name in options["queues"] if name in queue_configs())
+    return options["queue"] or next(named, conf.QUEUE)

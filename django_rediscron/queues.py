@@ -1,0 +1,65 @@
+"""The queues of `RQ_QUEUES`, as django-rq makes them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import django_rq
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django_rq.connection_utils import get_redis_connection
+from redis import Redis
+from rq import Queue
+
+from .core.codec import DEFAULT_RESULT_TTL
+from .core.exceptions import UnknownQueueError
+from .servers import same_server
+
+
+def get_queue(name: str, connection: Redis) -> Queue:
+    """The queue of that name on this connection, with what `RQ_QUEUES` and `RQ` say of it.
+
+    Raises `UnknownQueueError` where there is no such queue, or where its workers would never see
+    the jobs, because it lives on another Redis.
+    """
+    config = queue_config(name)
+    if not same_server(connection, get_redis_connection(config)):
+        raise UnknownQueueError(
+            f"queue {name!r} lives on another Redis than this scheduler; "
+            f"use get_scheduler({name!r}), or a queue of this Redis"
+        )
+    return django_rq.get_queue(name, connection=connection, job_class=config.get("JOB_CLASS"))
+
+
+def get_connection(name: str) -> Redis:
+    """A new client of the Redis of a queue. Raises `UnknownQueueError`."""
+    return get_redis_connection(queue_config(name))
+
+
+def default_result_ttl(name: str) -> int:
+    """Seconds to keep the results of a queue where nobody says so. Raises `UnknownQueueError`."""
+    common = getattr(settings, "RQ", None) or {}
+    for place in (queue_config(name), common):
+        if place.get("DEFAULT_RESULT_TTL") is not None:
+            return cast(int, place["DEFAULT_RESULT_TTL"])
+    return DEFAULT_RESULT_TTL
+
+
+def queue_config(name: str) -> dict[str, Any]:
+    """What `RQ_QUEUES` says of a queue. Raises `UnknownQueueError`."""
+    queues = queue_configs()
+    if not isinstance(name, str) or name not in queues:
+        known = ", ".join(map(repr, queues)) or "none"
+        raise UnknownQueueError(
+            f"queue {name!r} is not in RQ_QUEUES (known: {known}); "
+            f"add it there, or use one of those"
+        )
+    return queues[name]
+
+
+def queue_configs() -> dict[str, dict[str, Any]]:
+    """All of `RQ_QUEUES`."""
+    queues = getattr(settings, "RQ_QUEUES", None)
+    if not isinstance(queues, dict):
+        raise ImproperlyConfigured(f"RQ_QUEUES should be a dictionary of queues, got {queues!r}.")
+    return queues

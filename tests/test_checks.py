@@ -1,0 +1,147 @@
+"""System checks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Tags
+from django.test import override_settings
+from redis import Redis
+
+
+ROOT = Path(__file__).parent.parent
+
+
+def _run(**kwargs: Any) -> list[CheckMessage]:
+    found = checks.run_checks(**kwargs)
+    return [each for each in found if str(each.id).startswith("django_rediscron.")]
+
+
+def test_queues_are_all_the_set_up() -> None:
+    assert _run() == []
+
+
+@pytest.mark.parametrize(
+    ("value", "id", "words"),
+    [
+        ("default", "E001", "REDISCRON should be a dictionary, got 'default'."),
+        ({"LOCK_TLL": 5}, "E002", "REDISCRON has an unknown key: 'LOCK_TLL'."),
+        ({"LOCK_TTL": 0}, "E003", 'REDISCRON["LOCK_TTL"] should be a positive number of seconds'),
+        ({"LOCK_TTL": True}, "E003", "got True."),
+        ({"MAX_SLEEP_INTERVAL": "60"}, "E003", "got '60'."),
+        ({"QUEUE": ["default"]}, "E003", "should be the name of a queue"),
+        ({"QUEUE": "reprots"}, "E005", "got 'reprots'."),
+    ],
+)
+def test_settings_of_the_wrong_shape(value: object, id: str, words: str) -> None:
+    with override_settings(REDISCRON=value):
+        (message,) = _run()
+    assert message.id == f"django_rediscron.{id}"
+    assert words in message.msg
+    assert message.hint
+
+
+@pytest.mark.parametrize("queues", [None, [], {}, {"default": "redis://localhost"}])
+def test_queues_of_the_wrong_shape(queues: object) -> None:
+    from django_rediscron.checks import check_queues
+
+    with override_settings(RQ_QUEUES=queues):
+        (message,) = check_queues()
+    assert message.id == "django_rediscron.E004"
+    assert message.hint
+
+
+def test_a_project_whose_main_queue_has_another_name() -> None:
+    from django_rediscron.checks import check_queues
+    from django_rediscron.conf import conf
+
+    with override_settings(RQ_QUEUES={"high": {}, "low": {}}):
+        assert check_queues() == []
+        assert conf.QUEUE == "high"
+
+
+def test_django_rq_is_missing() -> None:
+    apps = [app for app in settings.INSTALLED_APPS if app != "django_rq"]
+    with override_settings(INSTALLED_APPS=apps):
+        (message,) = _run()
+    assert message.id == "django_rediscron.E006"
+
+
+# Eviction
+
+
+@pytest.fixture
+def small(connection: Redis) -> Iterator[Redis]:
+    """A server with a limit, whose policy a test sets."""
+    before = connection.config_get("maxmemory*")
+    connection.config_set("maxmemory", "512mb")
+    yield connection
+    for name in ("maxmemory", "maxmemory-policy"):
+        connection.config_set(name, before[name])
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
+def test_a_redis_that_may_evict_schedules(small: Redis, policy: str) -> None:
+    small.config_set("maxmemory-policy", policy)
+
+    found = _run(databases=["default"])
+
+    # One for each database that queues live in; the queue whose Redis is away gets none.
+    assert [each.id for each in found] == ["django_rediscron.W001"] * 2
+    assert f"maxmemory-policy {policy}" in found[0].msg
+    assert "'default', 'reports'" in found[0].msg
+    assert _run(databases=["default"], tags=[Tags.database]) == found
+    assert _run() == []
+
+
+@pytest.mark.parametrize("policy", ["noeviction", "volatile-lru", "volatile-ttl"])
+def test_a_redis_that_keeps_what_has_no_ttl(small: Redis, policy: str) -> None:
+    small.config_set("maxmemory-policy", policy)
+    assert _run(databases=["default"]) == []
+
+
+def test_a_redis_without_a_limit_evicts_nothing(small: Redis) -> None:
+    small.config_set("maxmemory", "0")
+    small.config_set("maxmemory-policy", "allkeys-lru")
+    assert _run(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(
+    "command", [["migrate", "--verbosity", "0"], ["check"], ["check", "--database", "default"]]
+)
+def test_only_the_checks_that_are_asked_for_touch_redis(command: list[str]) -> None:
+    """With a schedule declared, start-up and `migrate` open no connection to Redis."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "django", *command],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "REDISCRON_TEST_URL": f"redis://127.0.0.1:{port}/0",
+                "REDISCRON_TEST_DECLARED": '[{"queue_name": "default", "id": "a", "interval": 5}]',
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if "--database" in command:
+            listener.settimeout(30)
+            listener.accept()[0].close()  # it did ask
+            listener.close()  # and is refused from now on
+            output, _ = process.communicate(timeout=60)
+        else:
+            output, _ = process.communicate(timeout=60)
+            listener.settimeout(0)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+    assert process.returncode == 0, output

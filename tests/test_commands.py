@@ -1,0 +1,262 @@
+"""The management commands, as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from redis import Redis
+
+from django_rediscron import RedisCronJob, RedisCronScheduler
+from django_rediscron.core.keys import LOCK, job_key
+
+from .tasks import echo
+
+
+ROOT = Path(__file__).parent.parent
+
+BILLING = {"queue_name": "default", "id": "billing", "interval": 900}
+MAIL = {"queue_name": "reports", "id": "mail", "cron": "*/5 * * * *"}
+FAR = {"queue_name": "elsewhere", "id": "far", "interval": 5}
+
+
+def environment(*declared: dict[str, Any]) -> dict[str, str]:
+    return {**os.environ, "REDISCRON_TEST_DECLARED": json.dumps(declared)}
+
+
+def manage(*arguments: str, declared: tuple[Any, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "django", *arguments],
+        cwd=ROOT,
+        env=environment(*declared),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def one_line(text: str) -> str:
+    (line,) = text.splitlines()
+    assert "Traceback" not in line
+    return line
+
+
+# rqcron_scheduler
+
+
+def test_the_scheduler_writes_what_is_declared_and_runs_it(connection: Redis) -> None:
+    done = manage("rqcron_scheduler", "--burst", declared=(BILLING, MAIL, FAR))
+
+    assert done.returncode == 0, done.stderr
+    assert "Declared schedules: 2 created, 0 updated, 0 unchanged" in done.stdout
+    assert "1 declared schedules live on another Redis" in done.stdout
+    assert RedisCronJob.fetch("mail", connection).cron == "*/5 * * * *"
+    assert connection.llen("rq:queue:default") == 1
+    assert not connection.exists(LOCK, job_key("far"))
+
+
+def test_without_sync_nothing_declared_is_written(connection: Redis) -> None:
+    done = manage("rqcron_scheduler", "--burst", "--no-sync", declared=(BILLING,))
+
+    assert done.returncode == 0, done.stderr
+    assert not connection.exists(job_key("billing"))
+
+
+def test_it_runs_until_it_is_asked_to_stop(connection: Redis, tmp_path: Path) -> None:
+    pid_file = tmp_path / "scheduler.pid"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "django", "rqcron_scheduler", "--name", "one"),
+            *("--lock-ttl", "9", "--max-sleep-interval", "5", "--pid", str(pid_file)),
+        ],
+        cwd=ROOT,
+        env=environment(BILLING),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert connection.blpop(["rq:queue:default"], timeout=30) is not None
+        assert pid_file.read_text() == f"{process.pid}\n"
+        assert connection.get(LOCK).startswith(b"one:")
+        assert 0 < connection.ttl(LOCK) <= 9
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, output
+    assert "Scheduler one: shutdown complete" in output
+    assert not pid_file.exists()
+    assert not connection.exists(LOCK)
+
+
+def test_another_scheduler_holds_the_lock(connection: Redis, tmp_path: Path) -> None:
+    pid_file = tmp_path / "scheduler.pid"
+    pid_file.write_text("the leader's\n")
+    leader = RedisCronScheduler(connection, name="the leader", lock_ttl=50)
+    leader.register_birth()
+
+    done = manage("rqcron_scheduler", "--pid", str(pid_file), "--verbosity", "0")
+
+    leader.register_death()
+    assert done.returncode == 1
+    line = one_line(done.stderr)
+    assert "'the leader' holds the lock" in line
+    assert re.search(r"expires in [45]\d\.\d s", line)
+    assert pid_file.read_text() == "the leader's\n"
+
+
+def test_redis_cannot_be_reached(tmp_path: Path) -> None:
+    pid_file = tmp_path / "scheduler.pid"
+    done = manage("rqcron_scheduler", "--queue", "nowhere", "--pid", str(pid_file), "-v", "0")
+
+    assert done.returncode == 1
+    line = one_line(done.stderr)
+    assert "Redis at 127.0.0.1:1/0 cannot be reached" in line
+    assert "secret" not in line
+    assert not pid_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"lock_ttl": 0}, "lock_ttl must be a positive number of seconds, got 0"),
+        ({"max_sleep_interval": -1.0}, "max_sleep_interval must be a positive number"),
+        ({"queue": "reprots"}, "'reprots' is not in RQ_QUEUES"),
+        ({"pid": "/nonexistent/scheduler.pid"}, "cannot be written: No such file or directory"),
+    ],
+)
+def test_bad_options(connection: Redis, options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(CommandError, match=reason):
+        call_command("rqcron_scheduler", burst=True, **options)
+    assert not connection.exists(LOCK)
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (["-v", "0"], []),
+        (["-v", "0", "-l", "info"], ["starting"]),
+        (["-v", "2", "-l", "ERROR"], []),
+    ],
+)
+def test_how_much_it_says(connection: Redis, options: list[str], shown: list[str]) -> None:
+    done = manage("rqcron_scheduler", "--burst", *options)
+
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert bool(done.stdout) == bool(shown)
+    for words in shown:
+        assert words in done.stdout
+
+
+# rqrcron_info
+
+
+@pytest.mark.parametrize("arguments", [[], ["-R"], ["reports"], ["--json"], ["--json", "reports"]])
+def test_info_prints_what_rqrcron_info_prints(
+    connection: Redis, redis_url: str, arguments: list[str]
+) -> None:
+    for id, queue_name in (("billing", "default"), ("mail", "reports")):
+        RedisCronJob(id, queue_name, func=echo, interval=600, connection=connection).save()
+
+    ours = manage("rqrcron_info", *arguments)
+    theirs = subprocess.run(
+        [sys.executable, "-m", "django_rediscron.cli", "info", "--url", redis_url, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    def untimed(text: str) -> str:
+        return re.sub(r'(Updated: |"updated": ").{26,27}', "", text)
+
+    assert ours.returncode == 0, ours.stderr
+    assert "mail" in ours.stdout
+    assert untimed(ours.stdout) == untimed(theirs.stdout)
+
+
+def test_info_reads_the_redis_of_the_queue_that_is_asked_for(connection: Redis) -> None:
+    from django_rediscron.queues import get_connection
+
+    other = get_connection("elsewhere")
+    other.flushdb()
+    RedisCronJob("far", "elsewhere", func=echo, interval=600, connection=other).save()
+
+    assert "No scheduled jobs" in manage("rqrcron_info").stdout
+    assert "far" in manage("rqrcron_info", "elsewhere").stdout
+    assert "far" in manage("rqrcron_info", "--queue", "elsewhere").stdout
+    other.flushdb()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--queue", "reprots"], "queue 'reprots' is not in RQ_QUEUES"),
+        (["--queue", "nowhere"], "Redis at 127.0.0.1:1/0 cannot be reached"),
+        (["-i", "0"], "interval must be a positive number of seconds, got 0"),
+    ],
+)
+def test_info_says_in_one_line_what_is_wrong(arguments: list[str], reason: str) -> None:
+    done = manage("rqrcron_info", *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert reason in one_line(done.stderr)
+
+
+# rqrcron_sync
+
+
+def test_sync_by_hand(connection: Redis) -> None:
+    RedisCronJob("billing", "default", func=echo, interval=600, connection=connection).save()
+    RedisCronJob("same", "default", func=echo, interval=5, connection=connection).save()
+    declared = (BILLING, MAIL, {"queue_name": "default", "id": "same", "interval": 5})
+
+    done = manage("rqrcron_sync", "--check", declared=declared)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "create  mail",
+        "update  billing: interval 600 -> 900",
+        "1 to create, 1 to update, 1 unchanged",
+    ]
+    assert not connection.exists(job_key("mail"))
+
+    done = manage("rqrcron_sync", declared=declared)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "created  mail",
+        "updated  billing: interval 600 -> 900",
+        "1 created, 1 updated, 1 unchanged",
+    ]
+    assert RedisCronJob.fetch("billing", connection).interval == 900
+
+    done = manage("rqrcron_sync", "--check", declared=declared)
+    assert (done.returncode, done.stdout) == (0, "0 to create, 0 to update, 3 unchanged\n")
+    assert manage("rqrcron_sync", "-v", "0", declared=declared).stdout == ""
+
+
+def test_sync_names_what_was_damaged_and_what_became_empty(connection: Redis) -> None:
+    RedisCronJob("mail", "reports", func=echo, interval=5, connection=connection).save()
+    connection.set(job_key("billing"), "a string")
+
+    done = manage("rqrcron_sync", declared=(BILLING, MAIL))
+
+    assert "updated  billing: was damaged (its key does not hold a hash" in done.stdout
+    assert "interval 5 -> none, cron none -> */5 * * * *" in done.stdout
+
+
+def test_sync_of_a_redis_that_is_away() -> None:
+    done = manage("rqrcron_sync", declared=({**FAR, "queue_name": "nowhere"},))
+    assert done.returncode == 1
+    assert "Redis at 127.0.0.1:1/0 cannot be reached" in one_line(done.stderr)
