@@ -17,7 +17,6 @@ from django.core.checks import CheckMessage, Tags
 from django.test import override_settings
 from redis import Redis
 
-
 ROOT = Path(__file__).parent.parent
 
 

@@ -20,7 +20,6 @@ from django_rediscron.core.keys import LOCK, job_key
 
 from .tasks import echo
 
-
 ROOT = Path(__file__).parent.parent
 
 BILLING = {"queue_name": "default", "id": "billing", "interval": 900}

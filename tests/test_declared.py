@@ -24,7 +24,6 @@ from django_rediscron.sync import sync
 from .tasks import echo
 
 
-
 def _line() -> int:
     return sys._getframe(1).f_lineno
 

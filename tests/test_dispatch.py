@@ -10,8 +10,7 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core import batch
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, batch
 from django_rediscron.core.batch import LockLostError
 from django_rediscron.core.dispatch import Dispatcher
 from django_rediscron.core.keys import DISABLED, INDEX, LOCK
@@ -328,3 +327,17 @@ def test_names_of_rqs_own_cron_are_left_alone(
     assert leader.calculate_sleep_interval() > 1
     assert [job.id for job in leader.get_jobs()] == ["visits"]
     assert connection.zcard(INDEX) == 301
+
+
+def test_a_history_keeps_the_newest_thousand(connection: Redis, leader: RedisCronScheduler) -> None:
+    register(leader, interval=1)
+    history = "rq:cron_job:visits:jobs"
+    connection.zadd(history, {f"old {number}": number for number in range(1, 950)})
+    for _ in range(120):
+        make_due(connection, "visits", ago=1)
+        assert len(leader.enqueue_jobs()) == 1
+        assert connection.zcard(history) <= 1000
+    newest = connection.zrange(history, 0, -1)
+    assert len(newest) == 1000
+    assert newest[0] == b"old 70"
+    assert connection.ttl(history) == pytest.approx(365 * 86400, abs=60)

@@ -1,4 +1,4 @@
-"""One database with rq-rediscron 0.1.10, and one with RQ's own cron: nothing lost on either side."""
+"""One database with rq-rediscron 0.1.10, or with RQ's own cron: nothing is lost on either side."""
 
 from __future__ import annotations
 
@@ -51,7 +51,11 @@ def peer(peer_python: Path, redis_url: str) -> Any:
         )
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
-            [peer_python, "-c", script], env=environment, capture_output=True, text=True, check=False
+            [peer_python, "-c", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
@@ -65,7 +69,9 @@ def test_schedules_of_rq_rediscron_are_read_edited_and_run_here(
 ) -> None:
     peer(
         "scheduler.register(echo, 'q', id='interval', args=('x',), interval=300, meta={'m': 1})\n"
-        "scheduler.register(echo, 'q', id='cron', cron='0 0 1 1 *', kwargs={'a': [1]}, job_timeout=9)\n"
+        "scheduler.register(\n"
+        "    echo, 'q', id='cron', cron='0 0 1 1 *', kwargs={'a': [1]}, job_timeout=9\n"
+        ")\n"
         "scheduler.register(echo, 'q', id='off', interval=300, enabled=False)\n"
     )
     scheduler = RedisCronScheduler(connection)

@@ -150,15 +150,17 @@ def test_what_could_not_run_is_refused_and_nothing_written(
     with pytest.raises(ValueError, match=r".+"):
         make(connection, **options).save()
     with pytest.raises(ValueError, match=r".+"):
-        job = make(connection)
-        for attribute, value in options.items():
-            if attribute in job.job_options:
-                job.job_options[attribute] = value
-            else:
-                setattr(job, attribute, value)
-        job.func_name = job.func_name or "x"
-        job.save()
+        save_changed(make(connection), options)
     assert connection.keys("*") == []
+
+
+def save_changed(job: RedisCronJob, attributes: dict[str, Any]) -> None:
+    for attribute, value in attributes.items():
+        if attribute in job.job_options:
+            job.job_options[attribute] = value
+        else:
+            setattr(job, attribute, value)
+    job.save()
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 
 from django_rediscron.core.exceptions import InvalidScheduleError
 from django_rediscron.core.timing import (
+    around_cron,
+    around_interval,
     check_cron,
-    latest_cron_time,
-    latest_interval_time,
     next_cron_time,
 )
 
@@ -145,8 +145,12 @@ def test_expressions_that_cannot_work_are_refused_with_the_value(
 def test_a_late_run_stands_for_the_latest_occurrence() -> None:
     due = datetime(2026, 1, 1, tzinfo=UTC)
     now = due + timedelta(hours=3, minutes=7)
-    assert latest_cron_time("0 * * * *", due, now, ZoneInfo("UTC")) == due + timedelta(hours=3)
-    assert latest_cron_time("0 0 * * *", due, now, ZoneInfo("UTC")) == due
-    assert latest_cron_time("* * * * *", due, now, ZoneInfo("UTC")) == now
-    assert latest_interval_time(1000, due, now) == due + timedelta(seconds=11_000)
-    assert latest_interval_time(1000, due, due) == due
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    zone = ZoneInfo("UTC")
+    assert around_cron("0 * * * *", due, now, zone) == (due + 3 * hour, due + 4 * hour)
+    assert around_cron("0 0 * * *", due, now, zone) == (due, due + 24 * hour)
+    assert around_cron("* * * * *", due, now, zone) == (now, now + minute)
+    assert around_cron("* * * * * *", due, now, zone) == (now, now + timedelta(seconds=1))
+    grid = [due + timedelta(seconds=1000 * n) for n in range(13)]
+    assert around_interval(1000, due, now) == (grid[11], grid[12])
+    assert around_interval(1000, due, due) == (grid[0], grid[1])

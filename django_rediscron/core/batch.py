@@ -17,7 +17,7 @@ from .reading import Absent, Damaged, Fields, read_schedules
 from .scripts import DISPATCH, run_script
 from .store import prune
 from .template import JobTemplate, Shape, new_job_id, packed_times
-from .timing import latest_cron_time, latest_interval_time, next_cron_time, utc_text
+from .timing import around_cron, around_interval, next_cron_time, utc_text
 
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 _CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microseconds
 _ERROR_LENGTH = 500
+_DONE = "1f"
+_UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
+_UNTIDIED_SPAN = 86400.0
 _BLOCKED = {
     "h": "its history {history!r} is not a sorted set; delete that key",
     "q": "the key of its queue {queue!r} is not a list; delete that key",
@@ -44,63 +47,77 @@ class LockLostError(Exception):
 class Ready:
     """A schedule in memory: its RQ job made ready, and what it was when it was last read."""
 
-    __slots__ = ("_head", "_next", "job", "place", "template")
+    __slots__ = (
+        "_head",
+        "_pending",
+        "_tidied",
+        "_untidied",
+        "fingerprint",
+        "job",
+        "job_id",
+        "place",
+        "template",
+    )
 
     def __init__(self, job: RedisCronJob, seen: list[bytes], template: JobTemplate) -> None:
         self.job = job
         self.template = template
+        self.fingerprint = seen
         self.place = 0.0
-        *constant, following = map(msgpack.text, seen)
+        self.job_id = ""
+        *constant, _ = map(msgpack.text, seen)
         length = _OCCURRENCE_LENGTH + template.values_count
         self._head = b"".join((msgpack.head(length), msgpack.text(job.id), *constant))
-        self._next = following
+        self._pending: tuple[datetime, datetime, str, str] | None = None
+        # The history is kept short, and its TTL long, now and then: each costs as much as a write.
+        self._untidied = _UNTIDIED_RUNS
+        self._tidied = 0.0
 
-    def occurrence(
-        self, plan: _Plan, latest: datetime, due: datetime, place: str, shape: int
-    ) -> bytes:
-        """What the dispatch script is told of an occurrence."""
-        known = latest == due and len(self._next) > _EMPTY_LENGTH
+    def occurrence(self, moment: datetime, shape: int) -> bytes:
+        """What the dispatch script is told of the occurrence that is due at this moment."""
+        job = self.job
+        due = job.next_enqueue_time
+        assert due is not None
+        if job.interval is not None:
+            latest, following = around_interval(job.interval, due, moment)
+        else:
+            latest, following = around_cron(job.cron or "", due, moment)
+        seen = self.fingerprint[2]
+        following_text, place = utc_text(following), f"{following.timestamp():.6f}"
+        self.job_id = new_job_id()
+        self._pending = (latest, following, following_text, place)
+        tidy = self._untidied >= _UNTIDIED_RUNS or due.timestamp() - self._tidied > _UNTIDIED_SPAN
         return b"".join(
             (
                 self._head,
-                self._next,
-                self._next if known else msgpack.text(utc_text(latest)),
-                plan.following,
+                msgpack.text(seen),
+                _EMPTY if seen and latest is due else msgpack.text(utc_text(latest)),
+                msgpack.text(following_text),
                 msgpack.text(place),
-                _YES if self.job.last_error else _NO,
-                msgpack.text(plan.job_id),
+                _YES if job.last_error else _NO,
+                msgpack.text(self.job_id),
                 msgpack.number(shape),
+                _YES if tidy else _NO,
                 self.template.values,
             )
         )
 
-    def advance(self, plan: _Plan) -> None:
-        """The occurrence has been written."""
+    def advance(self, *, full: bool) -> None:
+        """The occurrence has been written; `full`: the history has no room left to speak of."""
+        assert self._pending is not None
+        if full:
+            self._untidied = _UNTIDIED_RUNS
+        elif self._untidied >= _UNTIDIED_RUNS:
+            self._untidied, self._tidied = 0, self.place
+        else:
+            self._untidied += 1
         job = self.job
-        job.latest_enqueue_time, job.next_enqueue_time = job._loaded_times = plan.times
+        latest, following, following_text, place = self._pending
+        job.latest_enqueue_time, job.next_enqueue_time = latest, following
+        job._loaded_times = (latest, following)
         job.last_error = job.last_error_at = None
-        self._next = plan.following
-        self.place = plan.place
-
-
-class _Plan:
-    """What a schedule becomes when its occurrence has been written."""
-
-    __slots__ = ("following", "job_id", "place", "ready", "times")
-
-    def __init__(
-        self,
-        ready: Ready,
-        job_id: str,
-        times: tuple[datetime, datetime],
-        following: bytes,
-        place: float,
-    ) -> None:
-        self.ready = ready
-        self.job_id = job_id
-        self.times = times
-        self.following = following
-        self.place = place
+        self.fingerprint[2] = following_text.encode()
+        self.place = float(place)
 
 
 class Batch:
@@ -115,7 +132,7 @@ class Batch:
         """Members that stay among the due ones."""
         self._occurrences: list[bytes] = []
         self._corrections: list[bytes] = []
-        self._plans: list[tuple[bytes, _Plan]] = []
+        self._ready: list[tuple[bytes, Ready]] = []
         self._shapes: dict[Shape, int] = {}  # numbered as Lua does, from 1
         unknown = []
         for id, score in members:
@@ -185,22 +202,9 @@ class Batch:
             self._add(schedule.id.encode(), _fingerprint(fields), fields_to_set, following)
 
     def _add_occurrence(self, id: bytes, ready: Ready) -> None:
-        job = ready.job
-        due = job.next_enqueue_time
-        assert due is not None
-        if job.cron:
-            latest = latest_cron_time(job.cron, due, self.moment)
-            following = next_cron_time(job.cron, self.moment)
-        else:
-            assert job.interval is not None
-            latest = latest_interval_time(job.interval, due, self.moment)
-            following = latest + timedelta(seconds=job.interval)
-        place = f"{following.timestamp():.6f}"
-        following_text = msgpack.text(utc_text(following))
-        plan = _Plan(ready, new_job_id(), (latest, following), following_text, float(place))
         shape = self._shapes.setdefault(ready.template.shape, len(self._shapes) + 1)
-        self._occurrences.append(ready.occurrence(plan, latest, due, place, shape))
-        self._plans.append((id, plan))
+        self._occurrences.append(ready.occurrence(self.moment, shape))
+        self._ready.append((id, ready))
 
     def _add_error(self, id: bytes, fields: Fields | None, reason: str) -> None:
         retry_at = self.owner.retry_at(id, reason, self.moment)
@@ -248,7 +252,7 @@ class Batch:
         arguments = (
             token,
             int(lock_ttl * 1000),
-            -1 - HISTORY_LIMIT,
+            HISTORY_LIMIT,
             HISTORY_TTL,
             f"{moment.timestamp():.6f}",
             msgpack.array(lists),
@@ -259,47 +263,48 @@ class Batch:
         outcomes = reply.decode()
         enqueued = []
         blocked = Batch(self.owner, [], self.moment)
-        for (id, plan), outcome in zip(self._plans, outcomes, strict=False):
-            if outcome == "1":
-                self._written(id, plan)
-                enqueued.append(plan.ready.job)
+        for (id, ready), outcome in zip(self._ready, outcomes, strict=False):
+            if outcome in _DONE:
+                ready.advance(full=outcome == "f")
+                self.owner.remember(id, ready)
+                enqueued.append(ready.job)
+                self._follow_up(ready)
             else:
                 self.owner.forget(id)
                 if outcome in _BLOCKED:
-                    blocked._add_blocked(id, plan.ready.job, outcome)
-        self.kept += len(outcomes) - outcomes.count("1")
+                    blocked._add_blocked(id, ready, outcome)
+        self.kept += sum(outcome not in _DONE for outcome in outcomes)
         if blocked:
             blocked.write(token, lock_ttl)
         return enqueued
 
-    def _written(self, id: bytes, plan: _Plan) -> None:
-        ready = plan.ready
-        ready.advance(plan)
-        self.owner.remember(id, ready)
+    def _follow_up(self, ready: Ready) -> None:
+        """What is left to do when an occurrence was written: say so, or run it here and now."""
         if logger.isEnabledFor(logging.INFO):
             job = ready.job
+            assert job.latest_enqueue_time is not None
             logger.info(
                 "Enqueued %r as job %s in queue %r",
                 job.id,
-                plan.job_id,
+                ready.job_id,
                 job.queue_name,
                 extra={
                     "schedule_id": job.id,
-                    "occurrence": plan.times[0].isoformat(),
-                    "rq_job_id": plan.job_id,
+                    "occurrence": job.latest_enqueue_time.isoformat(),
+                    "rq_job_id": ready.job_id,
                 },
             )
         if not ready.template.queue.is_async:
             try:
-                ready.template.run_here(plan.job_id)
+                ready.template.run_here(ready.job_id)
             except Exception:
-                logger.exception("Job %s of %r failed in this process", plan.job_id, ready.job.id)
+                logger.exception("Job %s of %r failed in this process", ready.job_id, ready.job.id)
 
-    def _add_blocked(self, id: bytes, job: RedisCronJob, outcome: str) -> None:
+    def _add_blocked(self, id: bytes, ready: Ready, outcome: str) -> None:
+        job = ready.job
         reason = _BLOCKED[outcome].format(history=job.job_history_key, queue=job.queue_name)
         retry_at = self.owner.retry_at(id, reason, self.moment)
-        # Without a fingerprint: it was just compared, and the record of an error harms no edit.
-        self._add(id, (), self._error_record(reason), retry_at, failed=True)
+        self._add(id, ready.fingerprint, self._error_record(reason), retry_at, failed=True)
 
 
 def _fingerprint(fields: Fields) -> list[bytes]:
@@ -307,6 +312,6 @@ def _fingerprint(fields: Fields) -> list[bytes]:
     return [fields.get(name, "").encode(errors="surrogateescape") for name in FINGERPRINT_FIELDS]
 
 
-_OCCURRENCE_LENGTH = 10
-_EMPTY_LENGTH = len(msgpack.text(""))
+_OCCURRENCE_LENGTH = 11
+_EMPTY = msgpack.text("")
 _NO, _YES = msgpack.number(0), msgpack.number(1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rq.utils import utcparse
 
 from .exceptions import InvalidScheduleError
-from .timing import UTC, utc_text
+from .timing import utc_text
 from .webhooks import dump_webhooks, load_webhooks
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def load_time(data: Mapping[str, str], field: str) -> datetime | None:
         return None
     try:
         if len(text) == _UTC_TEXT_LENGTH and text[-1] == "Z":
-            return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+            return datetime.fromisoformat(f"{text[:-1]}+00:00")
         return utcparse(text)
     except ValueError:
         raise InvalidScheduleError(

@@ -36,9 +36,9 @@ _KEPT = {
 def own_client(connection: Redis) -> Redis:
     """A client of the same database that fails fast and returns bytes.
 
-    The scheduler has its own way to wait for Redis, in which it still listens to signals; redis-py's
-    retries would sleep for seconds inside one command. Replies are bytes, whatever the given client
-    makes of them: what stands in Redis need not be text.
+    The scheduler has its own way to wait for Redis, in which it still listens to signals; retries
+    of redis-py would sleep for seconds inside one command. Replies are bytes, whatever the given
+    client makes of them: what stands in Redis need not be text.
     """
     pool = connection.connection_pool
     given = pool.connection_kwargs
@@ -49,7 +49,8 @@ def own_client(connection: Redis) -> Redis:
     for name in ("socket_timeout", "socket_connect_timeout"):
         options[name] = min(options.get(name) or TIMEOUT, TIMEOUT)
     if isinstance(pool, SentinelConnectionPool):
-        own: ConnectionPool = SentinelConnectionPool(
+        sentinel_pool: type[Any] = SentinelConnectionPool
+        own: ConnectionPool = sentinel_pool(
             pool.service_name,
             pool.sentinel_manager,
             is_master=pool.is_master,

@@ -13,6 +13,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from redis import Redis
 from rq import Queue
@@ -47,7 +48,7 @@ class Dispatcher:
         self._ready: OrderedDict[bytes, Ready] = OrderedDict()
         self._failures: dict[bytes, int] = {}
         self._queues: dict[str, Queue] = {}
-        self.shapes: dict[tuple[bytes, ...], Shape] = {}
+        self.shapes: dict[tuple[Any, ...], Shape] = {}
 
     def enqueue_due(self, token: str, lock_ttl: float) -> Iterator[list[RedisCronJob]]:
         """Enqueue all that is due now, oldest first; yields what each batch enqueued.

@@ -277,7 +277,7 @@ class RedisCronJob(CronJob):
         """The definition as it was loaded or last saved, in the form that is written; or None."""
         if self._stored is None:
             return None
-        stored = self._restore({"id": self.id, **self._stored}, None)
+        stored = self.from_texts({"id": self.id, **self._stored}, None)
         return {**stored.definition(), "enabled": str(int(stored.enabled))}
 
     def moved_times(self) -> dict[str, str]:
@@ -323,14 +323,15 @@ class RedisCronJob(CronJob):
         `DamagedScheduleError` where the hash cannot be read.
         """
         try:
-            return cls._restore(codec.as_texts(raw_data), connection)
+            return cls.from_texts(codec.as_texts(raw_data), connection)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             id = raw_data.get(b"id", raw_data.get("id", ""))
             shown = id.decode(errors="backslashreplace") if isinstance(id, bytes) else str(id)
             raise DamagedScheduleError(shown, str(error) or type(error).__name__) from error
 
     @classmethod
-    def _restore(cls, data: dict[str, str], connection: Redis | None) -> RedisCronJob:
+    def from_texts(cls, data: dict[str, str], connection: Redis | None) -> RedisCronJob:
+        """As `restore`, of proper texts. Raises `ValueError` for what it cannot read."""
         job = cls.__new__(cls)
         job._prepare()
         job.connection = connection

@@ -83,7 +83,7 @@ class Life:
     def _lead(self, *, burst: bool, standby: bool) -> None:
         """Pass after pass, until asked to stop.
 
-        Raises `LeadershipLostError` where another scheduler took over, unless this one may stand by.
+        Raises `LeadershipLostError` where another scheduler took over, if it may not stand by.
         """
         if burst:
             self._repair()

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-FALSE = b"\xc2"
-
 
 def text(value: str | bytes) -> bytes:
     """A text as `str 8`, `str 16` or `str 32`."""
     raw = value if isinstance(value, bytes) else value.encode()
-    return text_head(len(raw)) + raw
+    length = len(raw)
+    return (_SHORT[length] if length < 1 << 8 else text_head(length)) + raw
 
 
 def text_head(length: int) -> bytes:
@@ -44,3 +43,6 @@ def array(packed: Sequence[bytes]) -> bytes:
 def texts(values: Iterable[str | bytes]) -> bytes:
     """A list of texts."""
     return array([text(value) for value in values])
+
+
+_SHORT = [text_head(length) for length in range(1 << 8)]

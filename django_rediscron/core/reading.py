@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from redis import Redis
@@ -43,11 +43,16 @@ def read_schedules(
     """For each id what stands under it, and the hash's fields (bytes that are no UTF-8 escaped)."""
     for start in range(0, len(ids), BATCH):
         part = ids[start : start + BATCH]
-        text = run_script(connection, READ, [], part).decode(errors="surrogateescape")
+        reply = run_script(connection, READ, [], part)
+        restore: Callable[[Fields, Redis], RedisCronJob]
+        try:
+            text, restore = reply.decode(), job_class.from_texts
+        except UnicodeDecodeError:
+            text, restore = reply.decode(errors="surrogateescape"), job_class.restore
         for id, found in zip(part, json.loads(text), strict=True):
             if isinstance(found, list):
                 fields = dict(zip(found[::2], found[1::2], strict=True))
-                yield _restore(id, fields, connection, job_class), fields
+                yield _restore(id, fields, connection, restore), fields
             elif isinstance(found, str):
                 yield Damaged(_shown(id), f"its key does not hold a hash: {found}"), {}
             else:
@@ -55,13 +60,18 @@ def read_schedules(
 
 
 def _restore(
-    id: str | bytes, fields: Fields, connection: Redis, job_class: type[RedisCronJob]
+    id: str | bytes,
+    fields: Fields,
+    connection: Redis,
+    restore: Callable[[Fields, Redis], RedisCronJob],
 ) -> RedisCronJob | Damaged:
     shown = _shown(id)
     try:
-        job = job_class.restore(fields, connection)
+        job = restore(fields, connection)
     except DamagedScheduleError as error:
         return Damaged(shown, error.reason, fields)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        return Damaged(shown, str(error) or type(error).__name__, fields)
     if job.id != shown:
         return Damaged(shown, f"field 'id' names another schedule: {job.id!r}", fields)
     return job

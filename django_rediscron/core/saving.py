@@ -17,7 +17,7 @@ from .job import RedisCronJob
 from .keys import TIMING_FIELDS, job_key
 from .queues import get_queue
 from .scripts import DELETE, SAVE, run_script
-from .timing import latest_interval_time, next_cron_time, utc_text
+from .timing import around_interval, next_cron_time, utc_text
 
 BATCH = 250
 """Changes in one script call: Redis is held for a few milliseconds."""
@@ -110,7 +110,7 @@ class Change:
         seconds = int(interval)
         start = moment
         if self.latest and not self.retimed:  # enabled again: it stays on its grid
-            start = latest_interval_time(seconds, utcparse(self.latest), moment)
+            start, _ = around_interval(seconds, utcparse(self.latest), moment)
         return utc_text(moment), utc_text(start + timedelta(seconds=seconds))
 
     def to_script(self, moment: datetime, *, final: bool) -> dict[str, Any]:
@@ -146,8 +146,8 @@ class Change:
 def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | None = None) -> None:
     """Write the changes, each whole or not at all, in few round trips; with a pipeline, queue them.
 
-    Raises `InvalidScheduleError` before anything is written, and `NoSuchJobError` for a schedule that
-    was deleted meanwhile, after the others were written.
+    Raises `InvalidScheduleError` before anything is written, and `NoSuchJobError` for a schedule
+    that was deleted meanwhile, after the others were written.
     """
     for change in changes:
         if "func_name" in change.fields:

@@ -11,10 +11,9 @@ from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
-from rq import cron_scheduler_registry
 from rq.cron import CronScheduler
 from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
-from rq.exceptions import SchedulerNotFound, StopRequested
+from rq.exceptions import StopRequested
 from rq.logutils import setup_loghandlers
 
 from . import process, store
@@ -178,7 +177,9 @@ class RedisCronScheduler(CronScheduler):
         moment = time.time()
         foreign = self._dispatcher.foreign
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.zrangebyscore(INDEX, "-inf", moment, start=0, num=len(foreign) + 1, withscores=True)
+            pipe.zrangebyscore(
+                INDEX, "-inf", moment, start=0, num=len(foreign) + 1, withscores=True
+            )
             pipe.zrangebyscore(INDEX, f"({moment}", "+inf", start=0, num=1, withscores=True)
             due, coming = pipe.execute()
         if any(foreign.get(id) != score for id, score in due):
@@ -231,9 +232,9 @@ class RedisCronScheduler(CronScheduler):
 
     def register_death(self, pipeline: Pipeline | None = None) -> None:
         """Leave RQ's registry of schedulers and release the lock, if it is still ours."""
-        with suppress(SchedulerNotFound):
-            cron_scheduler_registry.unregister(self, self._client if pipeline is None else pipeline)
-        (self._client if pipeline is None else pipeline).delete(self.key)
+        client = self._client if pipeline is None else pipeline
+        client.zrem(SCHEDULERS, self.name)
+        client.delete(self.key)
         if self._lock is not None:
             self._lock.release()
             self._lock = None

@@ -174,10 +174,11 @@ def _index(ids: list[str], connection: Redis, report: ReindexReport) -> None:
 
 def prune(members: Sequence[Any], connection: Redis) -> int:
     """Take out members without a hash, but for those that are RQ's names: they have a history."""
-    if not members:
-        return 0
-    arguments = [JOB_PREFIX, HISTORY_SUFFIX, *members]
-    return cast(int, run_script(connection, PRUNE, [INDEX, DISABLED, ERRORS], arguments))
+    pruned = 0
+    for start in range(0, len(members), BATCH):
+        arguments = [JOB_PREFIX, HISTORY_SUFFIX, *members[start : start + BATCH]]
+        pruned += run_script(connection, PRUNE, [INDEX, DISABLED, ERRORS], arguments)
+    return pruned
 
 
 def _job_key(id: str | bytes) -> str | bytes:

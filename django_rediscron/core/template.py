@@ -11,6 +11,7 @@ batch, however many schedules share it.
 
 from __future__ import annotations
 
+import os
 import uuid
 from datetime import datetime
 from enum import Enum
@@ -24,6 +25,8 @@ from .job import RedisCronJob
 from .timing import utc_text
 
 _TIMES = ("created_at", "enqueued_at")
+_VERSION_4 = uuid.UUID(int=0, version=4).int  # RFC 9562: four bits of version, two of variant
+_RANDOM = ~(0xF << 76 | 0b11 << 62) & (1 << 128) - 1
 _VARIABLE = ("data", "description", "meta")
 
 
@@ -32,12 +35,31 @@ class Shape:
 
     __slots__ = ("_constant", "_count", "_head")
 
-    def __init__(self, head: bytes, count: int, constant: list[bytes]) -> None:
-        self._head = head
-        self._count = count  # of fields and values together
-        self._constant = b"".join(constant)
+    def __init__(
+        self,
+        prefix: str | bytes,
+        ttl: int,
+        push: str,
+        queues: str,
+        variable: list[str],
+        fields: dict[str, Any],
+    ) -> None:
+        self._head = b"".join(
+            (
+                msgpack.head(6),
+                msgpack.text(prefix),
+                msgpack.number(ttl),
+                msgpack.text(push),
+                msgpack.text(queues),
+                msgpack.number(len(variable)),
+            )
+        )
+        pairs = [(name, b"") for name in variable] + [(n, _plain(v)) for n, v in fields.items()]
+        self._constant = b"".join([msgpack.text(name) + msgpack.text(v) for name, v in pairs])
+        self._count = 2 * (len(pairs) + len(_TIMES))
 
     def pack(self, times: bytes) -> bytes:
+        """What the dispatch script is told of it, once in a batch."""
         return b"".join((self._head, msgpack.head(self._count), self._constant, times))
 
 
@@ -51,35 +73,25 @@ class JobTemplate:
     __slots__ = ("queue", "shape", "values", "values_count")
 
     def __init__(
-        self, schedule: RedisCronJob, queue: Queue, shapes: dict[tuple[bytes, ...], Shape]
+        self, schedule: RedisCronJob, queue: Queue, shapes: dict[tuple[Any, ...], Shape]
     ) -> None:
         schedule.func  # noqa: B018 - a job that no worker could run is not worth a queue entry
         self.queue = queue
         job = create_job(schedule, queue)
-        fields = {name: _plain(value) for name, value in job.to_dict().items()}
-        names = [name for name in _VARIABLE if name in fields]
-        self.values = b"".join(msgpack.text(fields.pop(name)) for name in names)
+        # RQ writes the status once more before the hash, which changes nothing.
+        fields = job.to_dict()
+        values = {name: fields.pop(name) for name in _VARIABLE if name in fields}
         for name in _TIMES:
             fields.pop(name, None)
-        head = (
-            msgpack.text(_plain(job.key_for(""))),
-            msgpack.number(max(0, job.ttl or 0)),
-            msgpack.text(queue.key if queue.is_async else ""),
-            msgpack.text(queue.redis_queues_keys),
-            msgpack.number(len(names)),
-        )
-        # RQ writes the status once more before the hash, which changes nothing.
-        constant = [part for name in names for part in (msgpack.text(name), msgpack.text(""))]
-        for name, value in fields.items():
-            constant += (msgpack.text(name), msgpack.text(value))
-        key = (*head, *constant)
+        push = queue.key if queue.is_async else ""
+        target = (job.key_for(""), max(0, job.ttl or 0), push, queue.redis_queues_keys)
+        key = (*target, *values, *fields.items())
         shape = shapes.get(key)
         if shape is None:
-            count = len(constant) + 2 * len(_TIMES)
-            shape = Shape(msgpack.head(len(head) + 1) + b"".join(head), count, constant)
-            shapes[key] = shape
+            shape = shapes[key] = Shape(*target, list(values), fields)
         self.shape = shape
-        self.values_count = len(names)
+        self.values = b"".join([msgpack.text(_plain(value)) for value in values.values()])
+        self.values_count = len(values)
 
     def run_here(self, job_id: str) -> None:
         """Run a job of a queue with `ASYNC: False` in this process, as RQ does."""
@@ -97,8 +109,10 @@ def packed_times(moment: datetime) -> bytes:
 
 
 def new_job_id() -> str:
-    """An id as RQ itself makes them."""
-    return str(uuid.uuid4())
+    """An id as RQ itself makes them, a random UUID, in half of uuid4's time."""
+    bits = int.from_bytes(os.urandom(16), "big") & _RANDOM | _VERSION_4
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def create_job(schedule: RedisCronJob, queue: Queue) -> Job:

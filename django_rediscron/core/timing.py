@@ -48,6 +48,11 @@ def check_cron(expression: object) -> None:
     """Raise `InvalidScheduleError` unless the expression is well formed and fires at some time."""
     if not isinstance(expression, str):
         raise InvalidScheduleError(f"cron must be a string, got {expression!r}")
+    _check_expression(expression)
+
+
+@lru_cache(maxsize=4096)
+def _check_expression(expression: str) -> None:
     fields = _expand_alias(expression).split()
     if len(fields) not in _FIELD_COUNTS:
         raise InvalidScheduleError(
@@ -77,27 +82,28 @@ def next_cron_time(expression: str, after: datetime, zone: tzinfo | None = None)
     return datetime.fromtimestamp(_next(expression, second, zone, time.tzname), UTC)
 
 
-def latest_cron_time(
+def around_cron(
     expression: str, due: datetime, now: datetime, zone: tzinfo | None = None
-) -> datetime:
-    """The last occurrence not after `now`, where `due` is one: what a late run stands for."""
-    # Occurrences lie at least a period apart; without the seconds field a period is a minute.
-    reach = timedelta(seconds=1 if len(expression.split()) == max(_FIELD_COUNTS) else 60)
-    if now - due < reach:
-        return due
+) -> tuple[datetime, datetime]:
+    """The last occurrence not after `now`, where `due` is one, and the first one after `now`."""
+    latest, following = due, next_cron_time(expression, due, zone)
+    if following > now:
+        return latest, following
     # croniter's backward search knows no daylight saving, so look forward from ever earlier starts.
+    reach = timedelta(seconds=60)
     while now - reach > due and next_cron_time(expression, now - reach, zone) > now:
         reach *= 2
-    latest, following = due, next_cron_time(expression, max(due, now - reach), zone)
+    following = next_cron_time(expression, max(due, now - reach), zone)
     while following <= now:
         latest, following = following, next_cron_time(expression, following, zone)
-    return latest
+    return latest, following
 
 
-def latest_interval_time(interval: int, due: datetime, now: datetime) -> datetime:
-    """The last point of the grid `due + n * interval` (seconds) not after `now`."""
+def around_interval(interval: int, due: datetime, now: datetime) -> tuple[datetime, datetime]:
+    """The last point of the grid `due + n * interval` (seconds) not after `now`, and the next."""
     step = timedelta(seconds=interval)
-    return due + max(0, (now - due) // step) * step
+    latest = due if now - due < step else due + (now - due) // step * step
+    return latest, latest + step
 
 
 @lru_cache(maxsize=4096)

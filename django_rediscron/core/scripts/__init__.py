@@ -1,0 +1,14 @@
+"""The Lua scripts: what Redis does in one step.
+
+Redis runs a script alone and whole, so each of these is one transaction. A refusal of writes
+(out of memory, read-only, no replicas) comes with the first write, before anything is changed;
+therefore no script may write before it has read and judged all that it needs.
+"""
+
+from .changes import DELETE, SAVE
+from .leader import REPLACE_LOCK
+from .passes import DISPATCH, DUE
+from .run import run_script
+from .schedules import PRUNE, READ
+
+__all__ = ["DELETE", "DISPATCH", "DUE", "PRUNE", "READ", "REPLACE_LOCK", "SAVE", "run_script"]

@@ -1,0 +1,133 @@
+"""Passes of the scheduler."""
+
+from __future__ import annotations
+
+from ..keys import DISABLED, ERRORS, FINGERPRINT_FIELDS, INDEX, JOB_PREFIX
+
+DUE = f"""
+-- ARGV: highest score, how many members to pass over, how many to return at the most.
+-- Returns a JSON list of members and scores in turn, oldest first.
+local limit = {{'LIMIT', ARGV[2], ARGV[3]}}
+local due = redis.call('ZRANGEBYSCORE', '{INDEX}', '-inf', ARGV[1], 'WITHSCORES', unpack(limit))
+if not due[1] then return '[]' end
+return cjson.encode(due)
+"""
+
+DISPATCH = f"""
+-- One batch of a pass. Occurrences: for each its RQ job, the schedule's new times, its place in the
+-- index and its history. Corrections: recorded errors and places in the index.
+--
+-- KEYS[1]: the lock
+-- ARGV[1]: the token that must hold it, ARGV[2]: its TTL in ms, ARGV[3]: longest history,
+-- ARGV[4]: TTL of a history in seconds, ARGV[5]: time for the history
+-- ARGV[6]: msgpack list of three lists:
+--   shapes of RQ jobs: start of the key, TTL (0: none), queue key ('' not to push), key of the set
+--     of queues, count of variable fields, field/value list that begins with these
+--   occurrences: id, revision, updated_at, next_enqueue_time as read ('' for a missing field), new
+--     latest ('' where it is the next one as read) and next_enqueue_time, place in the index, 1 to
+--     delete the last error, id of the RQ job, index of its shape, 1 to tidy the history up, values
+--     of the variable fields...
+--   corrections: id, the three as read (or nothing: not to check), field/value list to set, place
+--     in the index ('' to take it out: it waits for nothing), 1 to list it among the errors
+-- Returns false where the token does not hold the lock and nothing was done; else a text with a
+-- character for each occurrence, then for each correction: 1 done; f done, and the history is
+-- nearly full: tidy it up next time; left alone: 0 it was changed meanwhile, h its history is no
+-- sorted set, q its queue is no list.
+local call, try = redis.call, redis.pcall
+if call('GET', KEYS[1]) ~= ARGV[1] then return false end
+local history_limit, history_ttl, moment = tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local shapes, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
+local done, places = {{}}, {{}}
+
+for _, shape in ipairs(shapes) do
+  shape.good = shape[3] == '' or type(try('LLEN', shape[3])) == 'number'
+  shape.pushed = {{}}
+end
+
+local function unchanged(key, revision, updated_at, following)
+  local stored = try('HMGET', key, {", ".join(repr(f) for f in FINGERPRINT_FIELDS)})
+  return not stored.err and (stored[3] or '') == following and (stored[2] or '') == updated_at
+    and (stored[1] or '') == revision
+end
+
+local function occur(item)
+  local id, job_id, shape = item[1], item[9], shapes[item[10]]
+  local key = '{JOB_PREFIX}' .. id
+  local history = key .. ':jobs'
+  if not unchanged(key, item[2], item[3], item[4]) then
+    -- Our own write, whose reply was lost, so that the client sent it again?
+    return type(try('ZSCORE', history, job_id)) == 'string' and '1' or '0'
+  end
+  if not shape.good then return 'q' end
+  -- The first write, so that a history of the wrong type is known before anything is changed.
+  local entered = try('ZADD', history, moment, job_id)
+  if type(entered) ~= 'number' then
+    if string.find(entered.err, 'WRONGTYPE', 1, true) then return 'h' end
+    error(entered.err)
+  end
+  local fields, job = shape[6], shape[1] .. job_id
+  for i = 1, shape[5] do fields[2 * i] = item[11 + i] end
+  call('HSET', job, unpack(fields))
+  if shape[2] > 0 then call('EXPIRE', job, shape[2]) end
+  local latest = item[5] ~= '' and item[5] or item[4]
+  call('HSET', key, 'latest_enqueue_time', latest, 'next_enqueue_time', item[6])
+  shape.pushed[#shape.pushed + 1] = job_id
+  places[#places + 1] = item[7]
+  places[#places + 1] = id
+  if item[8] == 1 then
+    call('HDEL', key, 'last_error', 'last_error_at')
+    call('ZREM', '{ERRORS}', id)
+  end
+  if item[11] == 0 then return '1' end
+  local entries = call('ZCARD', history)
+  if entries > history_limit then
+    call('ZREMRANGEBYRANK', history, 0, entries - history_limit - 1)
+  end
+  call('EXPIRE', history, history_ttl)
+  return entries > history_limit * 0.9 and 'f' or '1'
+end
+
+local function correct(item)
+  local id, seen, set, place, failed = unpack(item)
+  local key = '{JOB_PREFIX}' .. id
+  if seen[1] and not unchanged(key, unpack(seen)) then return '0' end
+  if failed == 1 then call('ZADD', '{ERRORS}', moment, id) end
+  if set[1] then call('HSET', key, unpack(set)) end
+  if place ~= '' then
+    call('ZADD', '{INDEX}', place, id)
+  else
+    try('ZADD', '{DISABLED}', call('ZSCORE', '{INDEX}', id) or 0, id)
+    call('ZREM', '{INDEX}', id)
+  end
+  return '1'
+end
+
+local failure
+local function attempt(step, items)
+  for _, item in ipairs(items) do
+    local ok, outcome = true, '0'
+    if not failure then ok, outcome = pcall(step, item) end
+    if not ok then
+      -- Where it is not the first, it will be in the next batch, and is reported then.
+      failure, outcome = outcome, '0'
+    end
+    done[#done + 1] = outcome
+  end
+end
+attempt(occur, occurrences)
+attempt(correct, corrections)
+
+-- Whatever happened: what was written above is also pushed and placed.
+for _, shape in ipairs(shapes) do
+  if shape[3] ~= '' and shape.pushed[1] then
+    call('RPUSH', shape[3], unpack(shape.pushed))
+    try('SADD', shape[4], shape[3])
+  end
+end
+if places[1] then call('ZADD', '{INDEX}', unpack(places)) end
+if failure and not string.find(table.concat(done), '[1f]') then
+  return redis.error_reply(type(failure) == 'table' and failure.err or tostring(failure))
+end
+call('PEXPIRE', KEYS[1], ARGV[2])
+return table.concat(done)
+"""
