@@ -22,8 +22,8 @@ from .core import (
 )
 
 if TYPE_CHECKING:
-    from .declared import register
-    from .schedulers import get_scheduler
+    from .declared import register as register
+    from .schedulers import get_scheduler as get_scheduler
 
 __all__ = [
     "DamagedScheduleError",
@@ -35,8 +35,6 @@ __all__ = [
     "SchedulerLockedError",
     "UnknownQueueError",
     "__version__",
-    "get_scheduler",
-    "register",
 ]
 
 _NEEDS_DJANGO = {"register": "declared", "get_scheduler": "schedulers"}

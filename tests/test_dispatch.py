@@ -245,6 +245,8 @@ DAMAGE: dict[str, Any] = {
     "no such module": lambda r, key: r.hset(key, "func_name", "no.such.module"),
     "module raises": lambda r, key: r.hset(key, "func_name", "tests.broken.raises.run"),
     "module exits": lambda r, key: r.hset(key, "func_name", "tests.broken.exits.run"),
+    "module gives up": lambda r, key: r.hset(key, "func_name", "tests.broken.gives_up.run"),
+    "module interrupts": lambda r, key: r.hset(key, "func_name", "tests.broken.interrupts.run"),
 }
 
 

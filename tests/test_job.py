@@ -100,6 +100,10 @@ def test_fetch_gives_back_what_was_saved(connection: Redis) -> None:
     assert fetched.enabled is False
 
 
+DEEP: list[Any] = []
+for _ in range(200):
+    DEEP = [DEEP]
+
 REFUSED: dict[str, dict[str, Any]] = {
     "lambda": {"func": lambda: None},
     "nested": {"func": tasks.make_nested()},
@@ -126,6 +130,14 @@ REFUSED: dict[str, dict[str, Any]] = {
     "kwargs Decimal": {"kwargs": {"a": Decimal(1)}},
     "meta list": {"meta": [1]},
     "meta set": {"meta": {"a": {1}}},
+    "args too deep": {"args": (DEEP,)},
+    "args huge integer": {"args": (1 << 20_000,)},
+    "args surrogate": {"args": ("\ud800",)},
+    "kwargs surrogate": {"kwargs": {"\ud800": 1}},
+    "timeout huge": {"job_timeout": 10**30},
+    "ttl huge": {"ttl": 2**32},
+    "failure_ttl huge": {"failure_ttl": 10**12},
+    "name surrogate": {"name": "\ud800"},
     "timeout 0": {"job_timeout": 0},
     "timeout text": {"job_timeout": "soon"},
     "ttl negative": {"ttl": -1},
@@ -211,6 +223,38 @@ def test_save_does_not_move_an_enqueued_occurrence_back(connection: Redis) -> No
     assert now.next_enqueue_time == ran_at + timedelta(seconds=300)
     assert connection.zscore(INDEX, "visits") == pytest.approx(now.next_enqueue_time.timestamp())
     assert stale.latest_enqueue_time == ran_at
+
+
+def test_switching_and_timing_leave_unsaved_changes_unsaved(connection: Redis) -> None:
+    make(connection).save(event="created")
+    for act in (RedisCronJob.disable, RedisCronJob.enable, record_run):
+        job = RedisCronJob.fetch("visits", connection)
+        job.kwargs["unsaved"] = act.__name__
+        act(job)
+        assert "unsaved" not in RedisCronJob.fetch("visits", connection).kwargs
+        job.save()
+        assert RedisCronJob.fetch("visits", connection).kwargs == {"unsaved": act.__name__}
+        job.kwargs.clear()
+        job.save()
+
+
+def record_run(job: RedisCronJob) -> None:
+    job.set_enqueue_time(datetime.now(UTC))
+
+
+def test_switching_in_a_pipeline_times_by_what_is_stored(connection: Redis) -> None:
+    make(connection, interval=100).save(event="created")
+    job = RedisCronJob.fetch("visits", connection)
+    latest = datetime.now(UTC) - timedelta(seconds=30)
+    job.set_enqueue_time(latest)
+    job.disable()
+    job.interval = 7
+    pipe = connection.pipeline()
+    job.enable(pipeline=pipe)
+    pipe.execute()
+    stored = RedisCronJob.fetch("visits", connection)
+    assert stored.interval == 100
+    assert stored.next_enqueue_time == latest + timedelta(seconds=100)
 
 
 def test_a_changed_schedule_is_timed_from_now(connection: Redis) -> None:
@@ -347,3 +391,4 @@ def test_restore_takes_bytes_or_text_and_fills_in_defaults() -> None:
         assert (job.args, job.kwargs, job.enabled, job.revision) == ((), {}, True, 0)
         assert job.job_options["result_ttl"] == 500
         assert job.func is tasks.echo
+    assert RedisCronJob.from_dict(job.to_dict()).to_dict() == job.to_dict()

@@ -179,7 +179,8 @@ class Batch:
                 return
             job.next_enqueue_time = due
             template = JobTemplate(job, self.owner.queue(job.queue_name), self.owner.shapes)
-        except (Exception, SystemExit) as error:  # user code: modules, job classes, serializers
+        except BaseException as error:  # user code: modules, job classes, serializers
+            # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
             reason = str(error) if isinstance(error, InvalidScheduleError) else repr(error)
             self._add_error(id, fields, reason)
         else:

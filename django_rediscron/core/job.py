@@ -296,9 +296,14 @@ class RedisCronJob(CronJob):
         copy.__dict__.update(self.__dict__)
         return copy
 
-    def mark_loaded(self) -> None:
-        """From here on, changes of this object count against what it says now."""
-        self._stored = {**self.definition(), "enabled": str(int(self.enabled))}
+    def mark_saved(self, fields: Mapping[str, str], unset: Sequence[str]) -> None:
+        """These fields were written: further changes of this object count against them.
+
+        An object that was never written whole stays one.
+        """
+        if self._stored is not None or "func_name" in fields:
+            stored = {**(self._stored or {}), **fields, "enabled": str(int(self.enabled))}
+            self._stored = {name: stored[name] for name in stored if name not in unset}
         self._loaded_times = (self.latest_enqueue_time, self.next_enqueue_time)
 
     # How it is read
@@ -314,6 +319,11 @@ class RedisCronJob(CronJob):
         if isinstance(found, Damaged):
             raise DamagedScheduleError(id, found.reason)
         return found
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> RedisCronJob:
+        """The schedule that `to_dict` described, without a connection."""
+        return cls.restore(data)
 
     @classmethod
     def restore(cls, raw_data: Mapping[Any, Any], connection: Redis | None = None) -> RedisCronJob:

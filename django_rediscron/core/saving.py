@@ -92,7 +92,12 @@ class Change:
         return change
 
     def _expect_own_times(self) -> None:
-        definition = self.job.definition()
+        # What is not written counts as it was loaded.
+        definition = {
+            **self.job.definition(),
+            **(self.job.loaded_definition() or {}),
+            **self.fields,
+        }
         self.timing = [definition[name] for name in TIMING_FIELDS]
         latest = self.job.latest_enqueue_time
         self.latest = utc_text(latest) if latest else ""
@@ -140,7 +145,7 @@ class Change:
         job.next_enqueue_time = utcparse(as_text(following))
         job.enabled = as_text(enabled) == "1"
         job.last_error = job.last_error_at = None
-        job.mark_loaded()
+        job.mark_saved(self.fields, self.unset)
 
 
 def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | None = None) -> None:

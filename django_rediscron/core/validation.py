@@ -6,6 +6,7 @@ import inspect
 import math
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 MAX_ID_LENGTH = 255
 MAX_INTERVAL = 100 * 366 * 86400
 """Seconds; a hundred years, so that the next time can always be computed."""
+
+MAX_SECONDS = 2**31 - 1
+"""Seconds of the options, 68 years: what alarm(2) and Redis can count."""
+
+MAX_BITS = 10_000
+"""Of an integer in arguments: Python itself refuses to read much longer ones."""
+
+MAX_DEPTH = 100
+"""Lists and dicts inside each other, in arguments: pickle is as easily exhausted as JSON."""
 
 
 def check_schedule(job: RedisCronJob) -> None:
@@ -43,7 +53,7 @@ def check_schedule(job: RedisCronJob) -> None:
     dump_webhooks(options.get("webhooks"))
     if type(job.enabled) is not bool:
         raise InvalidScheduleError(f"enabled must be True or False, got {job.enabled!r}")
-    if not isinstance(job.name, str):
+    if not isinstance(job.name, str) or not _encodable(job.name):
         raise InvalidScheduleError(f"name must be a string, got {job.name!r}")
     for field in ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at"):
         time = getattr(job, field)
@@ -141,7 +151,9 @@ def _import(dotted: str) -> Any:
         )
     try:
         return import_attribute(dotted)
-    except (Exception, SystemExit) as error:  # a module may raise anything, and even exit
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may raise anything, and even exit
         raise InvalidScheduleError(
             f"function {dotted!r} cannot be imported: {type(error).__name__}: {error}"
         ) from error
@@ -166,29 +178,33 @@ def check_meta(meta: object) -> None:
     _check_json(meta, "meta")
 
 
-def _check_json(value: object, where: str) -> None:
-    try:
-        _check_kept(value, where)
-    except RecursionError:
-        raise InvalidScheduleError(f"{where} must not be nested so deeply") from None
-
-
-def _check_kept(value: Any, where: str) -> None:
+def _check_json(value: Any, where: str, depth: int = 0) -> None:
     """JSON would turn tuples into lists and keys into strings; refuse what it would not keep."""
     kind = type(value)
-    if value is None or kind in (bool, int, str):
+    if value is None or kind is bool:
         return
-    if kind is float:
+    if depth > MAX_DEPTH:
+        raise InvalidScheduleError(f"{where[:80]}... must be nested at most {MAX_DEPTH} deep")
+    if kind is int:
+        if value.bit_length() > MAX_BITS:
+            raise InvalidScheduleError(
+                f"{where} must be an integer of at most {MAX_BITS} bits, "
+                f"got one of {value.bit_length()}; pass it as a string"
+            )
+    elif kind is str:
+        if not _encodable(value):
+            raise InvalidScheduleError(f"{where} must be proper Unicode, got {value!r}")
+    elif kind is float:
         if not math.isfinite(value):
             raise InvalidScheduleError(f"{where} must be a finite number, got {value!r}")
     elif kind is list:
         for position, item in enumerate(value):
-            _check_kept(item, f"{where}[{position}]")
+            _check_json(item, f"{where}[{position}]", depth + 1)
     elif kind is dict:
         for key, item in value.items():
-            if type(key) is not str:
+            if type(key) is not str or not _encodable(key):
                 raise InvalidScheduleError(f"{where} must have strings as keys, got {key!r}")
-            _check_kept(item, f"{where}[{key!r}]")
+            _check_json(item, f"{where}[{key!r}]", depth + 1)
     else:
         raise InvalidScheduleError(
             f"{where} must be JSON (null, booleans, numbers, strings, lists, dicts), "
@@ -227,17 +243,22 @@ def check_keep(name: str, value: object) -> int | None:
 
 
 def _encodable(text: str) -> bool:
-    return not any(unicodedata.category(character) == "Cs" for character in text)
+    return text.isascii() or not any(unicodedata.category(each) == "Cs" for each in text)
 
 
 def _seconds(name: str, value: object) -> int | None:
-    if value is None or type(value) is int:
-        return value
+    seconds = value
     if isinstance(value, str):
-        try:
-            return parse_timeout(value)
-        except Exception:  # RQ raises its own error, and an assertion for an empty string
-            pass
+        with suppress(Exception):  # RQ raises its own error, and an assertion for an empty string
+            seconds = parse_timeout(value)
+    if seconds is None:
+        return None
+    if type(seconds) is int:
+        if seconds > MAX_SECONDS:
+            raise InvalidScheduleError(
+                f"{name} must be at most {MAX_SECONDS} seconds (68 years), got {value!r}"
+            )
+        return seconds
     raise InvalidScheduleError(
         f"{name} must be a whole number of seconds or a text such as '10m', got {value!r}"
     )

@@ -1,0 +1,3 @@
+"""A module that raises what else comes from Ctrl-C."""
+
+raise KeyboardInterrupt
