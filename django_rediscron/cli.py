@@ -6,7 +6,7 @@ import io
 import re
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import click
@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from rq.cli.helpers import CliConfig, pass_cli_config
 
 from . import __version__
+from .core.health import MAX_LAG, Health, check_health
 from .core.store import reindex as rebuild_indexes
 from .listing import UnreachableError, check_interval, one_line, reaching, reader, show
 
@@ -28,16 +29,17 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def redis_command(run: Callable[..., None]) -> Callable[..., None]:
+def redis_command(run: Callable[..., None], *, ping: bool = True) -> Callable[..., None]:
     """Give a command RQ's connection options, and call it with the connection that they name.
 
-    What goes wrong on the way to Redis, or to stdout, ends in one line on stderr and status 1.
+    With `ping`, Redis has answered on it once. What goes wrong on the way to Redis, or to stdout,
+    ends in one line on stderr and status 1.
     """
 
     @wraps(run)
     def connected(cli_config: CliConfig, **options: Any) -> None:
         try:
-            run(_connect(cli_config), **options)
+            run(_connect(cli_config, ping=ping), **options)
         except UnreachableError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
@@ -101,8 +103,8 @@ def info(
     queue_name, func_name, args, kwargs, enabled, next_enqueue_time, latest_enqueue_time,
     last_error, last_error_at, created_at, updated_at, revision, job_timeout, result_ttl, ttl,
     failure_ttl and meta; "damaged" an object with id and reason for each schedule that cannot be
-    read; "updated" the time. Times are in UTC, or null. With --interval, an object is printed each
-    time.
+    read; "leader" and "standbys" name the schedulers; "updated" the time. Times are in UTC, or
+    null. With --interval, an object is printed each time.
 
     Exit status: 0, also after Ctrl-C with --interval and when the reader of a pipe stops reading;
     1 when Redis cannot be used; 2 for wrong usage; 130 after Ctrl-C without --interval.
@@ -133,12 +135,53 @@ def reindex(connection: Redis, **_options: Any) -> None:
     )
 
 
-def _connect(cli_config: CliConfig) -> Redis:
-    """The connection that the options name, after one answer from Redis."""
+@main.command()
+@click.option(
+    "--max-lag",
+    type=float,
+    default=MAX_LAG,
+    show_default=True,
+    metavar="N",
+    help="Seconds that a schedule may be due before it counts as late.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
+@click.option("--fail-on-error", is_flag=True, help="Fail for schedules in error, too.")
+@partial(redis_command, ping=False)
+def health(
+    connection: Redis, max_lag: float, as_json: bool, fail_on_error: bool, **_options: Any
+) -> None:
+    """Say in one line whether schedules run, for probes.
+
+    The line begins with "ok", or with the gravest problem: "redis unreachable", "no scheduler",
+    "stalled scheduler" (its heartbeat, which follows each pass, is old), "late schedules" or
+    "schedules in error". Nothing is written to Redis, which is given two seconds for each answer.
+
+    With --json, "ok" is true or false, "problem" an empty string or one of redis-unreachable,
+    no-scheduler, stalled-scheduler, late-schedules and schedules-in-error, "message" the line;
+    "leader", "leader_host", "leader_pid", "heartbeat_age", "standbys", "late", "oldest_late",
+    "oldest_lag", "errors" and "first_error" hold the rest.
+
+    Exit status: 0 when a scheduler leads and no schedule is late, else 1; 2 for wrong usage.
+    """
+    try:
+        with reaching(connection):
+            found = check_health(connection, max_lag=max_lag, fail_on_error=fail_on_error)
+    except UnreachableError as error:
+        found = Health.unreachable(str(error))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(found.to_json() if as_json else found.message)
+    if not found.ok:
+        sys.exit(1)
+
+
+def _connect(cli_config: CliConfig, *, ping: bool) -> Redis:
+    """The connection that the options name; with `ping`, after one answer from Redis."""
     try:
         connection: Redis = cli_config.connection
-        with reaching(connection):
-            connection.ping()
+        if ping:
+            with reaching(connection):
+                connection.ping()
     except RedisError:
         raise
     except Exception as error:  # the settings may be a module, which is anybody's code

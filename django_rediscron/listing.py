@@ -18,10 +18,12 @@ from typing import Any
 import click
 from redis import Redis
 from redis import exceptions as redis_errors
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 
+from .core.connections import own_client
 from .core.job import RedisCronJob
+from .core.leadership import Leadership, read_leadership
 from .core.store import Listing, list_schedules
 from .core.timing import utc_text
 
@@ -43,9 +45,14 @@ class UnreachableError(RedisError):
 def reader(connection: Redis) -> Callable[[], Listing]:
     """The `read` of `show` for the schedules in this Redis; it raises `UnreachableError` only."""
 
+    client = own_client(connection)
+
     def read() -> Listing:
         with reaching(connection):
-            return list_schedules(connection)
+            listing = list_schedules(connection)
+            with suppress(ResponseError):  # a user who may read schedules only
+                listing.leadership = read_leadership(client)
+            return listing
 
     return read
 
@@ -130,8 +137,9 @@ def render(
 ) -> str:
     """The listing as a table, of all queues or of those named, without the last newline.
 
-    Schedules whose last run failed and those that cannot be read are named below the total. The
-    latter are named for every choice of queues: which queue was theirs cannot be read either.
+    Below the total stand the schedulers that lead and stand by, if there are any, schedules whose
+    last run failed and those that cannot be read. The latter are named for every choice of queues:
+    which queue was theirs cannot be read either.
     """
     jobs = _chosen(listing, queues)
     if not jobs:
@@ -141,6 +149,7 @@ def render(
     else:
         lines = _table([[*_cells(job), one_line(job.queue_name)] for job in jobs])
         lines.append(f"{len(jobs)} scheduled jobs total")
+    lines += _schedulers(listing.leadership)
     for job in jobs:
         if job.last_error:
             lines.append(f"error    {one_line(job.id)}: {one_line(job.last_error)}")
@@ -154,13 +163,17 @@ def to_json(listing: Listing, queues: Sequence[str] = ()) -> str:
     """The listing as one JSON object on one line, in ASCII.
 
     `jobs` holds an object with `JSON_FIELDS` and `JSON_OPTIONS` for each schedule, `damaged` one
-    with `id` and `reason` for each that cannot be read (whichever queues are asked for), `updated`
+    with `id` and `reason` for each that cannot be read (whichever queues are asked for), `leader`
+    the name of the scheduler that leads or null, `standbys` those that wait to take over, `updated`
     the time. Times are UTC in RQ's format, or null.
     """
+    leadership = listing.leadership
     return json.dumps(
         {
             "jobs": [_plain(_facts(job)) for job in _chosen(listing, queues)],
             "damaged": [{"id": each.id, "reason": each.reason} for each in listing.damaged],
+            "leader": leadership and leadership.leader and leadership.leader.name,
+            "standbys": [each.name for each in leadership.standbys] if leadership else [],
             "updated": utc_text(datetime.now(timezone.utc)),
         }
     )
@@ -219,6 +232,16 @@ def _table_by_queue(jobs: list[RedisCronJob]) -> list[str]:
         rows = _table([_cells(job) for job in group])
         lines += [f"{one_line(queue_name)}:", *(f"  {row}" for row in rows), ""]
     return [*lines, f"{groups} queues, {len(jobs)} scheduled jobs total"]
+
+
+def _schedulers(leadership: Leadership | None) -> list[str]:
+    """Who leads and who stands by, on one line; nothing where no scheduler is known."""
+    if leadership is None or not (leadership.leader or leadership.standbys):
+        return []
+    leader = leadership.leader
+    parts = [f"{one_line(leader.name)} leads" if leader else "nobody leads"]
+    parts += [f"{one_line(standby.name)} stands by" for standby in leadership.standbys]
+    return [f"Scheduler: {', '.join(parts)}"]
 
 
 def _cells(job: RedisCronJob) -> list[str]:

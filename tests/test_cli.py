@@ -21,7 +21,7 @@ from redis import Redis
 from redis import exceptions as redis_errors
 from redis.sentinel import Sentinel
 
-from django_rediscron import RedisCronJob
+from django_rediscron import RedisCronJob, RedisCronScheduler
 from django_rediscron.core import keys
 from django_rediscron.core.store import Damaged, Listing, define_many
 from django_rediscron.listing import (
@@ -30,6 +30,7 @@ from django_rediscron.listing import (
     UnreachableError,
     check_interval,
     reaching,
+    reader,
     render,
     show,
     to_json,
@@ -204,7 +205,7 @@ def test_json_holds_the_whole_schedule() -> None:
     job.next_enqueue_time = None
     job.last_error, job.last_error_at = "it broke", utc(2026, 6, 3, 5, 40)
     document = json.loads(to_json(Listing([job], [Damaged("broken", "no func_name")])))
-    assert set(document) == {"jobs", "damaged", "updated"}
+    assert set(document) == {"jobs", "damaged", "leader", "standbys", "updated"}
     assert document["damaged"] == [{"id": "broken", "reason": "no func_name"}]
     [found] = document["jobs"]
     assert tuple(found) == JSON_FIELDS + JSON_OPTIONS
@@ -543,3 +544,15 @@ def test_reindex_puts_back_what_the_index_lost(connection: Redis, redis_url: str
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "2 schedules: 1 put back into the index, 1 stale entries removed\n"
     assert sorted(connection.zrange(keys.INDEX, 0, -1)) == [b"vacuum", b"visits"]
+
+
+def test_a_running_scheduler_and_its_standbys_are_named(connection: Redis, redis_url: str) -> None:
+    leader = RedisCronScheduler(connection, name="host:1")
+    leader.register_birth()
+    RedisCronScheduler(connection, name="host:2").enter_registry()
+    listing = reader(connection)()
+    assert "Scheduler: host:1 leads, host:2 stands by" in render(listing).splitlines()
+    document = json.loads(to_json(listing))
+    assert (document["leader"], document["standbys"]) == ("host:1", ["host:2"])
+    leader.register_death()
+    assert "Scheduler: nobody leads, host:2 stands by" in render(reader(connection)())

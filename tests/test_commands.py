@@ -105,10 +105,12 @@ def test_another_scheduler_holds_the_lock(connection: Redis, tmp_path: Path) -> 
     leader = RedisCronScheduler(connection, name="the leader", lock_ttl=50)
     leader.register_birth()
 
-    done = manage("rqcron_scheduler", "--pid", str(pid_file), "--verbosity", "0")
+    options = ("--pid", str(pid_file), "--verbosity", "0")
+    done = manage("rqcron_scheduler", *options, declared=(BILLING,))
 
     leader.register_death()
     assert done.returncode == 1
+    assert not connection.exists(job_key("billing")), "only a leader writes what is declared"
     line = one_line(done.stderr)
     assert "'the leader' holds the lock" in line
     assert re.search(r"expires in [45]\d\.\d s", line)

@@ -240,6 +240,8 @@ DAMAGE: dict[str, Any] = {
     "json of wrong type": lambda r, key: r.hset(key, "kwargs", "[]"),
     "not utf-8": lambda r, key: r.hset(key, "queue_name", b"\xff\xfe"),
     "bad date": lambda r, key: r.hset(key, "next_enqueue_time", "tomorrow"),
+    "bad latest date": lambda r, key: r.hset(key, "latest_enqueue_time", b"-5\xff"),
+    "bad revision": lambda r, key: r.hset(key, mapping={"revision": "many", "ttl": "x"}),
     "bad ttl": lambda r, key: r.hset(key, "ttl", "-7"),
     "no such function": lambda r, key: r.hset(key, "func_name", "tests.tasks.nothing"),
     "no such module": lambda r, key: r.hset(key, "func_name", "no.such.module"),
@@ -281,6 +283,15 @@ def test_damaged_schedules_harm_only_themselves(
     assert {job.id for job in leader.enqueue_jobs()} == {*DAMAGE, "a string", "a list"}
     for id in DAMAGE:
         assert connection.hmget(f"rq:cron_job:{id}", "last_error", "last_error_at") == [None, None]
+
+
+def test_a_field_of_somebody_else_is_no_damage(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    register(leader)
+    connection.hset("rq:cron_job:visits", b"\xff", b"\xfe")
+    assert [job.id for job in leader.get_all_jobs()] == ["visits"]
+    assert [job.id for job in leader.enqueue_jobs()] == ["visits"]
 
 
 def test_keys_of_the_wrong_type_block_only_their_schedule(

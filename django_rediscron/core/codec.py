@@ -177,12 +177,24 @@ def as_texts(raw: Mapping[Any, Any]) -> dict[str, str]:
     """A hash as texts. Raises `InvalidScheduleError` for bytes that are not UTF-8."""
     texts = {}
     for field, value in raw.items():
+        name = _name(field)
+        if name is None:
+            continue  # none of ours
         try:
-            name = field.decode() if isinstance(field, bytes) else field
             text = value.decode() if isinstance(value, bytes) else str(value)
             if not text.isascii():
                 text.encode()  # bytes that were escaped on the way here do not encode
         except UnicodeError:
-            raise InvalidScheduleError(f"field {field!r} holds bytes that are not UTF-8") from None
+            raise InvalidScheduleError(f"field {name!r} holds bytes that are not UTF-8") from None
         texts[name] = text
     return texts
+
+
+def _name(field: bytes | str) -> str | None:
+    """The name of a field; None for bytes that are not UTF-8."""
+    try:
+        name = field.decode() if isinstance(field, bytes) else field
+        name.encode()
+    except UnicodeError:
+        return None
+    return name

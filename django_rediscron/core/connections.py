@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from redis.sentinel import SentinelConnectionPool
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 TIMEOUT = 2.0
 """Seconds to wait for a reply or a connection. A script of ours takes milliseconds."""
+
+SENTINEL_TIMEOUT = 0.5
+"""The same for a sentinel: several are asked in turn, and the machine of one may be gone."""
 
 _KEPT = {
     "host",
@@ -33,12 +37,12 @@ _KEPT = {
 """Options of a connection that say where it leads and as whom; and all that begin with `ssl`."""
 
 
-def own_client(connection: Redis) -> Redis:
+def own_client(connection: Redis, timeout: float = TIMEOUT) -> Redis:
     """A client of the same database that fails fast and returns bytes.
 
-    The scheduler has its own way to wait for Redis, in which it still listens to signals; retries
-    of redis-py would sleep for seconds inside one command. Replies are bytes, whatever the given
-    client makes of them: what stands in Redis need not be text.
+    The scheduler has its own way to wait for Redis, in which it still listens to signals; the
+    retries of redis-py would sleep for seconds inside one command. Replies are bytes, whatever the
+    given client makes of them: what stands in Redis need not be text.
     """
     pool = connection.connection_pool
     given = pool.connection_kwargs
@@ -46,13 +50,14 @@ def own_client(connection: Redis) -> Redis:
         name: value for name, value in given.items() if name in _KEPT or name.startswith("ssl")
     }
     options["retry"] = Retry(NoBackoff(), 0)
-    for name in ("socket_timeout", "socket_connect_timeout"):
-        options[name] = min(options.get(name) or TIMEOUT, TIMEOUT)
+    options["socket_timeout"] = _at_most(timeout, given.get("socket_timeout"))
+    if "path" not in given:  # a Unix socket connects at once, and redis-py 5.0 knows no such option
+        options["socket_connect_timeout"] = _at_most(timeout, given.get("socket_connect_timeout"))
     if isinstance(pool, SentinelConnectionPool):
         sentinel_pool: type[Any] = SentinelConnectionPool
         own: ConnectionPool = sentinel_pool(
             pool.service_name,
-            pool.sentinel_manager,
+            _own_sentinels(pool.sentinel_manager),
             is_master=pool.is_master,
             check_connection=pool.check_connection,
             connection_class=pool.connection_class,
@@ -61,3 +66,14 @@ def own_client(connection: Redis) -> Redis:
     else:
         own = ConnectionPool(connection_class=pool.connection_class, **options)
     return Redis(connection_pool=own)
+
+
+def _own_sentinels(given: Sentinel) -> Sentinel:
+    """The same sentinels, asked one after the other: none of them may keep us waiting."""
+    own = copy(given)
+    own.sentinels = [own_client(sentinel, SENTINEL_TIMEOUT) for sentinel in given.sentinels]
+    return own
+
+
+def _at_most(limit: float, given: float | None) -> float:
+    return min(given or limit, limit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import random
 import signal
 import threading
 import time
@@ -18,7 +17,9 @@ from .batch import LockLostError
 from .exceptions import LeadershipLostError, SchedulerLockedError
 from .keys import INDEXED, LAST_UPDATE
 from .listener import ChangeListener
+from .lock import release_unanswered
 from .notify import notify
+from .trouble import Trouble
 
 if TYPE_CHECKING:
     from .scheduler import RedisCronScheduler
@@ -29,13 +30,13 @@ HEARTBEATS_PER_TTL = 3
 STANDBY_INTERVAL = 0.5
 """Seconds between a standby's attempts to lead: a clean hand-over takes no longer."""
 
-MAX_BACK_OFF = 1.0
-"""Seconds between attempts while Redis is away: it is to be noticed soon when it is back."""
-
 CLOCK_TOLERANCE = 1.0
 """Seconds by which the wall clock may go back without notice."""
 
-_STOP, _SYNC = "stop", "sync"
+MARK = "seen"
+"""A field of our own in the hash that RQ keeps of a scheduler: gone when Redis lost its data."""
+
+_STOP, _SYNC, _CHANGED = "stop", "sync", "changed"
 
 
 class Life:
@@ -49,10 +50,14 @@ class Life:
     def _reset(self) -> None:
         self._inbox: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
         self._stopping = False
-        self._sync_wanted = False
-        self._trouble: float | None = None  # since when Redis is away, by the monotonic clock
-        self._attempts = 0
+        self._registered = False
+        self._marked = False
         self._clock = time.time()
+        self._trouble = Trouble(self.scheduler.log, self.scheduler.name)
+        # What is to be done in the next round, and again if Redis goes away meanwhile.
+        self._mark_wanted = self._repair_wanted = self._sync_wanted = False
+        self._changed_ids: set[str] = set()
+        self._changes_missed = False
 
     def stop(self) -> None:
         self._stopping = True
@@ -64,7 +69,7 @@ class Life:
         handlers = self._install_handlers()
         try:
             if not standby:
-                scheduler.register_birth()
+                self._be_born()
             try:
                 if standby:
                     self._stand_by()
@@ -78,13 +83,32 @@ class Life:
             self._reset()
         scheduler.log.info("Scheduler %s: shutdown complete", scheduler.name)
 
+    def _be_born(self) -> None:
+        scheduler = self.scheduler
+        try:
+            scheduler.register_birth()
+        except (RedisError, OSError):
+            with suppress(RedisError, OSError):
+                release_unanswered(scheduler._client)
+            raise
+        self._registered = True
+
     # Leading
 
     def _lead(self, *, burst: bool, standby: bool) -> None:
         """Pass after pass, until asked to stop.
 
-        Raises `LeadershipLostError` where another scheduler took over, if it may not stand by.
+        Raises `LeadershipLostError` where another scheduler took over, unless it may stand by.
         """
+        if self._stopping:
+            return
+        try:
+            self._sync()  # nobody but the leader writes what is declared
+        except (RedisError, OSError) as error:
+            if burst:
+                raise
+            self._sync_wanted = True
+            self._endure(error)
         if burst:
             self._repair()
             try:
@@ -101,39 +125,40 @@ class Life:
             listener.stop()
 
     def _reign(self, *, standby: bool) -> None:
-        fresh = True  # it begins with repairs
+        scheduler = self.scheduler
+        self._mark_wanted = self._repair_wanted = True
         while not self._stopping:
+            self._trouble.attempt()
             try:
-                if fresh:
-                    self._repair()
-                    fresh = False
-                    notify("READY=1")
-                self._work()
+                if scheduler._lock is None:
+                    self._regain_lock(standby=standby)
+                else:
+                    self._work()
             except (LockLostError, StopRequested):
-                fresh = True
-                self._regain_lock(standby=standby)
+                scheduler._lock = None
             except (RedisError, OSError) as error:
                 self._endure(error)
 
     def _work(self) -> None:
-        """One pass, a heartbeat, and sleep until there is something to do."""
+        """One pass, a heartbeat, what else is wanted, and sleep until there is something to do."""
         scheduler = self.scheduler
+        if self._mark_wanted:
+            self._mark()
+        self._take_in_changes()
+        if self._repair_wanted:
+            self._repair()
+            notify("READY=1")
         self._pass()
         scheduler.heartbeat()
-        pause = min(scheduler.calculate_sleep_interval(), scheduler.lock_ttl / HEARTBEATS_PER_TTL)
-        self._recovered()
-        notify("WATCHDOG=1\nSTATUS=leading")
-        ids = self._wait(pause)
-        if self._sync_wanted:
+        if self._sync_wanted:  # after the heartbeat: a program's own client may be slow to give up
             self._sync()
-        if ids:
-            # What another program wrote, which does not keep our indexes, is entered now.
-            indexed, updated = scheduler._client.mget(INDEXED, LAST_UPDATE)
-            if indexed != updated:
-                store.index_missing(ids, scheduler._client)
+        pause = min(scheduler.calculate_sleep_interval(), scheduler.lock_ttl / HEARTBEATS_PER_TTL)
+        self._trouble.over()
+        notify("WATCHDOG=1\nSTATUS=leading")
+        self._wait(pause)
         if self._clock_was_set_back():
             scheduler.log.warning("Scheduler %s: the clock was set back", scheduler.name)
-            self._repair()
+            self._repair_wanted = True
 
     def _pass(self) -> None:
         scheduler = self.scheduler
@@ -143,6 +168,16 @@ class Life:
         for _ in scheduler._dispatcher.enqueue_due(token, scheduler.lock_ttl):
             if self._stopping:
                 return
+
+    def _take_in_changes(self) -> None:
+        """What another program wrote, which does not keep our indexes, is entered now."""
+        client = self.scheduler._client
+        if self._changed_ids or self._changes_missed:
+            indexed, updated = client.mget(INDEXED, LAST_UPDATE)
+            if indexed != updated:
+                store.index_missing(self._changed_ids, client)
+                self._repair_wanted |= self._changes_missed
+            self._changed_ids, self._changes_missed = set(), False
 
     def _repair(self) -> None:
         """Make the indexes true, and go on from a clock that was set back."""
@@ -157,6 +192,18 @@ class Life:
             )
         if report.ahead and scheduler._lock is not None:
             scheduler._dispatcher.retime(report.ahead, scheduler._lock.token, scheduler.lock_ttl)
+        self._repair_wanted = False
+
+    def _sync(self) -> None:
+        scheduler = self.scheduler
+        try:
+            if scheduler.sync is not None:
+                scheduler.sync()
+        except (RedisError, OSError):
+            raise
+        except Exception:  # a program's own code: its schedules are as they were
+            scheduler.log.exception("Scheduler %s: syncing failed", scheduler.name)
+        self._sync_wanted = False
 
     def _regain_lock(self, *, standby: bool) -> None:
         """Redis may have lost the lock, perhaps with all its data."""
@@ -165,26 +212,25 @@ class Life:
         try:
             scheduler.register_birth()
         except SchedulerLockedError as locked:
+            self._registered &= locked.holder != scheduler.name  # else a namesake's entry by now
             if not standby:
                 raise LeadershipLostError(locked.holder, locked.expires_in) from None
             scheduler.log.warning("Scheduler %s: lost the lock: %s", scheduler.name, locked)
             self._stand_by()
             return
         scheduler.log.warning("Scheduler %s: took the lost lock again", scheduler.name)
-        self._sync()
+        self._mark_wanted = True
 
-    def _sync(self) -> None:
-        self._sync_wanted = False
-        scheduler = self.scheduler
-        if scheduler.sync is None:
-            return
+    def _mark(self) -> None:
+        """Leave a mark. Where the last one is gone, Redis lost what a program may declare again."""
+        earlier, self._marked = self._marked, True
+        lost = earlier  # unless we hear otherwise
         try:
-            scheduler.sync()
-        except (RedisError, OSError):
-            self._sync_wanted = True
-            raise
-        except Exception:  # a program's own code: its schedules are as they were
-            scheduler.log.exception("Scheduler %s: syncing failed", scheduler.name)
+            lost = bool(self.scheduler._client.hset(self.scheduler.key, MARK, 1)) and earlier
+        finally:
+            self._sync_wanted |= lost
+            self._repair_wanted |= lost
+        self._mark_wanted = False
 
     def _clock_was_set_back(self) -> bool:
         before, self._clock = self._clock, time.time()
@@ -194,63 +240,68 @@ class Life:
 
     def _stand_by(self) -> None:
         """Wait until the lock is ours, or until asked to stop."""
-        scheduler = self.scheduler
-        waiting = False
+        announced = False
         while not self._stopping:
+            self._trouble.attempt()
             try:
-                scheduler.register_birth()
-                self._recovered()
-                scheduler.log.info("Scheduler %s: leads", scheduler.name)
-                return
-            except SchedulerLockedError as locked:
-                if not waiting:
-                    waiting = True
-                    scheduler.log.info("Scheduler %s: stands by: %s", scheduler.name, locked)
+                locked = self._bid()
+                self._trouble.over()
+                if locked is None:
+                    self.scheduler.log.info("Scheduler %s: leads", self.scheduler.name)
+                    return
+                if not announced:
+                    announced = True
+                    self.scheduler.log.info(
+                        "Scheduler %s: stands by: %s", self.scheduler.name, locked
+                    )
                     notify("READY=1")
-                with suppress(RedisError, OSError):
-                    scheduler.enter_registry()
-                self._recovered()
                 notify("WATCHDOG=1\nSTATUS=standing by")
                 self._wait(STANDBY_INTERVAL)
             except (RedisError, OSError) as error:
                 self._endure(error)
 
-    def _endure(self, error: Exception) -> None:
-        """Redis is away: say so once, and wait a little."""
+    def _bid(self) -> SchedulerLockedError | None:
+        """Try to lead. Returns why not."""
         scheduler = self.scheduler
-        if self._trouble is None:
-            self._trouble = time.monotonic()
-            scheduler.log.error("Scheduler %s: Redis is in trouble: %s", scheduler.name, error)
-        self._attempts += 1
+        try:
+            scheduler.register_birth()
+        except SchedulerLockedError as locked:
+            if locked.holder != scheduler.name:  # else the entry is that of a namesake, who leads
+                scheduler.enter_registry()
+                self._registered = True
+                self._mark()
+            return locked
+        self._registered = self._mark_wanted = self._repair_wanted = True
+        return None
+
+    def _endure(self, error: Exception) -> None:
+        """Redis is away: wait a little."""
+        pause = self._trouble.failed(error)
+        # Those that are left may lead to a server that is no master any more.
+        self.scheduler._client.connection_pool.disconnect(inuse_connections=False)
         notify("WATCHDOG=1\nSTATUS=waiting for Redis")
         if not self._stopping:
-            limit = min(MAX_BACK_OFF, 0.05 * 2 ** min(self._attempts, 9))
-            self._wait(random.uniform(limit / 2, limit))
+            self._wait(pause)
 
-    def _recovered(self) -> None:
-        if self._trouble is not None:
-            away = time.monotonic() - self._trouble
-            scheduler = self.scheduler
-            scheduler.log.warning("Scheduler %s: Redis is back after %.1f s", scheduler.name, away)
-        self._trouble, self._attempts = None, 0
-
-    def _wait(self, seconds: float) -> set[str]:
-        """Wait for word, at most so long; returns the ids of schedules that changed."""
-        ids: set[str] = set()
+    def _wait(self, seconds: float) -> None:
+        """Wait for word, at most so long."""
         timeout: float | None = max(0.0, seconds)
         while True:
             try:
                 word, id = self._inbox.get(block=bool(timeout), timeout=timeout or None)
             except queue.Empty:
-                return ids
+                return
             timeout = None
             if word == _SYNC:
                 self._sync_wanted = True
+            elif word == _CHANGED and id is None:
+                self._changes_missed = True
             elif id is not None:
-                ids.add(id)
+                self._changed_ids.add(id)
 
     def _changed(self, id: str | None) -> None:
-        self._inbox.put(("changed", id))
+        if self.scheduler._lock is not None:  # a standby has no use for it
+            self._inbox.put((_CHANGED, id))
 
     # Signals, and the end
 
@@ -272,13 +323,18 @@ class Life:
         self._inbox.put((_SYNC, None))
 
     def _leave(self) -> None:
+        """Give up the lock and the entry in the registry, unless Redis has just kept us waiting."""
         scheduler = self.scheduler
-        if self._trouble is None:
+        if not self._trouble.timed_out:
+            self._trouble.attempt()
             try:
-                scheduler.register_death()
+                release_unanswered(scheduler._client)
+                if self._registered:
+                    scheduler.register_death()
+                self._trouble.over()
                 return
             except (RedisError, OSError) as error:
-                scheduler.log.error("Scheduler %s: Redis is in trouble: %s", scheduler.name, error)
+                self._trouble.failed(error)
         scheduler.log.warning(
             "Scheduler %s: could not sign off; a lock that it holds expires within %s s",
             scheduler.name,

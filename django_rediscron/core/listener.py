@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from redis import Redis
 from redis.client import PubSub
-from redis.exceptions import RedisError
 
 from .keys import EVENTS
 
@@ -20,6 +20,12 @@ POLL = 0.5
 
 RETRY = 1.0
 """Seconds between attempts to subscribe."""
+
+SILENCE = 5.0
+"""Seconds without a word after which the server is asked for one: it may have gone without one."""
+
+ANSWER = 2.0
+"""Seconds that it may take to answer."""
 
 
 class ChangeListener(threading.Thread):
@@ -45,7 +51,7 @@ class ChangeListener(threading.Thread):
             try:
                 self._listen()
                 silent = False
-            except (RedisError, OSError, ValueError) as error:
+            except Exception as error:  # redis-py may stumble over what it reads; we go on
                 if not silent:
                     logger.debug("No news of changes until Redis is back: %s", error)
                 silent = True
@@ -55,14 +61,22 @@ class ChangeListener(threading.Thread):
         subscribe: Callable[[], PubSub] = self._connection.pubsub
         with subscribe() as pubsub:
             pubsub.subscribe(EVENTS)
+            heard, asked = time.monotonic(), False
             while not self._stopped.is_set():
                 message = pubsub.get_message(timeout=POLL)
                 if message is None:
+                    silence = time.monotonic() - heard
+                    if silence > SILENCE + ANSWER:
+                        raise TimeoutError("the server does not answer")
+                    if silence > SILENCE and not asked:
+                        pubsub.subscribe(EVENTS)  # again: it changes nothing, and is answered
+                        asked = True
                     continue
-                if message["type"] == "subscribe":
-                    self._notify(None)
-                elif message["type"] == "message":
+                if message["type"] == "message":
                     self._notify(_changed_id(message["data"]))
+                elif not asked:
+                    self._notify(None)
+                heard, asked = time.monotonic(), False
 
 
 def _changed_id(data: bytes | str) -> str | None:

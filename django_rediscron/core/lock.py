@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
+from weakref import WeakKeyDictionary
 
 from redis import Redis
 from redis.exceptions import LockError
@@ -15,14 +16,21 @@ from .keys import LOCK
 from .process import died_here
 from .scripts import REPLACE_LOCK, run_script
 
+_unanswered: WeakKeyDictionary[Redis, str] = WeakKeyDictionary()
+"""By client: a token that may hold the lock without anybody knowing, as Redis did not answer."""
+
 
 class LeaderLock:
-    """redis-py's own lock under our key, with the scheduler's name in the token."""
+    """redis-py's own lock under our key, with the scheduler's name in the token.
+
+    `connection` is the scheduler's own: where an attempt to take or release the lock was not
+    answered, the next one goes on with its token.
+    """
 
     def __init__(self, connection: Redis, name: str, ttl: float) -> None:
         self.connection = connection
         self.ttl = ttl
-        self.token = f"{name}:{uuid.uuid4().hex}"
+        self.token = _unanswered.get(connection) or f"{name}:{uuid.uuid4().hex}"
         self._lock = Lock(connection, LOCK, timeout=ttl, thread_local=False)
 
     def acquire(self) -> None:
@@ -30,6 +38,15 @@ class LeaderLock:
 
         A holder that ran on this machine and died is replaced at once.
         """
+        _unanswered[self.connection] = self.token
+        try:
+            self._acquire()
+        except SchedulerLockedError:
+            del _unanswered[self.connection]
+            raise
+        del _unanswered[self.connection]
+
+    def _acquire(self) -> None:
         while not self._lock.acquire(blocking=False, token=self.token):
             holder, expires_in = lock_holder(self.connection)
             if holder is None:
@@ -55,8 +72,19 @@ class LeaderLock:
 
     def release(self) -> None:
         """Give the lock up, if it is still ours."""
+        _unanswered[self.connection] = self.token
+        release_unanswered(self.connection)
+
+
+def release_unanswered(connection: Redis) -> None:
+    """Release the lock if this client took it, or gave it up, without hearing an answer."""
+    token = _unanswered.get(connection)
+    if token is not None:
+        lock = Lock(connection, LOCK, timeout=1, thread_local=False)
+        lock.local.token = token.encode()
         with suppress(LockError):
-            self._lock.release()
+            lock.release()
+        del _unanswered[connection]
 
 
 def lock_holder(connection: Redis) -> tuple[str | None, float | None]:

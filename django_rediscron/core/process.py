@@ -17,40 +17,55 @@ PROC = Path("/proc")
 def identity() -> dict[str, str]:
     """What a scheduler's hash says of its process; empty where the system does not tell.
 
-    Host names are not enough: containers may share one, with process ids of their own.
+    RQ's own `pid` is that of the process that made the scheduler, which may have forked since. Host
+    names are not enough: containers may share one, with process ids of their own.
     """
-    machine = _machine()
-    started = _started(os.getpid())
-    return {"machine": machine, "started": started} if machine and started else {}
+    pid, machine = os.getpid(), _machine()
+    started = _started(pid)
+    return {"pid": str(pid), "machine": machine, "started": started} if machine and started else {}
 
 
 def died_here(name: str, connection: Redis) -> bool:
     """Whether the scheduler of that name was a process of this machine that lives no more."""
     fields = connection.hmget(scheduler_key(name), "pid", "machine", "started")
     pid, machine, started = (as_text(value) if value else "" for value in fields)
-    if not pid.isdigit() or not machine or machine != _machine():
+    if not pid.isdecimal() or not machine or machine != _machine():
         return False
-    return _started(int(pid)) != started
+    return _started(int(pid)) not in (started, None)
 
 
 @cache
 def _machine() -> str:
-    """This boot of this machine, and this namespace of process ids."""
+    """This boot of this machine, and this namespace of process ids.
+
+    With its name, for machines that were copied while they ran.
+    """
     try:
         boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{(PROC / 'self/ns/pid').readlink()}"
+        return f"{os.uname().nodename}/{boot}/{(PROC / 'self/ns/pid').readlink()}"
     except OSError:
         return ""
 
 
-def _started(pid: int) -> str:
-    """When a process started, in ticks since boot; empty where there is none.
+def _started(pid: int) -> str | None:
+    """When a process started, in ticks since boot; empty where it is dead, None where it is hidden.
 
     Source: proc(5), field 22 of /proc/PID/stat, counted behind the name in parentheses.
     """
     try:
         stat = (PROC / str(pid) / "stat").read_text()
     except OSError:
-        return ""
+        return None if _exists(pid) else ""
     state, *fields = stat.rpartition(")")[2].split()
     return "" if state in "ZX" else fields[18]
+
+
+def _exists(pid: int) -> bool:
+    """Whether there is such a process, though it may be another user's, whom /proc may hide."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass
+    return True

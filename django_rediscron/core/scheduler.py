@@ -41,8 +41,8 @@ class RedisCronScheduler(CronScheduler):
     and chance. `lock_ttl`: seconds after which another scheduler may take over from one that died.
     `max_sleep_interval`: seconds after which a change is seen even where Pub/Sub does not work.
 
-    `sync`, where it is set, is called when a running scheduler receives SIGHUP, and when Redis came
-    back without its data: it is to register what a program declares.
+    `sync`, where it is set, is called when this scheduler begins to lead, when it receives SIGHUP,
+    and when Redis came back without its data: it is to register what a program declares.
     """
 
     sync: Callable[[], object] | None = None

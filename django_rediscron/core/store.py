@@ -23,6 +23,7 @@ from .keys import (
     LAST_UPDATE,
     job_key,
 )
+from .leadership import Leadership
 from .reading import Absent, Damaged, read_schedules
 from .saving import Change, save_changes
 from .scripts import PRUNE, run_script
@@ -39,6 +40,8 @@ class Listing:
 
     jobs: list[RedisCronJob] = field(default_factory=list)
     damaged: list[Damaged] = field(default_factory=list)
+    leadership: Leadership | None = None
+    """Who leads and who stands by, where somebody asked for it too."""
 
 
 @dataclass

@@ -75,6 +75,7 @@ local function save(key, change)
   local enabled = fields.enabled or (stored.enabled == '0' and '0' or '1')
   local retime = enabled == '1' and stored.enabled == '0'
   local latest, following = stored.latest_enqueue_time or '', stored.next_enqueue_time or ''
+  if not epoch(latest) then latest = '' end
   local current, changed = {{}}, 0
   local expected = not change.timing or not epoch(latest) or latest == change.latest
   for i, name in ipairs(timing_fields) do

@@ -80,7 +80,6 @@ class Command(BaseCommand):
                 if not options["no_sync"]:
                     queue = options["queue"] or conf.QUEUE
                     scheduler.sync = lambda: self._sync(queue, scheduler.log)
-                    scheduler.sync()
                 # It runs for months and uses no database: servers drop idle connections.
                 connections.close_all()
                 with reaching(scheduler.connection):

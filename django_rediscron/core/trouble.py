@@ -1,0 +1,54 @@
+"""Redis being away: said once when it begins and once when it is over, and how long to wait."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+SHORTEST_BACK_OFF = 0.05
+LONGEST_BACK_OFF = 1.0
+"""Seconds between attempts while Redis is away: it is to be noticed soon when it is back."""
+
+
+class Trouble:
+    """True from the first attempt that fails until one succeeds."""
+
+    def __init__(self, log: logging.Logger, name: str) -> None:
+        self.timed_out = False
+        """Whether the latest attempt waited for Redis in vain, so that the next one may, too."""
+        self._log = log
+        self._name = name
+        self._since: float | None = None
+        self._failures = 0
+        self._attempted = 0.0
+
+    def __bool__(self) -> bool:
+        return self._since is not None
+
+    def attempt(self) -> None:
+        """Something is tried, beginning now."""
+        self._attempted = time.monotonic()
+
+    def failed(self, error: Exception) -> float:
+        """It failed. Returns the seconds to wait; less where it took long to fail."""
+        moment = time.monotonic()
+        if self._since is None:
+            self._since = self._attempted
+            self._log.error(
+                "Scheduler %s: Redis is in trouble: %s", self._name, str(error) or repr(error)
+            )
+        self.timed_out = isinstance(error, (TimeoutError, RedisTimeoutError))
+        self._failures += 1
+        longest = min(LONGEST_BACK_OFF, SHORTEST_BACK_OFF * 2 ** min(self._failures, 9))
+        pause = random.uniform(longest / 2, longest)
+        return max(SHORTEST_BACK_OFF, pause - (moment - self._attempted))
+
+    def over(self) -> None:
+        """It succeeded."""
+        if self._since is not None:
+            away = time.monotonic() - self._since
+            self._log.warning("Scheduler %s: Redis is back after %.1f s", self._name, away)
+        self._since, self._failures, self.timed_out = None, 0, False

@@ -1,0 +1,56 @@
+"""`rqrcron health` on a connection of `RQ_QUEUES`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from django_rediscron.conf import conf
+from django_rediscron.core.health import MAX_LAG, Health, check_health
+from django_rediscron.listing import UnreachableError, reaching
+from django_rediscron.queues import get_connection
+
+
+class Command(BaseCommand):
+    help = (
+        "Says in one line whether schedules run. Exit status 0 when a scheduler leads and no "
+        "schedule is late; else 1, and the line begins with the problem: redis unreachable, "
+        "no scheduler, stalled scheduler, late schedules or schedules in error."
+    )
+    requires_system_checks = ()  # it is asked every few seconds, and the scheduler checked them
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--queue", help="the queue whose Redis is asked (default: the setting QUEUE)")
+        add(
+            "--max-lag",
+            type=float,
+            default=MAX_LAG,
+            metavar="N",
+            help="seconds that a schedule may be due before it is late (default: %(default)s)",
+        )
+        add("--json", action="store_true", help="print one JSON object on one line")
+        add("--fail-on-error", action="store_true", help="fail for schedules in error, too")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            health = _probe(options)
+        except ValueError as error:  # a bad lag, an unknown queue
+            raise CommandError(str(error), returncode=2) from None
+        self.stdout.write(health.to_json() if options["json"] else health.message)
+        if not health.ok:
+            sys.exit(1)
+
+
+def _probe(options: dict[str, Any]) -> Health:
+    connection = get_connection(options["queue"] or conf.QUEUE)
+    try:
+        with reaching(connection):
+            return check_health(
+                connection, max_lag=options["max_lag"], fail_on_error=options["fail_on_error"]
+            )
+    except UnreachableError as error:
+        return Health.unreachable(str(error))

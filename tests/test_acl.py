@@ -1,0 +1,291 @@
+"""Users with exactly the rights that the documentation names, and what they can and cannot do."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from redis import Redis
+from redis.exceptions import NoPermissionError, ResponseError
+
+from django_rediscron import cli
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, scripts
+from django_rediscron.core.health import check_health
+from django_rediscron.core.keys import (
+    EVENTS,
+    INDEX,
+    INDEXED,
+    LAST_UPDATE,
+    LOCK,
+    SCHEDULERS,
+    job_key,
+)
+from django_rediscron.core.store import fetch_many, list_schedules, reindex
+from tests import tasks
+from tests.processes import SCHEDULER, close, next_job_id, start_python, wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "docs" / "deploy.md"
+
+SCRIPT_CALL = re.compile(r"\b(?:p?call|try)\('([A-Z]+)'")
+
+TOLERATED = {"client|setinfo", "client", "client|maint_notifications"}
+"""What redis-py asks for when it connects, and does without."""
+
+OTHERS = ("GET secret", "SET secret x", "KEYS *", "FLUSHDB", "CONFIG GET maxmemory", "ACL LIST")
+
+
+def documented_users() -> dict[str, list[str]]:
+    """The rules of each user, as a shell would pass them on."""
+    text = DEPLOY.read_text(encoding="utf-8")
+    commands = re.findall(r"```shell\n(redis-cli ACL SETUSER .*?)```", text, re.DOTALL)
+    words = [shlex.split(command.replace("\\\n", " "))[3:] for command in commands]
+    return {name: rules for name, *rules in words}
+
+
+class User:
+    """One of the documented users, on the server of the tests."""
+
+    def __init__(self, admin: Redis, url: str, name: str) -> None:
+        self.admin = admin
+        self.name = name
+        (password,) = (rule[1:] for rule in documented_users()[name] if rule.startswith(">"))
+        address = urlsplit(url)
+        server = address.netloc.rpartition("@")[2]
+        self.url = address._replace(netloc=f"{name}:{password}@{server}").geturl()
+        self.connection = Redis.from_url(self.url)
+
+    def refusals(self) -> set[str]:
+        """What the server refused to this user, as it put that on record."""
+        log = self.admin.execute_command("ACL", "LOG", "100")
+        entries = [entry if isinstance(entry, dict) else pairs(entry) for entry in log]
+        texts = [{text(key): text(value) for key, value in entry.items()} for entry in entries]
+        refused = {entry["object"] for entry in texts if entry["username"] == self.name}
+        return refused - TOLERATED
+
+
+def pairs(flat: list[object]) -> dict[object, object]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+@pytest.fixture
+def acl(connection: Redis) -> Iterator[Redis]:
+    """A client that may make users; they are gone afterwards."""
+    try:
+        for name, rules in documented_users().items():
+            connection.execute_command("ACL", "SETUSER", name, *rules)
+        connection.execute_command("ACL", "LOG", "RESET")
+    except NoPermissionError:
+        pytest.skip("the user in REDIS_URL may not make other users")
+    yield connection
+    connection.execute_command("ACL", "DELUSER", *documented_users())
+
+
+@contextmanager
+def signed_in(acl: Redis, url: str, name: str) -> Iterator[User]:
+    user = User(acl, url, name)
+    with user.connection:
+        yield user
+
+
+@pytest.fixture
+def editor(acl: Redis, redis_url: str) -> Iterator[User]:
+    with signed_in(acl, redis_url, "rediscron-editor") as user:
+        yield user
+
+
+@pytest.fixture
+def reader(acl: Redis, redis_url: str) -> Iterator[User]:
+    with signed_in(acl, redis_url, "rediscron-reader") as user:
+        yield user
+
+
+@pytest.fixture
+def runner(acl: Redis, redis_url: str) -> Iterator[User]:
+    with signed_in(acl, redis_url, "rediscron-scheduler") as user:
+        yield user
+
+
+def test_the_documentation_names_three_users() -> None:
+    users = documented_users()
+    assert list(users) == ["rediscron-scheduler", "rediscron-editor", "rediscron-reader"]
+    assert all(rules[:2] == ["reset", "on"] for rules in users.values())
+    assert not any("~*" in rules or rule[:2] == "+@" for rules in users.values() for rule in rules)
+
+
+def test_their_rights_cover_every_command_of_the_scripts_they_run() -> None:
+    """Some of these run rarely."""
+    changes = scripts.SAVE + scripts.DELETE + scripts.READ + scripts.PRUNE
+    passes = scripts.DUE + scripts.DISPATCH + scripts.REPLACE_LOCK
+    for name, run in {
+        "rediscron-scheduler": changes + passes,
+        "rediscron-editor": changes,
+        "rediscron-reader": scripts.READ,
+    }.items():
+        needed = {f"+{command.lower()}" for command in SCRIPT_CALL.findall(run)}
+        assert needed
+        assert needed - set(documented_users()[name]) == set(), name
+
+
+@pytest.mark.parametrize("name", documented_users())
+def test_they_cannot_touch_anything_else(acl: Redis, redis_url: str, name: str) -> None:
+    with signed_in(acl, redis_url, name) as user:
+        for command in OTHERS:
+            with pytest.raises(NoPermissionError):
+                user.connection.execute_command(*command.split())
+        with pytest.raises(ResponseError):
+            user.connection.eval("return redis.call('GET', 'secret')", 0)
+
+
+@pytest.mark.parametrize("standby", [False, True])
+def test_the_scheduler_can_all_that_it_does(runner: User, editor: User, standby: bool) -> None:
+    register_some(editor)
+    strain(runner.admin)
+    runner.admin.script_flush()
+    with scheduler(runner, "first", standby) as process:
+        for _ in range(3):
+            next_job_id(runner.admin, "metrics")
+        wait_until(lambda: runner.admin.hexists(job_key("broken"), "last_error"))
+        wait_until(lambda: runner.admin.zscore(INDEX, "not indexed"))
+        add_hash(runner.admin, "by another program")
+        runner.admin.set(LAST_UPDATE, time.time())
+        runner.admin.publish(EVENTS, '{"event": "created", "job_id": "by another program"}')
+        wait_until(lambda: runner.admin.zscore(INDEX, "by another program"))
+        assert check_health(runner.connection).ok
+        runner.admin.delete(LOCK)  # as if Redis had lost it
+        wait_until(lambda: runner.admin.exists(LOCK))
+        process.kill()
+        process.wait()
+    with scheduler(runner, "second", standby) as process:  # replaces the dead one
+        wait_until(lambda: (runner.admin.get(LOCK) or b"").startswith(b"second:"))
+        next_job_id(runner.admin, "metrics")
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=10)
+    assert process.returncode == 0, output
+    assert "trouble" not in output
+    assert not runner.admin.exists(LOCK)
+    assert runner.admin.zscore(SCHEDULERS, "second") is None
+    assert runner.refusals() == set()
+    assert editor.refusals() == set()
+
+
+def test_the_scheduler_of_a_django_project_can_write_what_is_declared(runner: User) -> None:
+    declared = {"queue_name": "default", "id": "a", "interval": 300}
+    for interval in (300, 60):
+        declared["interval"] = interval
+        process = start_python(
+            *("-m", "django", "rqcron_scheduler", "--burst"),
+            REDISCRON_TEST_URL=runner.url,
+            REDISCRON_TEST_DECLARED=json.dumps([declared]),
+        )
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 0, output
+    assert RedisCronJob.fetch("a", runner.admin).interval == 60
+    assert runner.refusals() == set()
+
+
+def test_an_editor_can_do_all_with_a_schedule(editor: User) -> None:
+    RedisCronScheduler(editor.admin, name="second").enter_registry()
+    register_some(editor)
+    strain(editor.admin)
+    connection = editor.connection
+    job = RedisCronJob.fetch("often", connection)
+    job.interval = 7
+    job.save()
+    job.disable()
+    job.enable()
+    job.refresh()
+    rq_job = job.enqueue(connection)
+    assert job.get_job_ids(connection) == [rq_job.id]
+    assert editor.admin.lrange("rq:queue:metrics", 0, -1) == [rq_job.id.encode()]
+    job.set_enqueue_time(job.get_next_enqueue_time())
+    editor.admin.script_flush()  # as after a restart of the server
+    pipe = connection.pipeline()
+    job.interval = 8
+    job.save(pipeline=pipe)
+    pipe.execute()
+    assert fetch_many(["often"], connection)["often"].interval == 8  # type: ignore[union-attr]
+    reindex(connection)
+    assert len(list_schedules(connection).jobs) == 4
+    assert check_health(connection).problem == "no-scheduler"
+    assert len(RedisCronScheduler(connection).get_all_jobs()) == 4
+    job.delete()
+    assert editor.refusals() == set()
+
+
+def test_a_reader_can_list_schedules_and_ask_for_their_health(
+    reader: User, editor: User, runner: User, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register_some(editor)
+    with scheduler(runner, "first", standby=False):
+        next_job_id(runner.admin, "metrics")
+        reader.admin.script_flush()
+        cli.main(["info", "--url", reader.url], standalone_mode=False)
+        assert "3 scheduled jobs total" in capsys.readouterr().out
+        wait_until(lambda: check_health(reader.connection).ok)
+        assert RedisCronJob.fetch("often", reader.connection).interval == 1
+    assert reader.refusals() == set()
+
+
+def test_a_reader_lists_what_needs_repair_and_leaves_that_to_others(
+    reader: User, editor: User
+) -> None:
+    register_some(editor)
+    strain(editor.admin)
+    reader.admin.delete(INDEXED)
+    assert len(list_schedules(reader.connection).jobs) == 3
+    assert reader.admin.zscore(INDEX, "stale") is not None
+
+
+def test_a_reader_can_change_nothing(reader: User, editor: User) -> None:
+    register_some(editor)
+    job = RedisCronJob.fetch("often", reader.connection)
+    job.interval = 7
+    for change in (job.save, job.disable, job.delete, lambda: job.enqueue(reader.connection)):
+        with pytest.raises(ResponseError):
+            change()
+    assert RedisCronJob.fetch("often", reader.connection).interval == 1
+
+
+def register_some(user: User) -> None:
+    schedules = RedisCronScheduler(user.connection)
+    schedules.register(tasks.echo, "metrics", id="often", interval=1)
+    schedules.register(tasks.echo, "metrics", id="off", interval=1, enabled=False)
+    schedules.register(tasks.echo, "metrics", id="broken", interval=1)
+    user.admin.hset(job_key("broken"), "func_name", "tests.tasks.no_such_function")
+
+
+def strain(admin: Redis) -> None:
+    """Work for repairs: a member without a hash, and a schedule in no index."""
+    admin.zadd(INDEX, {"stale": 1})
+    add_hash(admin, "not indexed")
+
+
+def add_hash(admin: Redis, id: str) -> None:
+    fields = {"id": id, "interval": "60", "queue_name": "metrics", "enabled": "1"}
+    admin.hset(job_key(id), mapping={**fields, "func_name": "tests.tasks.echo"})
+
+
+@contextmanager
+def scheduler(user: User, name: str, standby: bool) -> Iterator[subprocess.Popen[str]]:
+    script = SCHEDULER.format(url=user.url, name=name, lock_ttl=60, max_sleep=0.2)
+    process = start_python("-c", script.replace(".start()", f".start(standby={standby})"))
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        close(process.stdout)
