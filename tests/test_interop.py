@@ -142,6 +142,12 @@ def test_an_edit_by_rq_rediscron_wakes_our_scheduler(
         next_job_id(connection, "edited")
         peer("scheduler.register(echo, 'new', id='b', interval=3600)")
         next_job_id(connection, "new", timeout=3)
+        # It keeps the next time of the old interval, an hour from now; here an edit counts at once.
+        peer("job = RedisCronJob.fetch('b', redis); job.interval = 1; job.save()")
+        next_job_id(connection, "new", timeout=3)
+        RedisCronScheduler(connection).register(tasks.echo, "cron", id="c", cron="0 0 1 1 *")
+        peer("job = RedisCronJob.fetch('c', redis); job.cron = '* * * * * *'; job.save()")
+        next_job_id(connection, "cron", timeout=3)
 
 
 def test_rqs_own_cron_shares_the_database(connection: Redis) -> None:

@@ -14,10 +14,11 @@ from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .keys import FINGERPRINT_FIELDS, LOCK
 from .reading import Absent, Damaged, Fields, read_schedules
+from .retiming import Rule
 from .scripts import DISPATCH, run_script
 from .store import prune
 from .template import JobTemplate, Shape, new_job_id, packed_times
-from .timing import around_cron, around_interval, next_cron_time, utc_text
+from .timing import around_cron, around_interval, utc_text
 
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
@@ -102,6 +103,16 @@ class Ready:
             )
         )
 
+    def log_attributes(self) -> dict[str, str]:
+        """What a formatter of log records finds: of which schedule, occurrence and RQ job."""
+        latest = self.job.latest_enqueue_time
+        occurrence = latest.isoformat() if latest else ""
+        return {
+            "schedule_id": self.job.id,
+            "occurrence": occurrence,
+            "rq_job_id": self.job_id,
+        }
+
     def advance(self, *, full: bool) -> None:
         """The occurrence has been written; `full`: the history has no room left to speak of."""
         assert self._pending is not None
@@ -182,33 +193,28 @@ class Batch:
         except BaseException as error:  # user code: modules, job classes, serializers
             # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
             reason = str(error) if isinstance(error, InvalidScheduleError) else repr(error)
-            self._add_error(id, fields, reason)
+            self._add_error(id, fields, reason, job.next_enqueue_time)
         else:
             self._add_occurrence(id, Ready(job, seen, template))
 
-    def add_retimed(self, ids: Sequence[str]) -> None:
-        """Correct schedules that ran in what is now the future; see `Dispatcher.retime`."""
+    def add_retimed(self, ids: Sequence[str], rule: Rule) -> None:
+        """Correct the next times of enabled schedules where the rule finds them wrong."""
         for schedule, fields in read_schedules(ids, self.owner.connection):
-            if not isinstance(schedule, RedisCronJob) or not schedule.enabled:
-                continue
-            latest, following = schedule.latest_enqueue_time, schedule.next_enqueue_time
-            if latest is None or following is None or following - latest > latest - self.moment:
-                continue
-            if schedule.cron:
-                following = next_cron_time(schedule.cron, self.moment)
-            else:
-                step = timedelta(seconds=schedule.interval or 0)
-                following = latest - (latest - self.moment) // step * step
-            fields_to_set = ("next_enqueue_time", utc_text(following))
-            self._add(schedule.id.encode(), _fingerprint(fields), fields_to_set, following)
+            if isinstance(schedule, RedisCronJob) and schedule.enabled:
+                following = rule(schedule, self.moment)
+                if following is not None:
+                    times = ("next_enqueue_time", utc_text(following))
+                    self._add(schedule.id.encode(), _fingerprint(fields), times, following)
 
     def _add_occurrence(self, id: bytes, ready: Ready) -> None:
         shape = self._shapes.setdefault(ready.template.shape, len(self._shapes) + 1)
         self._occurrences.append(ready.occurrence(self.moment, shape))
         self._ready.append((id, ready))
 
-    def _add_error(self, id: bytes, fields: Fields | None, reason: str) -> None:
-        retry_at = self.owner.retry_at(id, reason, self.moment)
+    def _add_error(
+        self, id: bytes, fields: Fields | None, reason: str, due: datetime | None = None
+    ) -> None:
+        retry_at = self.owner.retry_at(id, reason, self.moment, due)
         if fields is None:  # no hash, so nowhere to write the error
             self._add(id, (), place=retry_at, failed=True)
         else:
@@ -282,29 +288,21 @@ class Batch:
     def _follow_up(self, ready: Ready) -> None:
         """What is left to do when an occurrence was written: say so, or run it here and now."""
         if logger.isEnabledFor(logging.INFO):
-            job = ready.job
-            assert job.latest_enqueue_time is not None
-            logger.info(
-                "Enqueued %r as job %s in queue %r",
-                job.id,
-                ready.job_id,
-                job.queue_name,
-                extra={
-                    "schedule_id": job.id,
-                    "occurrence": job.latest_enqueue_time.isoformat(),
-                    "rq_job_id": ready.job_id,
-                },
-            )
+            job, job_id = ready.job, ready.job_id
+            words = (job.id, job_id, job.queue_name)
+            logger.info("Enqueued %r as job %s in queue %r", *words, extra=ready.log_attributes())
         if not ready.template.queue.is_async:
             try:
                 ready.template.run_here(ready.job_id)
             except Exception:
-                logger.exception("Job %s of %r failed in this process", ready.job_id, ready.job.id)
+                whose = (ready.job_id, ready.job.id)
+                extra = ready.log_attributes()
+                logger.exception("Job %s of %r failed in this process", *whose, extra=extra)
 
     def _add_blocked(self, id: bytes, ready: Ready, outcome: str) -> None:
         job = ready.job
         reason = _BLOCKED[outcome].format(history=job.job_history_key, queue=job.queue_name)
-        retry_at = self.owner.retry_at(id, reason, self.moment)
+        retry_at = self.owner.retry_at(id, reason, self.moment, job.next_enqueue_time)
         self._add(id, ready.fingerprint, self._error_record(reason), retry_at, failed=True)
 
 

@@ -23,6 +23,7 @@ from rq.utils import now
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch, Ready
 from .job import RedisCronJob
 from .queues import get_queue
+from .retiming import Rule
 from .scripts import DUE, run_script
 from .template import Shape, create_job
 
@@ -67,16 +68,11 @@ class Dispatcher:
             if len(members) < BATCH:
                 return
 
-    def retime(self, ids: Sequence[str], token: str, lock_ttl: float) -> None:
-        """Time schedules anew that wait for what the clock called the future, and is again.
-
-        For after the wall clock was set back: a schedule that ran ahead of the present and would
-        keep silent for longer than its own period goes on from now. One whose period is longer
-        waits: it would run a second time today. Raises `LockLostError`.
-        """
+    def retime(self, ids: Sequence[str], rule: Rule, token: str, lock_ttl: float) -> None:
+        """Time schedules anew whose next time is wrong by this rule. Raises `LockLostError`."""
         for start in range(0, len(ids), BATCH):
             batch = Batch(self, [], now())
-            batch.add_retimed(ids[start : start + BATCH])
+            batch.add_retimed(ids[start : start + BATCH], rule)
             if batch:
                 batch.write(token, lock_ttl)
 
@@ -111,15 +107,16 @@ class Dispatcher:
             queue = self._queues[name] = get_queue(name, self.connection)
         return queue
 
-    def retry_at(self, id: bytes, reason: str, moment: datetime) -> datetime:
-        """When to try a schedule again that fails for this reason."""
+    def retry_at(
+        self, id: bytes, reason: str, moment: datetime, due: datetime | None = None
+    ) -> datetime:
+        """When to try a schedule again that fails for this reason; `due`: its occurrence."""
         count = self._failures.get(id, 0)
         self._failures[id] = count + 1
         level = logging.DEBUG if count else logging.ERROR
         shown = id.decode(errors="backslashreplace")
-        logger.log(
-            level, "Schedule %r cannot be enqueued: %s", shown, reason, extra={"schedule_id": shown}
-        )
+        extra = {"schedule_id": shown, **({"occurrence": due.isoformat()} if due else {})}
+        logger.log(level, "Schedule %r cannot be enqueued: %s", shown, reason, extra=extra)
         return moment + timedelta(seconds=RETRY_DELAYS[min(count, len(RETRY_DELAYS) - 1)])
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis import Redis
-from rq.utils import utcparse
 
+from .backlog import Failures, read_backlog, read_failures
 from .connections import own_client
-from .keys import ERRORS, INDEX, JOB_PREFIX
 from .leadership import Leadership, read_leadership
 from .process import died_here
 
@@ -26,9 +23,6 @@ silent as this has missed two of them, and is known to stall before it loses the
 
 FORGOTTEN = 120.0
 """Seconds of silence, RQ's own number, where the lock has no life to compare with."""
-
-PAGE, PAGES = 200, 50
-"""Hashes read in one round trip, and the most round trips for that."""
 
 Finding = tuple[str, str]
 """A problem in its stable word, and what to say of it."""
@@ -86,8 +80,8 @@ def check_health(
     try:
         leadership = read_leadership(client)
         trouble = _trouble(leadership, client)
-        backlog = _read_backlog(client, max_lag)
-        failures = _read_failures(client)
+        backlog = read_backlog(client, max_lag)
+        failures = read_failures(client)
     finally:
         client.connection_pool.disconnect()
     if trouble is None and backlog.late:
@@ -121,7 +115,7 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _all_well(leadership: Leadership, failures: _Failures) -> str:
+def _all_well(leadership: Leadership, failures: Failures) -> str:
     leader = leadership.leader
     assert leader is not None
     parts = [f"{leader} leads, its latest heartbeat was {leader.age:.1f} s ago"]
@@ -167,119 +161,3 @@ def _vacancy(leadership: Leadership, client: Redis) -> Finding:
     if leadership.standbys:
         return "no-scheduler", f"nobody holds the lock; standing by: {_names(leadership)}"
     return "no-scheduler", "nobody holds the lock and nobody stands by; start one"
-
-
-# Late schedules
-
-
-@dataclass(frozen=True)
-class _Backlog:
-    late: int = 0
-    oldest: str | None = None
-    lag: float = 0.0
-
-    def __str__(self) -> str:
-        return f"{self.late}, the oldest {self.oldest!r} by {self.lag:.1f} s"
-
-
-def _read_backlog(client: Redis, max_lag: float) -> _Backlog:
-    """What is due by the index, the oldest of it confirmed by the hashes.
-
-    Names of RQ's own cron stand in the same index, without a hash. A hash may say that a schedule
-    is disabled, in error or not yet due, and its place is put right in the leader's next pass.
-    Members beyond the first page with a late one are counted as the index has them.
-    """
-    moment = time.time()
-    deadline = moment - max_lag
-    late = client.zcount(INDEX, "-inf", deadline)
-    oldest: tuple[float, bytes] | None = None
-    for page in range(PAGES):
-        members: Any = client.zrangebyscore(
-            INDEX, "-inf", moment, start=page * PAGE, num=PAGE, withscores=True
-        )
-        hashes = _read_hashes([id for id, _ in members], client)
-        for (id, place), fields in zip(members, hashes, strict=True):
-            due = _due_time(place, fields)
-            if place <= deadline < due:
-                late -= 1
-            if due <= moment:
-                oldest = min(oldest, (due, id)) if oldest else (due, id)
-        if len(members) < PAGE or (oldest and oldest[0] <= deadline):
-            break
-    if oldest is None:
-        return _Backlog()
-    due, id = oldest
-    return _Backlog(late if due <= deadline else 0, _shown(id), moment - due)
-
-
-def _due_time(place: float, fields: _Fields | None) -> float:
-    """Epoch seconds; infinite for what does not wait to run."""
-    if fields is None or fields.last_error or fields.enabled == b"0":
-        return math.inf
-    try:
-        return max(place, utcparse((fields.next_enqueue_time or b"").decode()).timestamp())
-    except ValueError:  # no time: the leader enqueues it, or records an error
-        return place
-
-
-# Schedules in error
-
-
-@dataclass(frozen=True)
-class _Failures:
-    count: int = 0
-    first: str | None = None
-    reason: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.count}, the first {self.first!r}: {self.reason}"
-
-
-def _read_failures(client: Redis) -> _Failures:
-    """The schedules that the leader lists as failed, confirmed by the hashes of the first ones.
-
-    A program that does not keep this list may have healed or deleted a schedule.
-    """
-    with client.pipeline(transaction=False) as pipe:
-        pipe.zcard(ERRORS)
-        pipe.zrange(ERRORS, 0, PAGE - 1)
-        count, ids = pipe.execute()
-    failed = [
-        (id, fields.last_error)
-        for id, fields in zip(ids, _read_hashes(ids, client), strict=True)
-        if fields is not None and fields.last_error
-    ]
-    count -= len(ids) - len(failed)
-    if not failed:
-        return _Failures(count)
-    id, reason = failed[0]
-    return _Failures(count, _shown(id), _shown(reason))
-
-
-class _Fields(NamedTuple):
-    """Of a hash, what decides here."""
-
-    enabled: bytes | None
-    next_enqueue_time: bytes | None
-    last_error: bytes | None
-
-
-def _read_hashes(ids: Sequence[bytes], client: Redis) -> list[_Fields | None]:
-    """For each id; None where there is no hash."""
-    with client.pipeline(transaction=False) as pipe:
-        for id in ids:
-            pipe.hmget(JOB_PREFIX.encode() + id, *_Fields._fields)
-        replies = pipe.execute(raise_on_error=False)
-    return [_fields(reply) for reply in replies]
-
-
-def _fields(reply: list[bytes | None] | Exception) -> _Fields | None:
-    if isinstance(reply, Exception):
-        if "WRONGTYPE" not in str(reply):
-            raise reply
-        return _Fields(None, None, b"its key does not hold a hash")
-    return None if reply == [None, None, None] else _Fields(*reply)
-
-
-def _shown(value: bytes) -> str:
-    return value.decode(errors="backslashreplace")

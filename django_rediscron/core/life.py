@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import queue
-import signal
-import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
@@ -18,7 +16,9 @@ from .exceptions import LeadershipLostError, SchedulerLockedError
 from .keys import INDEXED, LAST_UPDATE
 from .listener import ChangeListener
 from .lock import release_unanswered
-from .notify import notify
+from .notify import notify, watchdog_interval
+from .retiming import Rule, after_foreign_change, after_step_back
+from .signals import Signals
 from .trouble import Trouble
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Life:
         self._registered = False
         self._marked = False
         self._clock = time.time()
+        self._watchdog = watchdog_interval()
         self._trouble = Trouble(self.scheduler.log, self.scheduler.name)
         # What is to be done in the next round, and again if Redis goes away meanwhile.
         self._mark_wanted = self._repair_wanted = self._sync_wanted = False
@@ -63,25 +64,29 @@ class Life:
         self._stopping = True
         self._inbox.put((_STOP, None))
 
+    def _ask_to_sync(self) -> None:
+        self._inbox.put((_SYNC, None))
+
     def live(self, *, burst: bool, standby: bool) -> None:
         scheduler = self.scheduler
         scheduler.log.info("Scheduler %s: starting", scheduler.name)
-        handlers = self._install_handlers()
         try:
-            if not standby:
-                self._be_born()
-            try:
-                if standby:
-                    self._stand_by()
-                self._lead(burst=burst, standby=standby)
-            finally:
-                notify("STOPPING=1")
-                self._leave()
+            with Signals(self.stop, self._ask_to_sync):
+                self._live(burst=burst, standby=standby)
         finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
             self._reset()
         scheduler.log.info("Scheduler %s: shutdown complete", scheduler.name)
+
+    def _live(self, *, burst: bool, standby: bool) -> None:
+        if not standby:
+            self._be_born()
+        try:
+            if standby:
+                self._stand_by()
+            self._lead(burst=burst, standby=standby)
+        finally:
+            notify("STOPPING=1")
+            self._leave()
 
     def _be_born(self) -> None:
         scheduler = self.scheduler
@@ -102,6 +107,7 @@ class Life:
         """
         if self._stopping:
             return
+        self._trouble.attempt()
         try:
             self._sync()  # nobody but the leader writes what is declared
         except (RedisError, OSError) as error:
@@ -153,6 +159,8 @@ class Life:
         if self._sync_wanted:  # after the heartbeat: a program's own client may be slow to give up
             self._sync()
         pause = min(scheduler.calculate_sleep_interval(), scheduler.lock_ttl / HEARTBEATS_PER_TTL)
+        if self._watchdog is not None:
+            pause = min(pause, self._watchdog / 2)
         self._trouble.over()
         notify("WATCHDOG=1\nSTATUS=leading")
         self._wait(pause)
@@ -176,6 +184,7 @@ class Life:
             indexed, updated = client.mget(INDEXED, LAST_UPDATE)
             if indexed != updated:
                 store.index_missing(self._changed_ids, client)
+                self._retime(list(self._changed_ids), after_foreign_change)
                 self._repair_wanted |= self._changes_missed
             self._changed_ids, self._changes_missed = set(), False
 
@@ -190,9 +199,15 @@ class Life:
                 report.restored,
                 report.pruned,
             )
-        if report.ahead and scheduler._lock is not None:
-            scheduler._dispatcher.retime(report.ahead, scheduler._lock.token, scheduler.lock_ttl)
+        self._retime(report.ahead, after_step_back)
+        self._retime(report.foreign, after_foreign_change)
         self._repair_wanted = False
+
+    def _retime(self, ids: list[str], rule: Rule) -> None:
+        scheduler = self.scheduler
+        if ids and scheduler._lock is not None:
+            token = scheduler._lock.token
+            scheduler._dispatcher.retime(ids, rule, token, scheduler.lock_ttl)
 
     def _sync(self) -> None:
         scheduler = self.scheduler
@@ -302,25 +317,6 @@ class Life:
     def _changed(self, id: str | None) -> None:
         if self.scheduler._lock is not None:  # a standby has no use for it
             self._inbox.put((_CHANGED, id))
-
-    # Signals, and the end
-
-    def _install_handlers(self) -> dict[int, Any]:
-        """Returns the handlers that stood before; none where this is not the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            return {}
-        ours = {
-            signal.SIGINT: self._stop_on_signal,
-            signal.SIGTERM: self._stop_on_signal,
-            signal.SIGHUP: self._sync_on_signal,
-        }
-        return {number: signal.signal(number, handler) for number, handler in ours.items()}
-
-    def _stop_on_signal(self, number: int, frame: Any) -> None:
-        self.stop()
-
-    def _sync_on_signal(self, number: int, frame: Any) -> None:
-        self._inbox.put((_SYNC, None))
 
     def _leave(self) -> None:
         """Give up the lock and the entry in the registry, unless Redis has just kept us waiting."""

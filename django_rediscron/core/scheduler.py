@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from redis import Redis
@@ -28,6 +28,7 @@ from .life import Life
 from .lock import LeaderLock
 
 PACKAGE_LOGGER = "django_rediscron"
+RQ_LOGGER = "rq.cron"
 
 REGISTRY_TTL = 120
 """Seconds; RQ's own number: so long after its last heartbeat RQ forgets a scheduler."""
@@ -58,7 +59,8 @@ class RedisCronScheduler(CronScheduler):
         _check_positive("lock_ttl", lock_ttl)
         _check_positive("max_sleep_interval", max_sleep_interval)
         _set_up_logging(logging_level)
-        super().__init__(connection, logging_level=logging_level, name=name)
+        with _handlers_kept(logging.getLogger(RQ_LOGGER)):
+            super().__init__(connection, logging_level=logging_level, name=name)
         self.log = logging.getLogger(__name__)
         self.lock_ttl = lock_ttl
         self.max_sleep_interval = max_sleep_interval
@@ -226,6 +228,7 @@ class RedisCronScheduler(CronScheduler):
     def enter_registry(self) -> None:
         """Tell RQ's registry that this scheduler lives, as leader or standby."""
         with self._client.pipeline() as pipe:
+            pipe.zremrangebyscore(SCHEDULERS, 0, time.time() - REGISTRY_TTL)
             pipe.zadd(SCHEDULERS, {self.name: time.time()})
             self.save(pipe)
             pipe.execute()
@@ -261,6 +264,14 @@ class RedisCronScheduler(CronScheduler):
 def _check_positive(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ValueError(f"{name} must be a positive number of seconds, got {value!r}")
+
+
+@contextmanager
+def _handlers_kept(logger: logging.Logger) -> Iterator[None]:
+    """RQ makes its own logger write where it has no handler; we have another one."""
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 def _set_up_logging(level: str | int) -> None:

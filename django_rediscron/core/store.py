@@ -49,12 +49,14 @@ class ReindexReport:
     """What `reindex` found: hashes in all, put back into an index, stale members taken out.
 
     `ahead`: ids of schedules that ran in what is now the future, so the clock was set back.
+    `foreign`: ids of all schedules, where a program changed some that does not keep our indexes.
     """
 
     schedules: int = 0
     restored: int = 0
     pruned: int = 0
     ahead: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
 
 def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing:
@@ -113,7 +115,7 @@ def reindex(connection: Redis) -> ReindexReport:
 
     Scans the keyspace, in steps that hold Redis for a moment only.
     """
-    updated = connection.get(LAST_UPDATE)
+    indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
     report = ReindexReport()
     batch: list[str] = []
     for key in connection.scan_iter(match=f"{JOB_PREFIX}*", count=1000, _type="hash"):
@@ -123,6 +125,8 @@ def reindex(connection: Redis) -> ReindexReport:
         except ValueError:
             continue  # not ours: no id that we would have accepted
         batch.append(id)
+        if indexed != updated:
+            report.foreign.append(id)
         if len(batch) >= BATCH:
             _index(batch, connection, report)
             batch = []

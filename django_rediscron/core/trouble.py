@@ -23,7 +23,7 @@ class Trouble:
         self._name = name
         self._since: float | None = None
         self._failures = 0
-        self._attempted = 0.0
+        self._attempted = time.monotonic()
 
     def __bool__(self) -> bool:
         return self._since is not None

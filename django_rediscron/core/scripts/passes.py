@@ -40,7 +40,8 @@ local shapes, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
 local done, places = {{}}, {{}}
 
 for _, shape in ipairs(shapes) do
-  shape.good = shape[3] == '' or type(try('LLEN', shape[3])) == 'number'
+  local length = shape[3] ~= '' and try('LLEN', shape[3]) or 0
+  shape.good = type(length) == 'number' or not string.find(length.err, 'WRONGTYPE', 1, true)
   shape.pushed = {{}}
 end
 

@@ -75,7 +75,8 @@ class Command(BaseCommand):
         level = options["logging_level"] or _level(options["verbosity"])
         try:
             scheduler = _scheduler(level, options)
-            _set_level(level, asked=bool(options["logging_level"]) or options["verbosity"] != 1)
+            if options["logging_level"] or options["verbosity"] != 1:
+                _set_level(level)
             with _pid_file(options["pid"]):
                 if not options["no_sync"]:
                     queue = options["queue"] or conf.QUEUE
@@ -124,12 +125,10 @@ def _scheduler(level: str, options: dict[str, Any]) -> DjangoRedisCronScheduler:
         raise CommandError(str(error)) from None
 
 
-def _set_level(level: str, *, asked: bool) -> None:
+def _set_level(level: str) -> None:
     """What the command line asks for wins over LOGGING; its default does not."""
     for name in LOGGERS:
-        logger = logging.getLogger(name)
-        if asked or logger.level == logging.NOTSET:
-            logger.setLevel(level)
+        logging.getLogger(name).setLevel(level)
 
 
 @contextmanager

@@ -1,0 +1,132 @@
+"""Schedules that wait for too long, and those in error, counted without reading all of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from redis import Redis
+from rq.utils import utcparse
+
+from .keys import ERRORS, INDEX, JOB_PREFIX
+
+PAGE, PAGES = 200, 50
+"""Hashes read in one round trip, and the most round trips for that."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many schedules are late; which one is due for longest, late or not, and its seconds."""
+
+    late: int = 0
+    oldest: str | None = None
+    lag: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.late}, the oldest {self.oldest!r} by {self.lag:.1f} s"
+
+
+def read_backlog(client: Redis, max_lag: float) -> Backlog:
+    """What is due by the index, the oldest of it confirmed by the hashes.
+
+    Names of RQ's own cron stand in the same index, without a hash. A hash may say that a schedule
+    is disabled, in error or not yet due, and its place is put right in the leader's next pass.
+    Members beyond the first page with a late one are counted as the index has them.
+    """
+    moment = time.time()
+    deadline = moment - max_lag
+    late = client.zcount(INDEX, "-inf", deadline)
+    oldest: tuple[float, bytes] | None = None
+    for page in range(PAGES):
+        members: Any = client.zrangebyscore(
+            INDEX, "-inf", moment, start=page * PAGE, num=PAGE, withscores=True
+        )
+        hashes = _read_hashes([id for id, _ in members], client)
+        for (id, place), fields in zip(members, hashes, strict=True):
+            due = _due_time(place, fields)
+            if place <= deadline < due:
+                late -= 1
+            if due <= moment:
+                oldest = min(oldest, (due, id)) if oldest else (due, id)
+        if len(members) < PAGE or (oldest and oldest[0] <= deadline):
+            break
+    if oldest is None:
+        return Backlog()
+    due, id = oldest
+    return Backlog(late if due <= deadline else 0, _shown(id), moment - due)
+
+
+def _due_time(place: float, fields: _Fields | None) -> float:
+    """Epoch seconds; infinite for what does not wait to run."""
+    if fields is None or fields.last_error or fields.enabled == b"0":
+        return math.inf
+    try:
+        return max(place, utcparse((fields.next_enqueue_time or b"").decode()).timestamp())
+    except ValueError:  # no time: the leader enqueues it, or records an error
+        return place
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How many schedules are in error; one of them, and why."""
+
+    count: int = 0
+    first: str | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.count}, the first {self.first!r}: {self.reason}"
+
+
+def read_failures(client: Redis) -> Failures:
+    """The schedules that the leader lists as failed, the first of them confirmed by the hashes.
+
+    A program that does not keep this list may have healed or deleted a schedule.
+    """
+    count = client.zcard(ERRORS)
+    for page in range(PAGES):
+        ids: Any = client.zrange(ERRORS, page * PAGE, (page + 1) * PAGE - 1)
+        failed = [
+            (id, fields.last_error)
+            for id, fields in zip(ids, _read_hashes(ids, client), strict=True)
+            if fields is not None and fields.last_error
+        ]
+        count -= len(ids) - len(failed)
+        if failed:
+            id, reason = failed[0]
+            return Failures(count, _shown(id), _shown(reason))
+        if len(ids) < PAGE:
+            break
+    return Failures()
+
+
+class _Fields(NamedTuple):
+    """Of a hash, what decides here."""
+
+    enabled: bytes | None
+    next_enqueue_time: bytes | None
+    last_error: bytes | None
+
+
+def _read_hashes(ids: Sequence[bytes], client: Redis) -> list[_Fields | None]:
+    """For each id; None where there is no hash."""
+    with client.pipeline(transaction=False) as pipe:
+        for id in ids:
+            pipe.hmget(JOB_PREFIX.encode() + id, *_Fields._fields)
+        replies = pipe.execute(raise_on_error=False)
+    return [_fields(reply) for reply in replies]
+
+
+def _fields(reply: list[bytes | None] | Exception) -> _Fields | None:
+    if isinstance(reply, Exception):
+        if "WRONGTYPE" not in str(reply):
+            raise reply
+        return _Fields(None, None, b"its key does not hold a hash")
+    return None if reply == [None, None, None] else _Fields(*reply)
+
+
+def _shown(value: bytes) -> str:
+    return value.decode(errors="backslashreplace")
