@@ -232,6 +232,7 @@ class Life:
                 raise LeadershipLostError(locked.holder, locked.expires_in) from None
             scheduler.log.warning("Scheduler %s: lost the lock: %s", scheduler.name, locked)
             self._stand_by()
+            self._sync_wanted = True
             return
         scheduler.log.warning("Scheduler %s: took the lost lock again", scheduler.name)
         self._mark_wanted = True
@@ -284,7 +285,6 @@ class Life:
             if locked.holder != scheduler.name:  # else the entry is that of a namesake, who leads
                 scheduler.enter_registry()
                 self._registered = True
-                self._mark()
             return locked
         self._registered = self._mark_wanted = self._repair_wanted = True
         return None
