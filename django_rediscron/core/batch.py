@@ -307,8 +307,10 @@ class Batch:
 
 
 def _fingerprint(fields: Fields) -> list[bytes]:
-    """What a hash said when it was read."""
-    return [fields.get(name, "").encode(errors="surrogateescape") for name in FINGERPRINT_FIELDS]
+    """What a hash said when it was read: revision, time of the last change, next time."""
+    revision, updated, following, created = (fields.get(name, "") for name in FINGERPRINT_FIELDS)
+    seen = (revision, updated or created, following)
+    return [text.encode(errors="surrogateescape") for text in seen]
 
 
 _OCCURRENCE_LENGTH = 11

@@ -204,7 +204,8 @@ class RedisCronJob(CronJob):
         One that was loaded writes only the fields that were changed on it; one that was constructed
         is created, or replaces the definition that stands under its id. Where the interval or the
         cron expression changes, the next enqueue time is computed anew from now. Times never move
-        backwards. With a pipeline nothing happens until it is executed.
+        backwards. With a pipeline nothing happens until it is executed; if it never is, `refresh()`
+        makes this object what stands in Redis again.
 
         `event` is the word for the change on the channel of events. Raises `InvalidScheduleError`,
         and `NoSuchJobError` where a loaded schedule was deleted meanwhile (with a pipeline, its
@@ -250,10 +251,13 @@ class RedisCronJob(CronJob):
     def set_enqueue_time(self, time: datetime) -> None:
         """Record `time` as the latest occurrence, compute and write the next one.
 
-        Never moves an occurrence back that was recorded meanwhile. Raises `NoSuchJobError`.
+        Never moves an occurrence back that was recorded meanwhile. Raises `NoSuchJobError`, and
+        `InvalidScheduleError` for a time that has no zone.
         """
         from .saving import Change, save_changes
 
+        if not isinstance(time, datetime) or time.tzinfo is None:
+            raise InvalidScheduleError(f"time must be an aware datetime, got {time!r}")
         self.latest_enqueue_time = time
         self.next_enqueue_time = self.get_next_enqueue_time()
         if self.connection is not None:

@@ -61,7 +61,8 @@ TIMING_FIELDS = ("interval", "cron")
 RUNTIME_FIELDS = ("latest_enqueue_time", "next_enqueue_time", "last_error", "last_error_at")
 """What the scheduler writes. All else is written by people and their programs."""
 
-FINGERPRINT_FIELDS = ("revision", "updated_at", "next_enqueue_time")
+FINGERPRINT_FIELDS = ("revision", "updated_at", "next_enqueue_time", "created_at")
 """Unchanged between read and write: nobody edited the schedule, and nobody enqueued the occurrence.
 
-rq-rediscron raises no revision; it sets `updated_at`."""
+rq-rediscron raises no revision; it sets `updated_at`. A schedule that was never edited has neither;
+`created_at` tells it from another one that took its id."""

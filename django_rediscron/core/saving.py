@@ -11,7 +11,7 @@ from typing import Any
 from redis import Redis
 from rq.utils import as_text, now, utcparse
 
-from .codec import OPTIONAL_FIELDS
+from .codec import LEFT_OUT, OPTIONAL_FIELDS
 from .exceptions import NoSuchJobError
 from .job import RedisCronJob
 from .keys import TIMING_FIELDS, job_key
@@ -126,7 +126,7 @@ class Change:
             "event": self.event,
             "create": self.create,
             "fields": self.fields,
-            "unset": self.unset,
+            "unset": [*self.unset, *(n for n, v in self.fields.items() if LEFT_OUT.get(n) == v)],
             "times": self.times,
             "timing": False if final else self.timing,
             "latest": self.latest,
@@ -162,6 +162,9 @@ def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | N
     if pipeline is not None:
         for change in changes:
             _send([change], connection, now(), pipeline)
+            # From here on the object counts as written: it neither writes these again over what
+            # others changed, nor brings the schedule back that others deleted.
+            change.job.mark_saved(change.fields, change.unset)
         return
     missing: list[str] = []
     for start in range(0, len(changes), BATCH):

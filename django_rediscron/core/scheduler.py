@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,9 @@ from .lock import LeaderLock
 
 PACKAGE_LOGGER = "django_rediscron"
 RQ_LOGGER = "rq.cron"
+
+SHORTEST_LOCK_TTL, LONGEST_LOCK_TTL = 1, 86400
+"""Seconds: three heartbeats must fit in, and a crash must not stop schedules for days."""
 
 REGISTRY_TTL = 120
 """Seconds; RQ's own number: so long after its last heartbeat RQ forgets a scheduler."""
@@ -57,6 +61,11 @@ class RedisCronScheduler(CronScheduler):
         max_sleep_interval: float = 60.0,
     ) -> None:
         _check_positive("lock_ttl", lock_ttl)
+        if not SHORTEST_LOCK_TTL <= lock_ttl <= LONGEST_LOCK_TTL:
+            raise ValueError(
+                f"lock_ttl must be a positive number of seconds between {SHORTEST_LOCK_TTL} and "
+                f"{LONGEST_LOCK_TTL}, got {lock_ttl!r}"
+            )
         _check_positive("max_sleep_interval", max_sleep_interval)
         _set_up_logging(logging_level)
         with _handlers_kept(logging.getLogger(RQ_LOGGER)):
@@ -262,7 +271,7 @@ class RedisCronScheduler(CronScheduler):
 
 
 def _check_positive(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise ValueError(f"{name} must be a positive number of seconds, got {value!r}")
 
 

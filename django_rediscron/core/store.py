@@ -156,7 +156,7 @@ def _index(ids: list[str], connection: Redis, report: ReindexReport) -> None:
         for id in ids:
             pipe.zscore(INDEX, id)
             pipe.zscore(DISABLED, id)
-            pipe.hmget(job_key(id), "enabled", "next_enqueue_time", "latest_enqueue_time")
+            pipe.hmget(job_key(id), "enabled", "id", "func_name", "latest_enqueue_time")
         replies = pipe.execute(raise_on_error=False)
     report.schedules += len(ids)
     moment = now()
@@ -165,10 +165,10 @@ def _index(ids: list[str], connection: Redis, report: ReindexReport) -> None:
         for id, place, disabled_place, values in zip(
             ids, replies[::3], replies[1::3], replies[2::3], strict=True
         ):
-            if isinstance(values, Exception) or values[:2] == [None, None]:
+            if isinstance(values, Exception) or values == [None] * len(values):
                 continue
             enabled = values[0] not in (b"0", "0")
-            if enabled and _text(values[2]) > soon:
+            if enabled and _text(values[-1]) > soon:
                 report.ahead.append(id)
             if (place if enabled else disabled_place) is not None:
                 continue

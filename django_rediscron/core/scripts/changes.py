@@ -46,7 +46,8 @@ SAVE = (
 -- ARGV[3]: JSON list, for each hash:
 --   id, event ('' for created or updated as it turns out)
 --   create: whether it may be created, or replaced where it is no hash
---   fields: definition fields to write (for a new one: all of them), unset: fields to delete
+--   fields: definition fields to write (for a new one: all of them), unset: fields to leave out,
+--     or to delete, because they have their defaults
 --   times: latest_enqueue_time, next_enqueue_time to move forward to, where given
 --   fresh, ran: the next enqueue time, computed now, of a schedule that never ran, and of one that
 --     did; computed from: timing (the timing fields after the write) and latest (enqueue time);
@@ -103,28 +104,36 @@ local function save(key, change)
   turn = turn or string.format('%.6f', epoch(following))
 
   if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', key) end
-  local pairs_ = {{'id', change.id, 'updated_at', now_text, 'enabled', enabled,
-                  'latest_enqueue_time', latest, 'next_enqueue_time', following}}
-  for name, value in pairs(fields) do
-    if name ~= 'enabled' and name ~= 'created_at' then
-      pairs_[#pairs_ + 1] = name
-      pairs_[#pairs_ + 1] = value
-    end
+  local left_out, pairs_ = {{}}, {{'id', change.id}}
+  local function set(name, value)
+    pairs_[#pairs_ + 1] = name
+    pairs_[#pairs_ + 1] = value
   end
+  for _, name in ipairs(change.unset) do left_out[name] = true end
+  for name, value in pairs(fields) do
+    if name ~= 'enabled' and name ~= 'created_at' and not left_out[name] then set(name, value) end
+  end
+  set('enabled', enabled)
   local created_at = stored.created_at
   if not epoch(created_at) then
     created_at = fields.created_at or now_text
-    pairs_[#pairs_ + 1] = 'created_at'
-    pairs_[#pairs_ + 1] = created_at
+    set('created_at', created_at)
   end
+  if exists then set('updated_at', now_text) end
+  if latest ~= '' then set('latest_enqueue_time', latest) end
+  set('next_enqueue_time', following)
   redis.call('HSET', key, unpack(pairs_))
-  redis.call('HDEL', key, 'last_error', 'last_error_at', unpack(change.unset))
-  redis.call('ZREM', '{ERRORS}', change.id)
-  local counted = redis.pcall('HINCRBY', key, 'revision', 1)
-  if type(counted) ~= 'number' then
-    counted = 1
-    redis.call('HSET', key, 'revision', 1)
+  local counted = 0
+  if exists then
+    redis.call('HDEL', key, 'last_error', 'last_error_at', unpack(change.unset))
+    if latest == '' then redis.call('HDEL', key, 'latest_enqueue_time') end
+    counted = redis.pcall('HINCRBY', key, 'revision', 1)
+    if type(counted) ~= 'number' then
+      counted = 1
+      redis.call('HSET', key, 'revision', 1)
+    end
   end
+  redis.call('ZREM', '{ERRORS}', change.id)
   if enabled == '1' then
     redis.call('ZADD', '{INDEX}', turn, change.id)
     redis.call('ZREM', '{DISABLED}', change.id)

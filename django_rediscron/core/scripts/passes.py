@@ -23,10 +23,10 @@ DISPATCH = f"""
 -- ARGV[6]: msgpack list of three lists:
 --   shapes of RQ jobs: start of the key, TTL (0: none), queue key ('' not to push), key of the set
 --     of queues, count of variable fields, field/value list that begins with these
---   occurrences: id, revision, updated_at, next_enqueue_time as read ('' for a missing field), new
---     latest ('' where it is the next one as read) and next_enqueue_time, place in the index, 1 to
---     delete the last error, id of the RQ job, index of its shape, 1 to tidy the history up, values
---     of the variable fields...
+--   occurrences: id, revision, updated_at (created_at where that is missing), next_enqueue_time as
+--     read ('' for a missing field), new latest ('' where it is the next one as read) and
+--     next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ job, index of
+--     its shape, 1 to tidy the history up, values of the variable fields...
 --   corrections: id, the three as read (or nothing: not to check), field/value list to set, place
 --     in the index ('' to take it out: it waits for nothing), 1 to list it among the errors
 -- Returns false where the token does not hold the lock and nothing was done; else a text with a
@@ -47,8 +47,14 @@ end
 
 local function unchanged(key, revision, updated_at, following)
   local stored = try('HMGET', key, {", ".join(repr(f) for f in FINGERPRINT_FIELDS)})
-  return not stored.err and (stored[3] or '') == following and (stored[2] or '') == updated_at
-    and (stored[1] or '') == revision
+  if stored.err or (stored[3] or '') ~= following or (stored[1] or '') ~= revision then
+    return false
+  end
+  local changed_at = stored[2]
+  if not changed_at or changed_at == '' then changed_at = stored[4] or '' end
+  if changed_at ~= updated_at then return false end
+  -- Nothing at all also stands in a hash that was deleted meanwhile.
+  return following ~= '' or updated_at ~= '' or revision ~= '' or call('EXISTS', key) == 1
 end
 
 local function occur(item)

@@ -1,0 +1,1 @@
+"""Speed against what RQ users have today: `python -m tests.benchmarks`."""

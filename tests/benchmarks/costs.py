@@ -1,0 +1,170 @@
+"""What other things cost: a very long pass, an idle one, registering, listing, memory."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from .contestants import OURS, RQ_REDISCRON
+from .run import Run, table
+
+MANY = 10
+"""Times as many schedules where it is to be seen how something grows."""
+
+CROWD = 20
+"""Times as many other keys as schedules."""
+
+SLOW = 500
+"""Microseconds; shorter calls are not looked at."""
+
+OURSELVES = ("FLUSHDB", "INFO", "CONFIG", "SLOWLOG")
+
+
+class Large:
+    """A pass over very many due schedules."""
+
+    name = "large"
+
+    def report(self, run: Run) -> str:
+        count = MANY * run.count
+        idle = run.measure(OURS, "burst", 0)["peak_memory"]
+        run.client.config_set("slowlog-log-slower-than", SLOW)
+        run.client.config_set("slowlog-max-len", 100_000)
+        result = run.measure(OURS, "burst", count)
+        first, again = result["seconds"]
+        rows = [
+            ["first pass, later pass", f"{first:.1f} s, {again:.1f} s"],
+            ["memory above idle", f"{(result['peak_memory'] - idle) / 1e6:.0f} MB"],
+            *_longest(run),
+        ]
+        return table(f"One pass over {count:,} due schedules", ["", OURS.name], rows)
+
+
+def _longest(run: Run) -> list[list[str]]:
+    """Rows: how long Redis was held by the script, and by what else held it longest."""
+    holds: dict[str, list[float]] = {}
+    for entry in run.client.slowlog_get(100_000):
+        command = entry["command"].split()[0].decode().upper()
+        holds.setdefault(command, []).append(entry["duration"] / 1000)
+    scripts = sorted(holds.pop("EVALSHA", [0.0]))
+    middle, late = (scripts[int(len(scripts) * part)] for part in (0.5, 0.99))
+    others = sorted((max(times), name) for name, times in holds.items() if name not in OURSELVES)
+    return [
+        [
+            "a script call holds Redis: median, p99, longest",
+            f"{middle:.1f}, {late:.1f}, {scripts[-1]:.1f} ms",
+        ],
+        *([f"longest {name}", f"{time:.1f} ms"] for time, name in others[-3:]),
+    ]
+
+
+class Edits:
+    """Edits made while such a pass runs."""
+
+    name = "edits"
+
+    def report(self, run: Run) -> str:
+        count = MANY * run.count
+        result = run.measure(OURS, "edits_during_pass", count)
+        rows = [
+            ["schedules disabled by another process", f"{result['edits']}"],
+            ["of these before their turn, and never enqueued", f"{result['heeded']}"],
+            [
+                "longest from the edit to a job of what it replaced",
+                f"{result['worst'] * 1000:.0f} ms",
+            ],
+            [
+                f"least time left on the lock, of {result['lock_ttl']} s",
+                f"{result['lock_left']:.1f} s",
+            ],
+        ]
+        return table(f"Edits during a pass over {count:,}", ["", OURS.name], rows)
+
+
+class Idle:
+    """A pass that finds nothing due."""
+
+    name = "idle"
+
+    def report(self, run: Run) -> str:
+        results: dict[str, list[dict[str, Any]]] = {}
+        for _ in range(run.rounds):
+            for count in (10, MANY * run.count):
+                for contestant in run.taking_part([OURS, RQ_REDISCRON]):
+                    who = f"{contestant.name}, {count:,} schedules"
+                    results.setdefault(who, []).append(run.measure(contestant, "idle", count))
+        rows = [
+            [
+                who,
+                f"{median(one['seconds'] for one in own) * 1000:.2f} ms",
+                f"{own[0]['commands']:.1f}",
+                f"{own[0]['round_trips']:.1f}",
+            ]
+            for who, own in results.items()
+        ]
+        return table("An idle pass", ["", "time", "commands", "round trips"], rows)
+
+
+class Registering:
+    """Many definitions at once: `register_many`, or as many calls of `register`."""
+
+    name = "register"
+
+    def report(self, run: Run) -> str:
+        rows = _against_first(run, ["register"])
+        head = ["", "time", "of rq-rediscron", "round trips"]
+        return table(f"Registering {run.count:,} schedules", head, rows)
+
+
+class Listing:
+    """`get_all_jobs`, alone in the database and among many other keys."""
+
+    name = "list"
+
+    def report(self, run: Run) -> str:
+        rows = _against_first(run, ["list_all", "list_crowded"])
+        head = ["", "time", "of rq-rediscron", "round trips"]
+        return table(
+            f"get_all_jobs of {run.count:,} (crowded: with {CROWD * run.count:,} other keys)",
+            head,
+            rows,
+        )
+
+
+class Memory:
+    """What a plain definition takes in Redis."""
+
+    name = "memory"
+
+    def report(self, run: Run) -> str:
+        rows = []
+        for contestant in run.taking_part([RQ_REDISCRON, OURS]):
+            run.empty()
+            before = run.client.info("memory")["used_memory"]
+            run.measure(contestant, "define_intervals")
+            after = run.client.info("memory")["used_memory"]
+            rows.append([contestant.name, f"{(after - before) / run.count:,.0f}"])
+        return table("Memory in Redis", ["", "bytes per schedule"], rows)
+
+
+def _against_first(run: Run, measurements: list[str]) -> list[list[str]]:
+    """Rows of time, and of its ratio to that of the first contestant in the same round."""
+    rows = []
+    for measurement in measurements:
+        contestants = run.taking_part([RQ_REDISCRON, OURS])
+        results = [
+            [run.measure(contestant, measurement) for contestant in contestants]
+            for _ in range(run.rounds)
+        ]
+        for place, contestant in enumerate(contestants):
+            own = [one[place] for one in results]
+            ratio = median(one[place]["seconds"] / one[0]["seconds"] for one in results)
+            rows.append(
+                [
+                    f"{contestant.name}{' (crowded)' if 'crowded' in measurement else ''}",
+                    f"{median(one['seconds'] for one in own):.2f} s",
+                    f"**{ratio:.3f}**" if contestants[0] is RQ_REDISCRON else "",
+                    f"{own[0]['round_trips']:,}",
+                ]
+            )
+    return rows

@@ -1,0 +1,32 @@
+"""What is measured, and how it is told."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .costs import Edits, Idle, Large, Listing, Memory, Registering
+from .latencies import Effect, Lateness
+from .passes import Pass
+from .run import Run
+
+
+class Measurement(Protocol):
+    name: str
+
+    def report(self, run: Run) -> str: ...
+
+
+MEASUREMENTS: list[Measurement] = [
+    Pass("again", "{count:,} interval schedules that fired before"),
+    Pass("first", "First firing of {count:,} different definitions"),
+    Pass("cron_again", "{count:,} cron schedules (1,440 expressions) that fired before"),
+    Pass("cron_first", "First firing of {count:,} cron schedules (1,440 expressions)"),
+    Large(),
+    Edits(),
+    Idle(),
+    Lateness(),
+    Effect(),
+    Registering(),
+    Listing(),
+    Memory(),
+]

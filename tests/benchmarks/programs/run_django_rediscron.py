@@ -1,0 +1,225 @@
+"""This package."""
+
+import random
+import resource
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from jobs import work
+from latency import effects, lateness
+from program import (
+    DAY,
+    INTERVAL,
+    QUEUE,
+    QUEUE_KEY,
+    Meter,
+    beside,
+    crowd,
+    expressions,
+    main,
+    measured_pass,
+    repeated,
+    seed,
+    shift_clock,
+)
+
+from django_rediscron import RedisCronJob, RedisCronScheduler
+from django_rediscron.core import dispatch
+from django_rediscron.core.keys import LOCK, history_key
+
+LOCK_TTL = 30
+"""Seconds; the Django app's default."""
+
+
+def again(connection, count):
+    """The clock runs ahead, so the scheduler has the memory that it has in real life."""
+    define_intervals(connection, count)
+    scheduler = _born(connection)
+    scheduler.enqueue_jobs()
+    shift_clock(dispatch, INTERVAL)
+    return measured_pass(connection, count, scheduler.enqueue_jobs)
+
+
+def first(connection, count):
+    seed("define_intervals")
+    return measured_pass(connection, count, _born(connection).enqueue_jobs)
+
+
+def cron_first(connection, count):
+    seed("define_crons")
+    shift_clock(dispatch, DAY)
+    return measured_pass(connection, count, _born(connection).enqueue_jobs)
+
+
+def cron_again(connection, count):
+    define_crons(connection, count)
+    scheduler = _born(connection)
+    shift_clock(dispatch, DAY)
+    scheduler.enqueue_jobs()
+    shift_clock(dispatch, DAY)
+    return measured_pass(connection, count, scheduler.enqueue_jobs)
+
+
+def burst(connection, count):
+    """A scheduler from start to end, twice: the second time with what it remembers."""
+    seed("define_intervals")
+    connection.slowlog_reset()
+    scheduler = RedisCronScheduler(connection, lock_ttl=LOCK_TTL)
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        scheduler.start(burst=True)
+        seconds.append(time.perf_counter() - start)
+        shift_clock(dispatch, INTERVAL)
+    return {"seconds": seconds, "peak_memory": _peak_memory()}
+
+
+def edits_during_pass(connection, count):
+    """Disable schedules while a scheduler enqueues them all, and watch its lock."""
+    seed("define_intervals")
+    edited = {}
+    lock_left = LOCK_TTL * 1000
+    with beside("burst_once") as scheduler:
+        while not connection.llen(QUEUE_KEY):
+            time.sleep(0.001)
+        while connection.llen(QUEUE_KEY) < count * 0.9:
+            lock_left = min(lock_left, connection.pttl(LOCK))
+            id = f"job:{random.randrange(count)}"
+            if id not in edited:
+                RedisCronJob.fetch(id, connection).disable()
+                edited[id] = time.time()
+            time.sleep(0.01)
+        scheduler.wait()
+    too_late = [0.0]
+    heeded = 0
+    for id, moment in edited.items():
+        history = connection.zrange(history_key(id), 0, -1, withscores=True)
+        too_late += [enqueued - moment for _, enqueued in history]
+        heeded += not history
+    return {
+        "edits": len(edited),
+        "heeded": heeded,
+        "worst": max(too_late),
+        "lock_left": lock_left / 1000,
+        "lock_ttl": LOCK_TTL,
+    }
+
+
+def burst_once(connection, count):
+    RedisCronScheduler(connection, lock_ttl=LOCK_TTL).start(burst=True)
+
+
+def idle(connection, count):
+    """As in the loop of its `start`."""
+    seed("define_coming")
+    scheduler = _born(connection)
+
+    def run():
+        scheduler.enqueue_jobs()
+        scheduler.heartbeat()
+        scheduler.calculate_sleep_interval()
+
+    return repeated(connection, run)
+
+
+def register(connection, count):
+    scheduler = RedisCronScheduler(connection)
+    with Meter(connection) as meter:
+        scheduler.register_many(_jobs([{"interval": INTERVAL}] * count))
+    return meter.result
+
+
+def list_all(connection, count):
+    seed("define_coming")
+    scheduler = RedisCronScheduler(connection)
+    with Meter(connection) as meter:
+        jobs = scheduler.get_all_jobs()
+    return {**meter.result, "listed": len(jobs)}
+
+
+def list_crowded(connection, count):
+    crowd(connection, 20 * count)
+    return list_all(connection, count)
+
+
+def effect(connection, count):
+    return effects(connection, count, RedisCronScheduler(connection))
+
+
+def late(connection, count):
+    RedisCronScheduler(connection).register(work, QUEUE, "even", cron="* * * * * */2")
+    return lateness(connection, count, 2)
+
+
+def late_minute(connection, count):
+    RedisCronScheduler(connection).register(work, QUEUE, "minute", cron="* * * * *")
+    return lateness(connection, count, 60)
+
+
+def serve(connection, count):
+    RedisCronScheduler(connection).start()
+
+
+def define_intervals(connection, count):
+    _define(connection, [{"interval": INTERVAL}] * count)
+
+
+def define_coming(connection, count):
+    coming = datetime.now(timezone.utc) + timedelta(hours=1)
+    _define(connection, [{"interval": INTERVAL, "next_enqueue_time": coming}] * count)
+
+
+def define_crons(connection, count):
+    _define(connection, [{"cron": expression} for expression in expressions(count)])
+
+
+def _define(connection, timings):
+    RedisCronScheduler(connection).register_many(_jobs(timings))
+
+
+def _jobs(timings):
+    return [
+        RedisCronJob(f"job:{i}", QUEUE, func=work, args=(i,), **timing)
+        for i, timing in enumerate(timings)
+    ]
+
+
+def _born(connection):
+    scheduler = RedisCronScheduler(connection)
+    scheduler.register_birth()
+    return scheduler
+
+
+def _peak_memory():
+    """Bytes; the most that this process had."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:  # no Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+            1 if sys.platform == "darwin" else 1024
+        )
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+main(
+    again,
+    first,
+    cron_first,
+    cron_again,
+    burst,
+    edits_during_pass,
+    burst_once,
+    idle,
+    register,
+    list_all,
+    list_crowded,
+    effect,
+    late,
+    late_minute,
+    serve,
+    define_intervals,
+    define_coming,
+    define_crons,
+)

@@ -1,0 +1,186 @@
+"""Processes to be killed, frozen and cut off.
+
+They are forked from a server process that has imported everything, so that hundreds of them cost
+little; each makes its own connections.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, ClassVar
+
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
+from redis.retry import Retry
+
+from django_rediscron.core import RedisCronScheduler, SchedulerLockedError, dispatch
+from django_rediscron.core import scheduler as scheduler_module
+from django_rediscron.core.batch import LockLostError
+
+STOPPED, LOCKED, CUT_OFF, FAILED = 0, 3, 4, 5
+"""Exit codes: ended by itself; does not lead; Redis was away or refused; anything else."""
+
+Removed = Sequence[tuple[str, str]]
+"""Protections to take out of a script: pieces of its text, and what to put in their place."""
+
+KILLED = -signal.SIGKILL
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["__main__", "tests.faults.victims"])
+
+
+class Victim:
+    """A process that runs `action(url, **options)`, one of the functions below."""
+
+    all: ClassVar[list[Victim]] = []
+    """Those of this test; see `end_all`."""
+
+    def __init__(self, action: Callable[..., None], url: str, **options: Any) -> None:
+        self._outcome, outcome = _forks.Pipe(duplex=False)
+        arguments = (action, url, options, outcome)
+        self._process = _forks.Process(target=_run, args=arguments, daemon=True)
+        self._started = threading.Event()
+        self.error = ""
+        self.sent: set[int] = set()
+        """Signals that it was sent."""
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Leave nobody behind."""
+        for victim in cls.all:
+            if not victim.has_ended:
+                victim.send(signal.SIGKILL)
+        cls.all.clear()
+
+    def start(self) -> Victim:
+        self.all.append(self)
+        self._process.start()
+        self._started.set()
+        return self
+
+    @property
+    def pid(self) -> int:
+        """Its number; waits for its start."""
+        assert self._started.wait(10)
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def send(self, number: int) -> None:
+        """Send it a signal. Does not return from a SIGKILL before it is dead."""
+        self.sent.add(number)
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+            while number == signal.SIGKILL:
+                os.kill(self.pid, 0)
+                time.sleep(0.001)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.exitcode is not None
+
+    def wait(self, timeout: float = 10) -> int:
+        """Its exit code, when it has ended; `error` is what it raised."""
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            self.send(signal.SIGKILL)
+            raise AssertionError(f"the process did not end within {timeout} s")
+        with suppress(EOFError):
+            if self._outcome.poll():
+                self.error = self._outcome.recv()
+        return code
+
+
+def lead(
+    url: str,
+    *,
+    name: str = "victim",
+    burst: bool = True,
+    batch: int = 3,
+    lock_ttl: float = 30,
+    standby: bool = False,
+    retries: int = 0,
+    removed: Removed = (),
+) -> None:
+    """A scheduler, for one pass or until it is stopped.
+
+    It makes a client of its own, which repeats nothing; with `retries` that is undone.
+    """
+    dispatch.BATCH = batch
+    remove("DISPATCH", removed)
+    if retries:
+        scheduler_module.own_client = lambda connection: connection
+    scheduler = RedisCronScheduler(connect(url, retries), name=name, lock_ttl=lock_ttl)
+    scheduler.start(burst=burst, standby=standby)
+
+
+def lead_when_free(url: str, *, name: str, lock_ttl: float) -> None:
+    """A scheduler that waits until it may lead."""
+    while True:
+        with suppress(SchedulerLockedError):
+            lead(url, name=name, lock_ttl=lock_ttl, burst=False, batch=200)
+            return
+        time.sleep(0.005)
+
+
+def edit(
+    url: str,
+    *,
+    how: Callable[[Redis], None],
+    retries: int = 0,
+    removed: Removed = (),
+) -> None:
+    """An editor."""
+    remove("SAVE", removed)
+    how(connect(url, retries))
+
+
+def connect(url: str, retries: int = 0) -> Redis:
+    """A client that sends a command again so often when its connection breaks.
+
+    Whatever redis-py's version does by default: 5.0 does not repeat, 8.1 does.
+    """
+    retry = Retry(ConstantBackoff(0.001), retries)
+    errors = [ConnectionError, TimeoutError] if retries else []
+    return Redis.from_url(url, retry=retry, retry_on_error=errors)
+
+
+def remove(
+    name: str, removed: Removed, set_attribute: Callable[[Any, str, str], None] = setattr
+) -> None:
+    """Take pieces out of the script of that name, in this process."""
+    modules = [
+        module
+        for module in list(sys.modules.values())
+        if module.__name__.startswith("django_rediscron.core") and hasattr(module, name)
+    ]
+    script = getattr(modules[0], name)
+    for old, new in removed:
+        assert script.count(old) == 1, f"{name} does not hold this once: {old}"
+        script = script.replace(old, new)
+    for module in modules:
+        set_attribute(module, name, script)
+
+
+def _run(
+    action: Callable[..., None], url: str, options: dict[str, Any], outcome: Connection
+) -> None:
+    logging.disable()  # hundreds of processes
+    try:
+        action(url, **options)
+    except BaseException as error:
+        outcome.send(repr(error))
+        if isinstance(error, (SchedulerLockedError, LockLostError)):
+            sys.exit(LOCKED)
+        away = isinstance(error, (RedisError, OSError))
+        sys.exit(CUT_OFF if away else FAILED)
