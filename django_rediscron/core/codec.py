@@ -61,6 +61,7 @@ EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
 """What people and their programs write."""
 
 _UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
 
 
@@ -119,7 +120,7 @@ def load(job: RedisCronJob, data: Mapping[str, str]) -> None:
 
 def dump_json(value: object) -> str:
     """The one JSON form that is written, so that equal values are equal texts."""
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def number_text(value: int | None) -> str:
@@ -164,14 +165,19 @@ def load_time(data: Mapping[str, str], field: str) -> datetime | None:
     if not text:
         return None
     try:
-        if len(text) == _UTC_TEXT_LENGTH and text[-1] == "Z":
-            return datetime.fromisoformat(f"{text[:-1]}+00:00")
-        return utcparse(text)
+        return parse_time(text)
     except ValueError:
         raise InvalidScheduleError(
             f"field {field!r} must be a UTC time such as 2026-06-03T05:40:00.000000Z, "
             f"got {text[:80]!r}"
         ) from None
+
+
+def parse_time(text: str) -> datetime:
+    """RQ's UTC format, in a fraction of the time of RQ's parser. Raises ValueError."""
+    if len(text) == _UTC_TEXT_LENGTH and text[-1] == "Z":
+        return datetime.fromisoformat(f"{text[:-1]}+00:00")
+    return utcparse(text)
 
 
 def load_flag(data: Mapping[str, str], field: str, default: bool) -> bool:

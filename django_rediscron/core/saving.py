@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis import Redis
-from rq.utils import as_text, now, utcparse
+from rq.utils import now
 
-from .codec import LEFT_OUT, OPTIONAL_FIELDS
+from .codec import LEFT_OUT, OPTIONAL_FIELDS, parse_time
 from .exceptions import NoSuchJobError
 from .job import RedisCronJob
 from .keys import TIMING_FIELDS, job_key
@@ -93,11 +93,10 @@ class Change:
 
     def _expect_own_times(self) -> None:
         # What is not written counts as it was loaded.
-        definition = {
-            **self.job.definition(),
-            **(self.job.loaded_definition() or {}),
-            **self.fields,
-        }
+        definition = self.fields
+        if not self.create:
+            loaded = self.job.loaded_definition() or self.job.definition()
+            definition = {**loaded, **self.fields}
         self.timing = [definition[name] for name in TIMING_FIELDS]
         latest = self.job.latest_enqueue_time
         self.latest = utc_text(latest) if latest else ""
@@ -115,7 +114,7 @@ class Change:
         seconds = int(interval)
         start = moment
         if self.latest and not self.retimed:  # enabled again: it stays on its grid
-            start, _ = around_interval(seconds, utcparse(self.latest), moment)
+            start, _ = around_interval(seconds, parse_time(self.latest), moment)
         return utc_text(moment), utc_text(start + timedelta(seconds=seconds))
 
     def to_script(self, moment: datetime, *, final: bool) -> dict[str, Any]:
@@ -139,11 +138,11 @@ class Change:
         _, _, revision, created_at, latest, following, enabled = reply
         job = self.job
         job.revision = int(revision)
-        job.created_at = utcparse(as_text(created_at))
+        job.created_at = parse_time(created_at)
         job.updated_at = moment
-        job.latest_enqueue_time = utcparse(as_text(latest)) if latest else None
-        job.next_enqueue_time = utcparse(as_text(following))
-        job.enabled = as_text(enabled) == "1"
+        job.latest_enqueue_time = parse_time(latest) if latest else None
+        job.next_enqueue_time = parse_time(following)
+        job.enabled = enabled == "1"
         job.last_error = job.last_error_at = None
         job.mark_saved(self.fields, self.unset)
 
@@ -181,16 +180,14 @@ def _save_batch(batch: list[Change], connection: Redis, missing: list[str]) -> l
     moment = now()
     again = []
     for change, reply in zip(batch, _send(batch, connection, moment), strict=True):
-        outcome = as_text(reply[0])
+        outcome = reply[0]
         if outcome == "ok":
             change.record(reply, moment)
         elif outcome == "missing":
             missing.append(change.job.id)
         else:
-            latest, retimed, *timing = (
-                value if isinstance(value, int) else as_text(value) for value in reply[1:]
-            )
-            change.expect(str(latest), bool(retimed), [str(value) for value in timing])
+            _, latest, retimed, *timing = reply
+            change.expect(latest, bool(retimed), timing)
             again.append(change)
     return again
 
@@ -203,7 +200,7 @@ def _send(
     arguments = [f"{moment.timestamp():.6f}", utc_text(moment), json.dumps(items)]
     keys = [change.job.key for change in batch]
     if pipeline is None:
-        return run_script(connection, SAVE, keys, arguments)
+        return json.loads(run_script(connection, SAVE, keys, arguments).decode(errors="replace"))
     return connection.register_script(SAVE)(keys, [*arguments, "raise"], client=pipeline)
 
 

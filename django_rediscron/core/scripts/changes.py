@@ -52,7 +52,7 @@ SAVE = (
 --   fresh, ran: the next enqueue time, computed now, of a schedule that never ran, and of one that
 --     did; computed from: timing (the timing fields after the write) and latest (enqueue time);
 --     false instead of timing: use them whatever stands there
--- Returns for each: {{'missing'}},
+-- Returns a JSON list, for each: {{'missing'}},
 --   {{'stale', latest_enqueue_time, 1 if the timing fields change else 0, timing fields...}}
 --   where the times must be computed anew from these and nothing was written, or
 --   {{'ok', event, revision, created_at, latest_enqueue_time, next_enqueue_time, enabled}}.
@@ -154,7 +154,7 @@ for i, change in ipairs(cjson.decode(ARGV[3])) do
   end
 end
 if #events > 0 then announce(now, events) end
-return replies
+return cjson.encode(replies)
 """
 )
 
