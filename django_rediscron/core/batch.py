@@ -17,7 +17,7 @@ from .reading import Absent, Damaged, Fields, read_schedules
 from .retiming import Rule
 from .scripts import DISPATCH, run_script
 from .store import prune
-from .template import JobTemplate, Shape, new_job_id, packed_times
+from .template import JobTemplate, Shape, new_job_ids, packed_times
 from .timing import around_cron, around_interval, utc_text
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class Ready:
 
     __slots__ = (
         "_head",
-        "_pending",
         "_tidied",
+        "_turn",
         "_untidied",
         "fingerprint",
         "job",
@@ -69,35 +69,23 @@ class Ready:
         *constant, _ = map(msgpack.text, seen)
         length = _OCCURRENCE_LENGTH + template.values_count
         self._head = b"".join((msgpack.head(length), msgpack.text(job.id), *constant))
-        self._pending: tuple[datetime, datetime, str, str] | None = None
+        self._turn: Turn | None = None
         # The history is kept short, and its TTL long, now and then: each costs as much as a write.
         self._untidied = _UNTIDIED_RUNS
         self._tidied = 0.0
 
-    def occurrence(self, moment: datetime, shape: int) -> bytes:
-        """What the dispatch script is told of the occurrence that is due at this moment."""
-        job = self.job
-        due = job.next_enqueue_time
-        assert due is not None
-        if job.interval is not None:
-            latest, following = around_interval(job.interval, due, moment)
-        else:
-            latest, following = around_cron(job.cron or "", due, moment)
-        seen = self.fingerprint[2]
-        following_text, place = utc_text(following), f"{following.timestamp():.6f}"
-        self.job_id = new_job_id()
-        self._pending = (latest, following, following_text, place)
-        tidy = self._untidied >= _UNTIDIED_RUNS or due.timestamp() - self._tidied > _UNTIDIED_SPAN
+    def occurrence(self, turn: Turn, job_id: str, shape: bytes) -> bytes:
+        """What the dispatch script is told of the occurrence whose turn it is."""
+        self._turn = turn
+        self.job_id = job_id
+        tidy = self._untidied >= _UNTIDIED_RUNS or turn.due - self._tidied > _UNTIDIED_SPAN
         return b"".join(
             (
                 self._head,
-                msgpack.text(seen),
-                _EMPTY if seen and latest is due else msgpack.text(utc_text(latest)),
-                msgpack.text(following_text),
-                msgpack.text(place),
-                _YES if job.last_error else _NO,
-                msgpack.text(self.job_id),
-                msgpack.number(shape),
+                turn.packed,
+                _YES if self.job.last_error else _NO,
+                msgpack.text(job_id),
+                shape,
                 _YES if tidy else _NO,
                 self.template.values,
             )
@@ -115,20 +103,43 @@ class Ready:
 
     def advance(self, *, full: bool) -> None:
         """The occurrence has been written; `full`: the history has no room left to speak of."""
-        assert self._pending is not None
+        turn, job = self._turn, self.job
+        assert turn is not None
         if full:
             self._untidied = _UNTIDIED_RUNS
         elif self._untidied >= _UNTIDIED_RUNS:
-            self._untidied, self._tidied = 0, self.place
+            self._untidied, self._tidied = 0, turn.due
         else:
             self._untidied += 1
-        job = self.job
-        latest, following, following_text, place = self._pending
-        job.latest_enqueue_time, job.next_enqueue_time = latest, following
-        job._loaded_times = (latest, following)
+        job.latest_enqueue_time, job.next_enqueue_time = job._loaded_times = turn.times
         job.last_error = job.last_error_at = None
-        self.fingerprint[2] = following_text.encode()
+        self.fingerprint[2] = turn.following
+        self.place = turn.place
+
+
+class Turn:
+    """The times of an occurrence that is due: many schedules share them."""
+
+    __slots__ = ("due", "following", "packed", "place", "times")
+
+    def __init__(self, job: RedisCronJob, due: datetime, seen: bytes, moment: datetime) -> None:
+        if job.interval is not None:
+            self.times = around_interval(job.interval, due, moment)
+        else:
+            self.times = around_cron(job.cron or "", due, moment)
+        latest, following = self.times
+        place = f"{following.timestamp():.6f}"
+        self.due = due.timestamp()
         self.place = float(place)
+        self.following = utc_text(following).encode()
+        self.packed = b"".join(
+            (
+                msgpack.text(seen),
+                _EMPTY if seen and latest is due else msgpack.text(utc_text(latest)),
+                msgpack.text(self.following),
+                msgpack.text(place),
+            )
+        )
 
 
 class Batch:
@@ -144,7 +155,9 @@ class Batch:
         self._occurrences: list[bytes] = []
         self._corrections: list[bytes] = []
         self._ready: list[tuple[bytes, Ready]] = []
-        self._shapes: dict[Shape, int] = {}  # numbered as Lua does, from 1
+        self._shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
+        self._turns: dict[tuple[object, datetime, bytes], Turn] = {}
+        self._job_ids = new_job_ids(len(members))
         unknown = []
         for id, score in members:
             ready = owner.recall(id, score)
@@ -189,7 +202,9 @@ class Batch:
                 self._add(id, seen, ["next_enqueue_time", utc_text(due)], place=due)
                 return
             job.next_enqueue_time = due
-            template = JobTemplate(job, self.owner.queue(job.queue_name), self.owner.shapes)
+            template = JobTemplate(
+                job, self.owner.queue(job.queue_name), self.owner.shapes, self.owner.models
+            )
         except BaseException as error:  # user code: modules, job classes, serializers
             # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
             reason = str(error) if isinstance(error, InvalidScheduleError) else repr(error)
@@ -207,8 +222,17 @@ class Batch:
                     self._add(schedule.id.encode(), _fingerprint(fields), times, following)
 
     def _add_occurrence(self, id: bytes, ready: Ready) -> None:
-        shape = self._shapes.setdefault(ready.template.shape, len(self._shapes) + 1)
-        self._occurrences.append(ready.occurrence(self.moment, shape))
+        job, seen = ready.job, ready.fingerprint[2]
+        due = job.next_enqueue_time
+        assert due is not None
+        key = (job.interval or job.cron, due, seen)
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = self._turns[key] = Turn(job, due, seen, self.moment)
+        shape = self._shapes.get(ready.template.shape)
+        if shape is None:
+            shape = self._shapes[ready.template.shape] = msgpack.number(len(self._shapes) + 1)
+        self._occurrences.append(ready.occurrence(turn, self._job_ids.pop(), shape))
         self._ready.append((id, ready))
 
     def _add_error(

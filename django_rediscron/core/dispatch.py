@@ -50,6 +50,7 @@ class Dispatcher:
         self._failures: dict[bytes, int] = {}
         self._queues: dict[str, Queue] = {}
         self.shapes: dict[tuple[Any, ...], Shape] = {}
+        self.models: dict[tuple[Any, ...], Job] = {}
 
     def enqueue_due(self, token: str, lock_ttl: float) -> Iterator[list[RedisCronJob]]:
         """Enqueue all that is due now, oldest first; yields what each batch enqueued.
@@ -57,7 +58,8 @@ class Dispatcher:
         Each batch extends the lock to `lock_ttl` seconds. Raises `LockLostError`.
         """
         moment = now()
-        self._queues.clear()  # settings may differ from pass to pass, in tests
+        for memory in (self._queues, self.models):
+            memory.clear()  # settings may differ from pass to pass, in tests
         skip = 0
         while True:
             members = self._due(moment, skip)

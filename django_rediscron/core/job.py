@@ -350,7 +350,7 @@ class RedisCronJob(CronJob):
         job._prepare()
         job.connection = connection
         codec.load(job, data)
-        check.check_timing(job.interval, job.cron)
+        check.check_timing(job.interval, job.cron, stored=True)
         job._stored = {field: data[field] for field in codec.EDITABLE_FIELDS if field in data}
         job._loaded_times = (job.latest_enqueue_time, job.next_enqueue_time)
         return job

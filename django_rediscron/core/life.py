@@ -54,6 +54,7 @@ class Life:
         self._marked = False
         self._clock = time.time()
         self._watchdog = watchdog_interval()
+        self._extended = time.monotonic()
         self._trouble = Trouble(self.scheduler.log, self.scheduler.name)
         # What is to be done in the next round, and again if Redis goes away meanwhile.
         self._mark_wanted = self._repair_wanted = self._sync_wanted = False
@@ -191,7 +192,7 @@ class Life:
     def _repair(self) -> None:
         """Make the indexes true, and go on from a clock that was set back."""
         scheduler = self.scheduler
-        report = store.reindex(scheduler._client)
+        report = store.reindex(scheduler._client, self._keep_lock)
         if report.restored or report.pruned:
             scheduler.log.warning(
                 "Scheduler %s: repaired the index: %d schedules put back, %d stale members removed",
@@ -202,6 +203,13 @@ class Life:
         self._retime(report.ahead, after_step_back)
         self._retime(report.foreign, after_foreign_change)
         self._repair_wanted = False
+
+    def _keep_lock(self) -> None:
+        """Extend the lock where something takes long. Raises `StopRequested` where it is lost."""
+        moment = time.monotonic()
+        if moment - self._extended > self.scheduler.lock_ttl / HEARTBEATS_PER_TTL:
+            self._extended = moment
+            self.scheduler.heartbeat()
 
     def _retime(self, ids: list[str], rule: Rule) -> None:
         scheduler = self.scheduler

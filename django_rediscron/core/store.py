@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -110,10 +110,10 @@ def define_many(jobs: Sequence[RedisCronJob], connection: Redis) -> None:
     save_changes([Change.define(job) for job in jobs], connection)
 
 
-def reindex(connection: Redis) -> ReindexReport:
+def reindex(connection: Redis, step: Callable[[], object] | None = None) -> ReindexReport:
     """Put schedules that are in no index back, and take out members that have no hash.
 
-    Scans the keyspace, in steps that hold Redis for a moment only.
+    Scans the keyspace, in steps that hold Redis for a moment only; `step` is called after each.
     """
     indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
     report = ReindexReport()
@@ -130,12 +130,17 @@ def reindex(connection: Redis) -> ReindexReport:
         if len(batch) >= BATCH:
             _index(batch, connection, report)
             batch = []
+            if step is not None:
+                step()
     _index(batch, connection, report)
     for index in (INDEX, DISABLED):
-        absent = []
-        members = cast("list[bytes | str]", connection.zrange(index, 0, -1))
-        for start in range(0, len(members), BATCH):
-            part = members[start : start + BATCH]
+        absent: list[bytes | str] = []
+        size = connection.zcard(index)
+        for start in range(0, size, BATCH):
+            # A page moves where members come and go meanwhile; what is missed is no harm.
+            part = cast("list[bytes | str]", connection.zrange(index, start, start + BATCH - 1))
+            if step is not None:
+                step()
             with connection.pipeline(transaction=False) as pipe:
                 for member in part:
                     pipe.exists(_job_key(member))

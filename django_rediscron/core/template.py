@@ -12,7 +12,6 @@ batch, however many schedules share it.
 from __future__ import annotations
 
 import os
-import uuid
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -25,8 +24,8 @@ from .job import RedisCronJob
 from .timing import utc_text
 
 _TIMES = ("created_at", "enqueued_at")
-_VERSION_4 = uuid.UUID(int=0, version=4).int  # RFC 9562: four bits of version, two of variant
-_RANDOM = ~(0xF << 76 | 0b11 << 62) & (1 << 128) - 1
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+_PLAIN_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl")
 _VARIABLE = ("data", "description", "meta")
 
 
@@ -66,18 +65,23 @@ class Shape:
 class JobTemplate:
     """A definition's RQ job, ready to be stamped with an id.
 
-    `shapes` holds the shapes that are known, by their content. Raises whatever user code raises:
+    `shapes` holds the shapes that are known, by their content; `models` the jobs of this pass, by
+    what they say but for arguments. Raises whatever user code raises:
     modules on import, job classes, serializers.
     """
 
     __slots__ = ("queue", "shape", "values", "values_count")
 
     def __init__(
-        self, schedule: RedisCronJob, queue: Queue, shapes: dict[tuple[Any, ...], Shape]
+        self,
+        schedule: RedisCronJob,
+        queue: Queue,
+        shapes: dict[tuple[Any, ...], Shape],
+        models: dict[tuple[Any, ...], Job],
     ) -> None:
         schedule.func  # noqa: B018 - a job that no worker could run is not worth a queue entry
         self.queue = queue
-        job = create_job(schedule, queue)
+        job = _model_job(schedule, queue, models)
         # RQ writes the status once more before the hash, which changes nothing.
         fields = job.to_dict()
         values = {name: fields.pop(name) for name in _VARIABLE if name in fields}
@@ -108,11 +112,32 @@ def packed_times(moment: datetime) -> bytes:
     return b"".join(part for name in _TIMES for part in (msgpack.text(name), time))
 
 
-def new_job_id() -> str:
-    """An id as RQ itself makes them, a random UUID, in half of uuid4's time."""
-    bits = int.from_bytes(os.urandom(16), "big") & _RANDOM | _VERSION_4
-    text = f"{bits:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def new_job_ids(count: int) -> list[str]:
+    """Ids as RQ itself makes them: random UUIDs, of version 4 by RFC 9562."""
+    digits = os.urandom(16 * count).hex()
+    ids = []
+    for start in range(0, 32 * count, 32):
+        d = digits[start : start + 32]
+        ids.append(f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{_VARIANT[d[16]]}{d[17:20]}-{d[20:]}")
+    return ids
+
+
+def _model_job(schedule: RedisCronJob, queue: Queue, models: dict[tuple[Any, ...], Job]) -> Job:
+    """An RQ job of the schedule, made anew where only its arguments would not tell it from another.
+
+    RQ takes as long to make one as the rest of a first run takes.
+    """
+    options = schedule.job_options
+    if queue.job_class is not Job or options.get("meta") or options.get("webhooks"):
+        return create_job(schedule, queue)
+    key = (queue.name, schedule.func_name, *map(options.get, _PLAIN_OPTIONS))
+    job = models.get(key)
+    if job is None:
+        job = models[key] = create_job(schedule, queue)
+    else:
+        job.args, job.kwargs = schedule.args, schedule.kwargs
+        job.description = job.get_call_string()
+    return job
 
 
 def create_job(schedule: RedisCronJob, queue: Queue) -> Job:

@@ -44,15 +44,18 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def check_cron(expression: object) -> None:
-    """Raise `InvalidScheduleError` unless the expression is well formed and fires at some time."""
+def check_cron(expression: object, *, stored: bool = False) -> None:
+    """Raise `InvalidScheduleError` unless the expression is well formed and fires at some time.
+
+    A `stored` one was checked to fire when it was saved, which takes as long as all the rest.
+    """
     if not isinstance(expression, str):
         raise InvalidScheduleError(f"cron must be a string, got {expression!r}")
-    _check_expression(expression)
+    _check_expression(expression, fires=not stored)
 
 
 @lru_cache(maxsize=4096)
-def _check_expression(expression: str) -> None:
+def _check_expression(expression: str, *, fires: bool) -> None:
     fields = _expand_alias(expression).split()
     if len(fields) not in _FIELD_COUNTS:
         raise InvalidScheduleError(
@@ -65,7 +68,10 @@ def _check_expression(expression: str) -> None:
             f"from process to process"
         )
     try:
-        _match_after(expression, datetime(2000, 1, 1))
+        matcher = _matcher(expression)
+        if fires:
+            with _matchers_lock:
+                matcher.get_next(datetime, start_time=datetime(2000, 1, 1))
     except CroniterBadDateError:
         raise InvalidScheduleError(
             f"cron {expression!r} never fires: no date matches it; correct the day or the month"

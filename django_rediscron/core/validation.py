@@ -83,7 +83,7 @@ def check_queue_name(queue_name: object) -> None:
         raise InvalidScheduleError(f"queue_name must be a non-empty string, got {queue_name!r}")
 
 
-def check_timing(interval: object, cron: object) -> None:
+def check_timing(interval: object, cron: object, *, stored: bool = False) -> None:
     """Exactly one of interval and cron, and one that can be computed."""
     if interval is not None and cron:
         raise InvalidScheduleError(
@@ -93,7 +93,7 @@ def check_timing(interval: object, cron: object) -> None:
     if interval is not None:
         check_interval(interval)
     elif cron:
-        check_cron(cron)
+        check_cron(cron, stored=stored)
     else:
         raise InvalidScheduleError(
             "either interval (seconds) or cron (an expression) is needed, got neither"

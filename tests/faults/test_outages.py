@@ -243,7 +243,9 @@ def test_sees_a_change_that_it_did_not_hear_of(server: Server, run: Run) -> None
     """It subscribes again and looks what it missed, long before it would wake by itself."""
     client = server.client()
     one = run("one")
-    wait_until(lambda: leads(client, "one") and listens(client))
+    register_once(client)
+    next_job_id(client, "metrics")
+    wait_until(lambda: listens(client) and falls_silent(client))
     client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
     RedisCronScheduler(client).register(tasks.echo, "metrics", "a", interval=86400)
     assert not listens(client)
@@ -253,6 +255,20 @@ def test_sees_a_change_that_it_did_not_hear_of(server: Server, run: Run) -> None
     RedisCronScheduler(client).register(tasks.echo, "metrics", "b", interval=86400)
     next_job_id(client, "metrics", timeout=1)
     assert one.complaints() == []
+
+
+def falls_silent(client: Redis, seconds: float = 0.2) -> bool:
+    """Whether nobody else asks the server for anything for so long."""
+    count = count_commands(client)
+    moment = time.monotonic()
+    wait_until(lambda: time.monotonic() > moment + seconds)
+    return count_commands(client) == count + 1
+
+
+def count_commands(client: Redis) -> int:
+    """That the server has ever executed, but for this one."""
+    count: int = client.info("stats")["total_commands_processed"]
+    return count
 
 
 def test_goes_on_without_what_redis_lost(server: Server, run: Run) -> None:

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import NoSuchJobError, RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import INDEX, LOCK
+from django_rediscron.core.keys import INDEX, LOCK, job_key
 from tests.processes import wait_until
 
 from . import edits
@@ -82,7 +82,7 @@ def test_without_the_comparison_what_was_deleted_comes_back(
     World(connection)
     proxy.strike(is_batch, lambda trip: RedisCronJob.fetch("ran 1", connection).delete())
     Victim(lead, proxy.url, removed=[COMPARISON]).start().wait()
-    assert read_hashes(connection)["ran 1"].keys() == {"latest_enqueue_time", "next_enqueue_time"}
+    assert connection.hkeys(job_key("ran 1")) == [b"latest_enqueue_time", b"next_enqueue_time"]
 
 
 def test_without_the_extension_a_long_burst_loses_its_lock(connection: Redis, proxy: Proxy) -> None:
@@ -105,7 +105,8 @@ def test_without_the_check_of_existence_a_save_brings_back_the_dead(
     with connection.pipeline() as pipe:
         edits.change_queue(job, pipeline=pipe)
         pipe.execute()
-    assert "func_name" not in read_hashes(connection)["later"]
+    assert connection.hexists(job_key("later"), "queue_name")
+    assert not connection.hexists(job_key("later"), "func_name")
 
 
 def test_without_the_comparison_of_fields_the_last_editor_wins(

@@ -24,7 +24,7 @@ import pytest
 from redis import Redis
 from rq.cron import CronScheduler
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, dispatch
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, dispatch, trouble
 from django_rediscron.core.keys import LOCK, SCHEDULERS
 from tests import tasks
 from tests.processes import next_job_id, start_python, wait_until
@@ -210,17 +210,19 @@ def assert_harmless(server: Server, run: Run, one: Living) -> None:
 
 def test_signs_off_when_redis_is_back_and_it_has_not_noticed(server: Server, run: Run) -> None:
     register_every_second(server.client())
-    one = run("one")
+    one = run("one", prepare=be_patient)
     wait_until(lambda: leads(server.client(), "one"))
     server.stop()
     wait_until(lambda: one.said("trouble"))
-    one.send(signal.SIGSTOP)
     server.start()
     one.send(signal.SIGTERM)
-    one.send(signal.SIGCONT)
     assert one.wait(timeout=AWAY) == STOPPED
     assert_nothing_left(server.client())
     assert len(one.said("is back after")) == 1
+
+
+def be_patient(scheduler: RedisCronScheduler) -> None:
+    trouble.SHORTEST_BACK_OFF = trouble.LONGEST_BACK_OFF = 60
 
 
 def test_sighup_syncs_what_is_declared_again(server: Server) -> None:

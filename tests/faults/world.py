@@ -29,12 +29,20 @@ from tests import tasks
 
 UTC = timezone.utc
 
-REQUIRED = {
-    *("id", "func_name", "queue_name", "args", "kwargs", "interval", "cron", "job_timeout"),
-    *("result_ttl", "ttl", "failure_ttl", "meta", "enabled", "created_at", "updated_at"),
-    *("latest_enqueue_time", "next_enqueue_time", "revision"),
-}
+REQUIRED = {"id", "func_name", "queue_name", "enabled", "created_at", "next_enqueue_time"}
 """Fields of every schedule; one without any of them is half-written."""
+
+DEFAULTS = {
+    **dict.fromkeys(("interval", "cron", "job_timeout", "ttl", "failure_ttl"), ""),
+    "args": "[]",
+    "kwargs": "{}",
+    "meta": "{}",
+    "result_ttl": "500",
+    "latest_enqueue_time": "",
+    "updated_at": "",
+    "revision": "0",
+}
+"""What a hash that lacks a field says."""
 
 BATCHES = (("cron 1", "cron 2", "ran 1"), ("ran 2", "new 1", "new 2"), ("new elsewhere",))
 """In which batches of three the due ones are read: the oldest first."""
@@ -126,14 +134,9 @@ def count_jobs(connection: Redis) -> int:
 
 
 def read_hashes(connection: Redis) -> dict[str, dict[str, str]]:
-    """All schedules by id, as they stand."""
+    """All schedules by id, with defaults for the fields that they lack."""
     keys = connection.scan_iter(match=f"{JOB_PREFIX}*", count=1000, _type="hash")
-    return {
-        key.decode()[len(JOB_PREFIX) :]: {
-            name.decode(): value.decode() for name, value in connection.hgetall(key).items()
-        }
-        for key in keys
-    }
+    return {key.decode()[len(JOB_PREFIX) :]: _read(connection, key) for key in keys}
 
 
 def assert_whole(connection: Redis) -> None:
@@ -142,6 +145,7 @@ def assert_whole(connection: Redis) -> None:
     for id, fields in hashes.items():
         assert fields.keys() >= REQUIRED, f"{id!r} is half-written: {sorted(fields)}"
         assert fields["id"] == id
+        assert bool(fields["interval"]) != bool(fields["cron"]), f"{id!r} is half-written"
     assert_indexed(connection, hashes)
     assert_jobs_agree(connection, hashes)
 
@@ -202,6 +206,11 @@ def assert_absent(connection: Redis, id: str) -> None:
 def epoch(text: str) -> float:
     """RQ's UTC text as epoch seconds."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
+
+
+def _read(connection: Redis, key: bytes) -> dict[str, str]:
+    stored = connection.hgetall(key)
+    return {**DEFAULTS, **{name.decode(): value.decode() for name, value in stored.items()}}
 
 
 def _places(connection: Redis, key: str) -> dict[str, float]:
