@@ -137,7 +137,7 @@ def render(
 ) -> str:
     """The listing as a table, of all queues or of those named, without the last newline.
 
-    Below the total stand the schedulers that lead and stand by, if there are any, schedules whose
+    Below the total stand the schedulers that lead and stand by, if any stands by, schedules whose
     last run failed and those that cannot be read. The latter are named for every choice of queues:
     which queue was theirs cannot be read either.
     """
@@ -235,8 +235,8 @@ def _table_by_queue(jobs: list[RedisCronJob]) -> list[str]:
 
 
 def _schedulers(leadership: Leadership | None) -> list[str]:
-    """Who leads and who stands by, on one line; nothing where no scheduler is known."""
-    if leadership is None or not (leadership.leader or leadership.standbys):
+    """Who leads and who stands by, on one line; nothing where nobody stands by."""
+    if leadership is None or not leadership.standbys:
         return []
     leader = leadership.leader
     parts = [f"{one_line(leader.name)} leads" if leader else "nobody leads"]

@@ -549,6 +549,7 @@ def test_reindex_puts_back_what_the_index_lost(connection: Redis, redis_url: str
 def test_a_running_scheduler_and_its_standbys_are_named(connection: Redis, redis_url: str) -> None:
     leader = RedisCronScheduler(connection, name="host:1")
     leader.register_birth()
+    assert "Scheduler" not in render(reader(connection)())
     RedisCronScheduler(connection, name="host:2").enter_registry()
     listing = reader(connection)()
     assert "Scheduler: host:1 leads, host:2 stands by" in render(listing).splitlines()
