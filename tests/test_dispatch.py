@@ -110,6 +110,36 @@ def test_a_job_is_written_as_rq_itself_writes_it(
     assert connection.smembers("rq:queues") == {b"rq:queue:metrics"}
 
 
+def test_jobs_of_like_schedules_differ_as_rq_makes_them_differ(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    """What they have in common is made once in a pass; each must still be all its own."""
+    schedules = [
+        register(leader, "plain"),
+        register(leader, "args", args=("a", [1])),
+        register(leader, "kwargs", kwargs={"b": None}, cron="* * * * * *"),
+        register(leader, "timeout", job_timeout=9),
+        register(leader, "ttl", ttl=9, failure_ttl=0),
+        leader.register(tasks.Reports.static, "other", id="other", interval=5),
+    ]
+    make_due(connection, "kwargs", ago=0)
+    for _ in range(2):  # read, then remembered
+        assert len(leader.enqueue_jobs()) == len(schedules)
+        for schedule in schedules:
+            job_id = schedule.get_job_ids(connection)[0]
+            queue = Queue(schedule.queue_name, connection=connection)
+            rqs = {
+                name.encode(): value if isinstance(value, bytes) else str(value).encode()
+                for name, value in create_job(schedule, queue).to_dict().items()
+            }
+            ours = connection.hgetall(f"rq:job:{job_id}")
+            for name in (b"created_at", b"enqueued_at", b"status"):
+                assert ours.pop(name)
+                rqs.pop(name, None)
+            assert ours == rqs
+            make_due(connection, schedule.id, ago=1)
+
+
 def test_workers_get_the_arguments_as_given(connection: Redis, leader: RedisCronScheduler) -> None:
     kwargs = {"job_timeout": 5, "meta": 1, "description": "x", "result_ttl": 1, "queue_name": "y"}
     schedule = register(leader, args=(1, [2, {"c": None}]), kwargs=kwargs)
