@@ -117,10 +117,10 @@ class Life:
             self._sync_wanted = True
             self._endure(error)
         if burst:
-            self._repair()
             try:
+                self._repair()
                 self._pass()
-            except LockLostError:
+            except (LockLostError, StopRequested):
                 self._regain_lock(standby=False)
                 self._pass()
             return

@@ -1,7 +1,7 @@
 """The wall clock steps, as when a machine wakes up or is told the time: no silence and no flood.
 
 Seen to fail, each with this taken out of the core: `_clock_was_set_back` in `Life._work` (silence
-until the old time comes again); the jump over missed occurrences in `latest_interval_time` (a flood
+until the old time comes again); the jump over missed occurrences in `around_interval` (a flood
 after a step forward).
 """
 
@@ -29,6 +29,8 @@ from .schedulers import (
     register_every_second,
 )
 from .servers import Server
+
+pytestmark = pytest.mark.outage
 
 pytest_plugins = "tests.faults.fixtures"
 

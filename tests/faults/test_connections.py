@@ -35,6 +35,8 @@ from .schedulers import Living, Run, leads, listens, roles
 from .servers import Server, free_port
 from .victims import STOPPED
 
+pytestmark = pytest.mark.outage
+
 pytest_plugins = "tests.faults.fixtures"
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -172,7 +174,7 @@ def test_a_certificate_that_the_given_client_refuses_is_refused(tls_server: TlsS
 def test_fails_fast(server: Server) -> None:
     """Whatever the given client would do: no retries, no long wait."""
     patient = Redis.from_url(
-        server.url, socket_timeout=60, retry=Retry(ExponentialBackoff(cap=60, base=10), 10)
+        server.url, socket_timeout=60, retry=Retry(ExponentialBackoff(cap=2, base=2), 3)
     )
     client = own_client(patient)
     client.ping()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ResponseError
 
 from django_rediscron.core import NoSuchJobError, RedisCronJob, RedisCronScheduler
 from tests import tasks
@@ -80,6 +80,23 @@ def test_an_edit_that_waits_in_a_pipeline_wins_as_well(
         else:
             pipe.execute()
     assert_outcome(world, id, first, second)
+
+
+@pytest.mark.parametrize("name", ["interval", "cron", "queue", "args", "disable"])
+def test_an_edit_whose_pipeline_was_not_executed_can_be_saved_again(
+    connection: Redis, proxy: Proxy, name: str
+) -> None:
+    """The connection broke, or the program thought better of the rest: nothing was written."""
+    World(connection)
+    job = RedisCronJob.fetch("later", connect(proxy.url))
+    with job.connection.pipeline() as pipe:
+        EDITS[name](job, pipeline=pipe)
+        proxy.strike(lambda trip: True, cut_before)
+        with pytest.raises(ConnectionError):
+            pipe.execute()
+    EDITS[name](job)
+    fields = read_hashes(connection)["later"]
+    assert {field: fields[field] for field in WRITTEN[name]} == WRITTEN[name]
 
 
 def assert_outcome(world: World, id: str, first: str, second: str) -> None:

@@ -50,6 +50,8 @@ from .servers import Server, answers, is_replica_of
 from .victims import STOPPED
 from .witness import Witness
 
+pytestmark = pytest.mark.outage
+
 pytest_plugins = "tests.faults.fixtures"
 
 LONG = float(os.environ.get("REDISCRON_OUTAGE", "15"))

@@ -18,7 +18,7 @@ from tests.processes import wait_until
 from . import edits
 from .proxy import Proxy, RoundTrip, cut_after, is_batch
 from .resp import arguments
-from .victims import KILLED, STOPPED, Victim, edit, lead, remove
+from .victims import KILLED, LOCKED, STOPPED, Victim, edit, lead, remove
 from .world import World, count_jobs, count_runs, read_hashes
 
 LOCK_CHECK = ("if call('GET', KEYS[1]) ~= ARGV[1] then return false end", "")
@@ -89,7 +89,7 @@ def test_without_the_extension_a_long_burst_loses_its_lock(connection: Redis, pr
     World(connection)
     proxy.strike(is_batch, lambda trip: wait_until(lambda: not connection.exists(LOCK)), times=None)
     victim = Victim(lead, proxy.url, batch=1, lock_ttl=0.1, removed=[EXTENSION]).start()
-    assert victim.wait() != STOPPED
+    assert victim.wait() == LOCKED, victim.error
     assert count_jobs(connection) < 7
 
 

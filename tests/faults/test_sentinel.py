@@ -77,6 +77,8 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 
+pytestmark = pytest.mark.outage
+
 queue = {"SENTINELS": json.loads(sys.argv[1]), "MASTER_NAME": sys.argv[2], "DB": 0}
 settings.configure(
     INSTALLED_APPS=["django_rq", "django_rediscron"],

@@ -122,6 +122,8 @@ import time
 from redis import Redis
 from django_rediscron.core import RedisCronScheduler, signals
 
+pytestmark = pytest.mark.outage
+
 signals.GRACE = 0.5
 RedisCronScheduler(Redis.from_url({url!r}), "ERROR", name="one").start()
 time.sleep(1)

@@ -47,6 +47,8 @@ from .schedulers import (
 from .servers import Server
 from .victims import LOCKED, STOPPED, Victim
 
+pytestmark = pytest.mark.outage
+
 pytest_plugins = "tests.faults.fixtures"
 
 

@@ -114,9 +114,11 @@ def lead(
 ) -> None:
     """A scheduler, for one pass or until it is stopped.
 
-    It makes a client of its own, which repeats nothing; with `retries` that is undone.
+    It makes a client of its own, which repeats nothing; with `retries` that is undone. Its lock may
+    live for less than a second, so that the tests need not wait for longer.
     """
     dispatch.BATCH = batch
+    scheduler_module.SHORTEST_LOCK_TTL = 0
     remove("DISPATCH", removed)
     if retries:
         scheduler_module.own_client = lambda connection: connection
