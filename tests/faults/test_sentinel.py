@@ -33,6 +33,8 @@ from .schedulers import (
 )
 from .servers import MASTER, SentinelServer, Server, free_port, is_master, is_replica_of
 
+pytestmark = pytest.mark.outage
+
 pytest_plugins = "tests.faults.fixtures"
 
 SOON = 3.0
@@ -76,8 +78,6 @@ import json, sys
 import django
 from django.conf import settings
 from django.core.management import call_command
-
-pytestmark = pytest.mark.outage
 
 queue = {"SENTINELS": json.loads(sys.argv[1]), "MASTER_NAME": sys.argv[2], "DB": 0}
 settings.configure(
