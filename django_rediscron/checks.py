@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from redis import Redis
 from redis.exceptions import RedisError
 
-from .conf import KNOWN, conf
+from .conf import KNOWN, conf, is_pattern
 from .queues import get_connection
 from .servers import Server, server
 
@@ -46,6 +46,12 @@ def _misshapen_settings(given: dict[Any, Any]) -> Iterator[CheckMessage]:
         "QUEUE": (_is_name, "the name of a queue in RQ_QUEUES", '"default"'),
         "LOCK_TTL": (_is_positive, "a positive number of seconds", "30"),
         "MAX_SLEEP_INTERVAL": (_is_positive, "a positive number of seconds", "60.0"),
+        "ALLOWED_FUNCTIONS": (
+            _are_patterns,
+            "a list of dotted names such as 'reports.tasks.build' or 'reports.tasks.*', "
+            "whose first part has no '*'",
+            "[]",
+        ),
     }
     for key, (fits, shape, example) in shapes.items():
         if key in given and not fits(given[key]):
@@ -62,6 +68,10 @@ def _is_name(value: object) -> bool:
 
 def _is_positive(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
+def _are_patterns(value: object) -> bool:
+    return isinstance(value, (list, tuple, set)) and all(map(is_pattern, value))
 
 
 def check_queues(**_: Any) -> list[CheckMessage]:

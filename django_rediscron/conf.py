@@ -6,7 +6,22 @@ from typing import Any, cast
 
 from django.conf import settings
 
-KNOWN = ("QUEUE", "LOCK_TTL", "MAX_SLEEP_INTERVAL")
+KNOWN = ("QUEUE", "LOCK_TTL", "MAX_SLEEP_INTERVAL", "ALLOWED_FUNCTIONS")
+
+
+def is_pattern(value: object) -> bool:
+    """Whether it is a dotted name, which may have `*` in any part but the first.
+
+    A first part with `*` would allow the functions of Python itself.
+    """
+    if not isinstance(value, str):
+        return False
+    first, *rest = value.split(".")
+    return (
+        bool(rest)
+        and first.isidentifier()
+        and all(part.replace("*", "x").isidentifier() for part in rest)
+    )
 
 
 class Settings:
@@ -35,6 +50,13 @@ class Settings:
         """Seconds after which a change is seen even where Pub/Sub does not work."""
         # As RQ's own scheduler: once a minute costs nothing, and changes arrive by Pub/Sub anyway.
         return cast(float, self._given().get("MAX_SLEEP_INTERVAL", 60.0))
+
+    @property
+    def ALLOWED_FUNCTIONS(self) -> tuple[str, ...]:
+        """Functions that may be chosen in the admin, beside those that the code vouches for."""
+        # A mistake in it allows nothing; the system checks say so.
+        given = self._given().get("ALLOWED_FUNCTIONS", ())
+        return tuple(filter(is_pattern, given)) if isinstance(given, (list, tuple, set)) else ()
 
     def _given(self) -> dict[str, Any]:
         given = getattr(settings, "REDISCRON", None)

@@ -38,6 +38,8 @@ def test_queues_are_all_the_set_up() -> None:
         ({"LOCK_TTL": True}, "E003", "got True."),
         ({"MAX_SLEEP_INTERVAL": "60"}, "E003", "got '60'."),
         ({"QUEUE": ["default"]}, "E003", "should be the name of a queue"),
+        ({"ALLOWED_FUNCTIONS": "a.b"}, "E003", "should be a list of dotted names"),
+        ({"ALLOWED_FUNCTIONS": ["*.tasks.*"]}, "E003", "whose first part has no '*'"),
         ({"QUEUE": "reprots"}, "E005", "got 'reprots'."),
     ],
 )

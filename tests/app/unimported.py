@@ -1,0 +1,4 @@
+"""A module that nothing imports."""
+
+
+def function() -> None: ...
