@@ -10,5 +10,16 @@ from .leader import REPLACE_LOCK
 from .passes import DISPATCH, DUE
 from .run import run_script
 from .schedules import PRUNE, READ
+from .search import SEARCH
 
-__all__ = ["DELETE", "DISPATCH", "DUE", "PRUNE", "READ", "REPLACE_LOCK", "SAVE", "run_script"]
+__all__ = [
+    "DELETE",
+    "DISPATCH",
+    "DUE",
+    "PRUNE",
+    "READ",
+    "REPLACE_LOCK",
+    "SAVE",
+    "SEARCH",
+    "run_script",
+]

@@ -1,0 +1,114 @@
+"""Finding schedules without reading all of each."""
+
+from __future__ import annotations
+
+from ..keys import JOB_PREFIX
+
+SEARCH = f"""
+-- Which schedules meet a condition, and what they are to be sorted by. Writes nothing.
+--
+-- ARGV[1]: JSON object
+--   fields: hash fields to read of each
+--   condition: false for any, or a leaf {{field, op, values}}, or a node {{connector, negated,
+--     children}} of such; fields are those of the hash and some made of them (see `value`);
+--     icontains: values are a text in small letters, then letters beyond ASCII, capital and small
+--   sort: fields whose values are wanted
+--   key, cursor, count: a page of this sorted set; or no key: the ids in ARGV[2], ...
+-- Returns JSON: {{the next cursor, list of id, values of sort..., id, ...}}. What has no hash is
+-- left out. What stands in the set from the first page to the last is found at least once.
+local request = cjson.decode(ARGV[1])
+local fields, sort = request.fields, request.sort
+local id, row, kind
+
+local function stored(name)
+  return row[name] or ''
+end
+
+-- Whether it waits for its next time, and if not, why.
+local function state()
+  if stored('enabled') == '0' then return 'disabled' end
+  if stored('finished_at') ~= '' then return 'finished' end
+  if kind ~= 'hash' or stored('last_error') ~= '' then return 'error' end
+  return 'enabled'
+end
+
+local function value(name)
+  if name == 'id' then return id end
+  if name == 'state' then return state() end
+  if name == 'enabled' then return stored(name) == '0' and '0' or '1' end
+  if name == 'source' and kind == 'hash' and stored(name) == '' then return 'runtime' end
+  if name == 'next_enqueue_time' then
+    local current = state()
+    if current == 'disabled' or current == 'finished' then return '' end
+  end
+  return stored(name)
+end
+
+local tests = {{}}
+tests['in'] = function(text, values)
+  for _, each in ipairs(values) do if text == each then return true end end
+  return false
+end
+function tests.contains(text, values) return string.find(text, values[1], 1, true) ~= nil end
+function tests.icontains(text, values)
+  text = string.lower(text)
+  for i = 2, #values, 2 do text = string.gsub(text, values[i], values[i + 1]) end
+  return string.find(text, values[1], 1, true) ~= nil
+end
+function tests.startswith(text, values)
+  return string.sub(text, 1, #values[1]) == values[1]
+end
+function tests.gt(text, values) return text ~= '' and text > values[1] end
+function tests.gte(text, values) return text ~= '' and text >= values[1] end
+function tests.lt(text, values) return text ~= '' and text < values[1] end
+function tests.lte(text, values) return text ~= '' and text <= values[1] end
+
+local function meets(condition)
+  if condition.op then return tests[condition.op](value(condition.field), condition.values) end
+  local every = condition.connector == 'AND'
+  local met = every
+  for _, child in ipairs(condition.children) do
+    if meets(child) ~= every then met = not every break end
+  end
+  if condition.negated then return not met end
+  return met
+end
+
+local found, size = {{}}, 0
+local function look(member)
+  local key = '{JOB_PREFIX}' .. member
+  id, row, kind = member, {{}}, 'hash'
+  if fields[1] then
+    local values = redis.pcall('HMGET', key, unpack(fields))
+    if values.err then
+      kind = 'other'
+    else
+      local any = false
+      for i, name in ipairs(fields) do
+        row[name] = values[i]
+        any = any or values[i]
+      end
+      if not any and redis.call('EXISTS', key) == 0 then return end
+    end
+  elseif redis.call('EXISTS', key) == 0 then
+    return
+  end
+  if request.condition and not meets(request.condition) then return end
+  size = size + 1
+  found[size] = id
+  for _, name in ipairs(sort) do
+    size = size + 1
+    found[size] = value(name)
+  end
+end
+
+local cursor = '0'
+if request.key then
+  local reply = redis.call('ZSCAN', request.key, request.cursor, 'COUNT', request.count)
+  cursor = reply[1]
+  for i = 1, #reply[2], 2 do look(reply[2][i]) end
+else
+  for i = 2, #ARGV do look(ARGV[i]) end
+end
+return cjson.encode({{cursor, found}})
+"""
