@@ -17,6 +17,7 @@ from .core import (
     NoSuchJobError,
     RedisCronJob,
     RedisCronScheduler,
+    ScheduleChangedError,
     SchedulerLockedError,
     UnknownQueueError,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "NoSuchJobError",
     "RedisCronJob",
     "RedisCronScheduler",
+    "ScheduleChangedError",
     "SchedulerLockedError",
     "UnknownQueueError",
     "__version__",

@@ -5,6 +5,7 @@ from .exceptions import (
     InvalidScheduleError,
     LeadershipLostError,
     NoSuchJobError,
+    ScheduleChangedError,
     SchedulerLockedError,
     UnknownQueueError,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "NoSuchJobError",
     "RedisCronJob",
     "RedisCronScheduler",
+    "ScheduleChangedError",
     "SchedulerLockedError",
     "UnknownQueueError",
 ]

@@ -14,7 +14,7 @@ from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .keys import FINGERPRINT_FIELDS, LOCK
 from .reading import Absent, Damaged, Fields, read_schedules
-from .retiming import Rule
+from .retiming import Rule, next_time
 from .scripts import DISPATCH, run_script
 from .store import prune
 from .template import JobTemplate, Shape, new_job_ids, packed_times
@@ -195,9 +195,7 @@ class Batch:
             self._add(id, seen, place=None)
             return
         try:
-            if job.next_enqueue_time is None and job.cron:
-                job.next_enqueue_time = job.get_next_enqueue_time()
-            due = job.next_enqueue_time or self.moment
+            due = next_time(job, self.moment)
             if due > self.moment + _CLOSE:
                 self._add(id, seen, ["next_enqueue_time", utc_text(due)], place=due)
                 return

@@ -9,6 +9,7 @@ __all__ = [
     "InvalidScheduleError",
     "LeadershipLostError",
     "NoSuchJobError",
+    "ScheduleChangedError",
     "SchedulerLockedError",
     "UnknownQueueError",
 ]
@@ -34,6 +35,13 @@ class DamagedScheduleError(Exception):
         )
         self.job_id = job_id
         self.reason = reason
+
+
+class ScheduleChangedError(Exception):
+    """Somebody else changed the schedule since the version was read that `save` was to replace.
+
+    Nothing was written. Load it again, and decide anew.
+    """
 
 
 class SchedulerLockedError(RuntimeError):

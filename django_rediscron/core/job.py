@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
 from rq.cron import CronJob
@@ -17,6 +17,9 @@ from .codec import DEFAULT_RESULT_TTL
 from .exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
 from .keys import history_key, job_key
 from .timing import next_cron_time, utc_text
+
+if TYPE_CHECKING:
+    from .saving import Change
 
 _Times = tuple["datetime | None", "datetime | None"]
 
@@ -33,11 +36,15 @@ class RedisCronJob(CronJob):
 
     `latest_enqueue_time` is the nominal time of the latest occurrence, `next_enqueue_time` that of
     the next one. `revision` counts the changes of the definition. `last_error` and `last_error_at`
-    say why the latest occurrence could not be enqueued; None where all is well.
+    say why the latest occurrence could not be enqueued; None where all is well. `version` is an
+    opaque text that changes with each change of the definition, and with no run; it is empty where
+    nothing is stored.
 
     Raises `InvalidScheduleError` (a `ValueError`) for what could not run.
     """
 
+    version = ""
+    queued: tuple[Change, ...] = ()  # in pipelines, and nobody knows yet what came of them
     _loaded_times: _Times  # latest and next, as they were loaded
 
     def __init__(
@@ -198,23 +205,38 @@ class RedisCronJob(CronJob):
             fields["last_error_at"] = codec.time_text(self.last_error_at)
         return fields
 
-    def save(self, pipeline: Any | None = None, event: str = "updated") -> None:
+    def save(
+        self,
+        pipeline: Any | None = None,
+        event: str = "updated",
+        *,
+        if_version: str | None = None,
+    ) -> None:
         """Write this schedule and tell the schedulers.
 
         One that was loaded writes only the fields that were changed on it; one that was constructed
         is created, or replaces the definition that stands under its id. Where the interval or the
         cron expression changes, the next enqueue time is computed anew from now. Times never move
-        backwards. With a pipeline nothing happens until it is executed; if it never is, `refresh()`
-        makes this object what stands in Redis again.
+        backwards.
 
-        `event` is the word for the change on the channel of events. Raises `InvalidScheduleError`,
-        and `NoSuchJobError` where a loaded schedule was deleted meanwhile (with a pipeline, its
-        `execute` raises a `ResponseError` that begins with `NOSUCHJOB`).
+        With a pipeline nothing happens until it is executed. Whether it was is found out at the
+        next save: what was written is not written again, over what others changed since, and what
+        was not is still to be written. That can be told for an hour after the execution; later, all
+        that this object changed is written again.
+
+        `if_version`: save only if this is the version that stands in Redis, "" for none at all.
+        `event` is the word for the change on the channel of events.
+
+        Raises `InvalidScheduleError`, `NoSuchJobError` where a loaded schedule was deleted
+        meanwhile, and `ScheduleChangedError` where another version stands there. With a pipeline,
+        its `execute` raises a `ResponseError` that begins with `NOSUCHJOB` or `SCHEDULECHANGED`.
         """
-        from .saving import Change, save_changes
+        from .saving import Change, save_changes, settle
 
         self.validate()
-        save_changes([Change.of(self, event or "updated")], self._connected(), pipeline)
+        connection = self._connected()
+        settle(self, connection)
+        save_changes([Change.of(self, event or "updated", if_version)], connection, pipeline)
 
     def enable(self, pipeline: Any | None = None) -> None:
         """Let it run from now on: what it missed while disabled is not made up for."""
@@ -225,11 +247,12 @@ class RedisCronJob(CronJob):
         self._switch(False, pipeline)
 
     def _switch(self, enabled: bool, pipeline: Any | None) -> None:
-        from .saving import Change, save_changes
+        from .saving import Change, save_changes, settle
 
+        connection = self._connected()
+        settle(self, connection)
         self.enabled = enabled
-        change = Change.switch(self, enabled)
-        save_changes([change], self._connected(), pipeline)
+        save_changes([Change.switch(self, enabled)], connection, pipeline)
 
     def refresh(self) -> None:
         """Read this schedule from Redis again, in place; unsaved changes are lost.
@@ -238,6 +261,7 @@ class RedisCronJob(CronJob):
         """
         fresh = type(self).fetch(self.id, self._connected())
         self.__dict__.update(fresh.__dict__)
+        self.queued = ()
 
     def delete(self, pipeline: Any | None = None) -> None:
         """Delete it with its place in the index and its history, and tell the schedulers.
@@ -254,10 +278,12 @@ class RedisCronJob(CronJob):
         Never moves an occurrence back that was recorded meanwhile. Raises `NoSuchJobError`, and
         `InvalidScheduleError` for a time that has no zone.
         """
-        from .saving import Change, save_changes
+        from .saving import Change, save_changes, settle
 
         if not isinstance(time, datetime) or time.tzinfo is None:
             raise InvalidScheduleError(f"time must be an aware datetime, got {time!r}")
+        if self.connection is not None:
+            settle(self, self.connection)
         self.latest_enqueue_time = time
         self.next_enqueue_time = self.get_next_enqueue_time()
         if self.connection is not None:
@@ -300,15 +326,15 @@ class RedisCronJob(CronJob):
         copy.__dict__.update(self.__dict__)
         return copy
 
-    def mark_saved(self, fields: Mapping[str, str], unset: Sequence[str]) -> None:
-        """These fields were written: further changes of this object count against them.
+    def mark_saved(self, fields: Mapping[str, str], unset: Sequence[str], times: _Times) -> None:
+        """These fields and times were written: further changes of this object count against them.
 
         An object that was never written whole stays one.
         """
         if self._stored is not None or "func_name" in fields:
-            stored = {**(self._stored or {}), **fields, "enabled": str(int(self.enabled))}
+            stored = {**(self._stored or {}), **fields}
             self._stored = {name: stored[name] for name in stored if name not in unset}
-        self._loaded_times = (self.latest_enqueue_time, self.next_enqueue_time)
+        self._loaded_times = times
 
     # How it is read
 
@@ -353,4 +379,6 @@ class RedisCronJob(CronJob):
         check.check_timing(job.interval, job.cron, stored=True)
         job._stored = {field: data[field] for field in codec.EDITABLE_FIELDS if field in data}
         job._loaded_times = (job.latest_enqueue_time, job.next_enqueue_time)
+        changed_at = data.get("updated_at") or data.get("created_at") or ""
+        job.version = f"{data.get('revision') or '0'}/{changed_at}"
         return job

@@ -33,6 +33,12 @@ JOB_PREFIX = f"{PREFIX}:cron_job:"
 HISTORY_SUFFIX = ":jobs"
 
 
+RECEIPT_PREFIX = f"{INDEX}:receipt:"
+"""Strings with a TTL: what Redis answered to a save whose answer nobody may have heard."""
+
+RECEIPT_TTL = 3600
+"""Seconds in which an object that was saved in a pipeline can learn what came of it."""
+
 ERRORS = f"{INDEX}:errors"
 """Sorted set: ids of schedules that could not be enqueued, scored by the time of the last try."""
 
@@ -57,6 +63,9 @@ def history_key(id: str) -> str:
 
 TIMING_FIELDS = ("interval", "cron")
 """A change of one of these makes the next enqueue time be computed anew."""
+
+FACTS = (*TIMING_FIELDS, "latest_enqueue_time")
+"""What a next enqueue time is computed from; a field that is missing says nothing ("")."""
 
 RUNTIME_FIELDS = ("latest_enqueue_time", "next_enqueue_time", "last_error", "last_error_at")
 """What the scheduler writes. All else is written by people and their programs."""

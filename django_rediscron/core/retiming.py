@@ -1,4 +1,4 @@
-"""Next times that are wrong, and right ones: after a clock was set back, after strangers' edits."""
+"""Next times that are wrong or missing, and right ones."""
 
 from __future__ import annotations
 
@@ -6,12 +6,30 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from .job import RedisCronJob
-from .timing import next_cron_time
+from .timing import around_interval, next_cron_time
+from .validation import MAX_WAIT
 
 Rule = Callable[[RedisCronJob, datetime], "datetime | None"]
 """The right next time of an enabled schedule, or None where the one that it has is right."""
 
 _CLOSE = timedelta(milliseconds=1)
+_LONGEST = timedelta(seconds=MAX_WAIT)
+
+
+def next_time(schedule: RedisCronJob, moment: datetime) -> datetime:
+    """The next time of an enabled schedule: that of its hash, if it says one that can be.
+
+    Otherwise, as after a change whose writer could not know all that it depends on, it is computed
+    from that change on, or from its latest occurrence if it ran since.
+    """
+    following, latest = schedule.next_enqueue_time, schedule.latest_enqueue_time
+    if following is not None and following - moment <= _LONGEST:
+        return following
+    changed = min(schedule.updated_at or moment, moment)
+    since = max(changed, latest or changed)
+    if schedule.cron:
+        return next_cron_time(schedule.cron, since)
+    return around_interval(schedule.interval or 0, latest, since)[1] if latest else changed
 
 
 def after_step_back(schedule: RedisCronJob, moment: datetime) -> datetime | None:

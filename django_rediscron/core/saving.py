@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,37 +12,62 @@ from typing import Any
 from redis import Redis
 from rq.utils import now
 
-from .codec import LEFT_OUT, OPTIONAL_FIELDS, parse_time
-from .exceptions import NoSuchJobError
+from .codec import LEFT_OUT, OPTIONAL_FIELDS, load_number, parse_time
+from .exceptions import (
+    DamagedScheduleError,
+    InvalidScheduleError,
+    NoSuchJobError,
+    ScheduleChangedError,
+)
 from .job import RedisCronJob
-from .keys import TIMING_FIELDS, job_key
+from .keys import RECEIPT_PREFIX, TIMING_FIELDS, job_key
 from .queues import get_queue
 from .scripts import DELETE, SAVE, run_script
 from .timing import around_interval, next_cron_time, utc_text
+from .validation import check_timing
 
 BATCH = 250
 """Changes in one script call: Redis is held for a few milliseconds."""
 
 
+REFUSALS: dict[str, type[Exception]] = {
+    "NOSUCHJOB": NoSuchJobError,
+    "SCHEDULECHANGED": ScheduleChangedError,
+}
+"""What the script's reasons for refusing a change are here."""
+
+MAX_QUEUED = 100
+"""Changes queued in pipelines that an object remembers until it knows what came of them."""
+
+
 @dataclass
 class Change:
-    """What is to be written of one schedule, and what its new times are computed from."""
+    """What is to be written of one schedule, and what its next time is computed from."""
 
     job: RedisCronJob
     event: str
     create: bool = False
+    version: str | None = None
+    """The version that must stand there, if it matters; "" where nothing may stand there."""
     fields: dict[str, str] = field(default_factory=dict)
     unset: list[str] = field(default_factory=list)
     times: dict[str, str] = field(default_factory=dict)
     # What the writer believes; the script answers `stale` with the truth where it matters.
-    timing: list[str] = field(default_factory=list)
-    latest: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
     retimed: bool = True
+    receipt: str = ""
+
+    def __post_init__(self) -> None:
+        # What the object says now: attributes that are changed later are changes of their own.
+        self._said = _state(self.job)
 
     @classmethod
-    def of(cls, job: RedisCronJob, event: str) -> Change:
+    def of(cls, job: RedisCronJob, event: str, version: str | None = None) -> Change:
         """All of a constructed job; of a loaded one what was changed on it."""
         change = cls._whole(job, event)
+        change.version = version
+        if version is not None:
+            change.receipt = new_receipt()  # sent again, it would find its own write in its way
         loaded = job.loaded_definition()
         if loaded is None:
             if job.created_at is not None:
@@ -54,6 +80,7 @@ class Change:
         change.retimed = any(name in change.fields for name in TIMING_FIELDS)
         if change.retimed:  # one of them is empty, so they change together
             change.fields.update({name: fields[name] for name in TIMING_FIELDS})
+        change._believe_own()
         return change
 
     @classmethod
@@ -64,7 +91,7 @@ class Change:
         change = cls(job, event, create=True, fields=fields)
         change.unset = [name for name in OPTIONAL_FIELDS if name not in fields]
         change.times = job.moved_times()
-        change._expect_own_times()
+        change._believe_own()
         return change
 
     @classmethod
@@ -77,7 +104,7 @@ class Change:
         """Nothing but enabled or disabled."""
         event = "enabled" if enabled else "disabled"
         change = cls(job, event, fields={"enabled": str(int(enabled))}, retimed=False)
-        change._expect_own_times()
+        change._believe_own()
         return change
 
     @classmethod
@@ -87,71 +114,88 @@ class Change:
             "latest_enqueue_time": utc_text(latest),
             "next_enqueue_time": utc_text(following),
         }
-        change = cls(job, "updated", times=times)
-        change._expect_own_times()
+        change = cls(job, "updated", times=times, retimed=False)
+        change._believe_own()
         return change
 
-    def _expect_own_times(self) -> None:
+    def _believe_own(self) -> None:
         # What is not written counts as it was loaded.
         definition = self.fields
         if not self.create:
             loaded = self.job.loaded_definition() or self.job.definition()
             definition = {**loaded, **self.fields}
-        self.timing = [definition[name] for name in TIMING_FIELDS]
+        self.facts = {name: definition.get(name, "") for name in TIMING_FIELDS}
         latest = self.job.latest_enqueue_time
-        self.latest = utc_text(latest) if latest else ""
+        self.facts["latest_enqueue_time"] = utc_text(latest) if latest else ""
 
-    def expect(self, latest: str, retimed: bool, timing: list[str]) -> None:
-        """Believe what the script found."""
-        self.latest, self.retimed, self.timing = latest, retimed, timing
+    def believe(self, retimed: bool, facts: dict[str, str]) -> None:
+        """Believe what the script found. Raises `DamagedScheduleError` for what says no time."""
+        self.retimed, self.facts = retimed, facts
+        try:
+            check_timing(load_number(facts, "interval"), facts["cron"], stored=True)
+        except InvalidScheduleError as error:
+            raise DamagedScheduleError(self.job.id, str(error)) from error
 
-    def next_times(self, moment: datetime) -> tuple[str, str]:
-        """The next time, from this moment, if it never ran (fresh), and if it did (ran)."""
-        interval, cron = self.timing
-        if cron:
-            following = utc_text(next_cron_time(cron, moment))
-            return following, following
-        seconds = int(interval)
-        start = moment
-        if self.latest and not self.retimed:  # enabled again: it stays on its grid
-            start, _ = around_interval(seconds, parse_time(self.latest), moment)
-        return utc_text(moment), utc_text(start + timedelta(seconds=seconds))
+    def next_time(self, moment: datetime) -> str:
+        """The next time, from this moment, if it has to be computed."""
+        if self.facts["cron"]:
+            return utc_text(next_cron_time(self.facts["cron"], moment))
+        latest = self.facts["latest_enqueue_time"]
+        if not latest:
+            return utc_text(moment)
+        start, seconds = moment, int(self.facts["interval"])
+        if not self.retimed:  # enabled again: it stays on its grid
+            start, _ = around_interval(seconds, parse_time(latest), moment)
+        return utc_text(start + timedelta(seconds=seconds))
 
-    def to_script(self, moment: datetime, *, final: bool) -> dict[str, Any]:
-        """This change as the script SAVE takes it; `final` where there is no second attempt."""
-        fresh, ran = self.next_times(moment)
-        return {
+    def to_script(self, moment: datetime) -> dict[str, Any]:
+        """This change as the script SAVE takes it."""
+        item = {
             "id": self.job.id,
             "event": self.event,
             "create": self.create,
             "fields": self.fields,
             "unset": [*self.unset, *(n for n, v in self.fields.items() if LEFT_OUT.get(n) == v)],
             "times": self.times,
-            "timing": False if final else self.timing,
-            "latest": self.latest,
-            "fresh": fresh,
-            "ran": ran,
+            "facts": self.facts,
+            "retimed": self.retimed,
+            "next": self.next_time(moment),
         }
+        if self.version is not None:
+            item["version"] = self.version
+        if self.receipt:
+            item["receipt"] = self.receipt
+        return item
 
-    def record(self, reply: Sequence[Any], moment: datetime) -> None:
-        """Bring the object up to what was written."""
-        _, _, revision, created_at, latest, following, enabled = reply
+    def record(self, reply: Sequence[str]) -> None:
+        """Bring the object up to what was written, but for what was changed on it since."""
+        _, version, revision, created_at, *runtime = reply
         job = self.job
-        job.revision = int(revision)
+        job.version, job.revision = version, int(revision)
         job.created_at = parse_time(created_at)
-        job.updated_at = moment
-        job.latest_enqueue_time = parse_time(latest) if latest else None
-        job.next_enqueue_time = parse_time(following)
-        job.enabled = enabled == "1"
+        job.updated_at = parse_time(version.partition("/")[2])
         job.last_error = job.last_error_at = None
-        job.mark_saved(self.fields, self.unset)
+        latest, following = (parse_time(text) if text else None for text in runtime[:2])
+        enabled = runtime[2]
+        written = (latest, following, enabled == "1")
+        for name, said, value in zip(_STATE, self._said, written, strict=True):
+            if getattr(job, name) == said:
+                setattr(job, name, value)
+        job.mark_saved({**self.fields, "enabled": enabled}, self.unset, (latest, following))
+
+
+_STATE = ("latest_enqueue_time", "next_enqueue_time", "enabled")
+
+
+def _state(job: RedisCronJob) -> tuple[Any, ...]:
+    return tuple(getattr(job, name) for name in _STATE)
 
 
 def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | None = None) -> None:
     """Write the changes, each whole or not at all, in few round trips; with a pipeline, queue them.
 
-    Raises `InvalidScheduleError` before anything is written, and `NoSuchJobError` for a schedule
-    that was deleted meanwhile, after the others were written.
+    Raises `InvalidScheduleError` before anything is written; after the others were written, what
+    stands in `REFUSALS` for those that were refused.
     """
     for change in changes:
         if "func_name" in change.fields:
@@ -160,34 +204,35 @@ def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | N
         get_queue(str(queue_name), connection)
     if pipeline is not None:
         for change in changes:
+            change.receipt = change.receipt or new_receipt()
             _send([change], connection, now(), pipeline)
-            # From here on the object counts as written: it neither writes these again over what
-            # others changed, nor brings the schedule back that others deleted.
-            change.job.mark_saved(change.fields, change.unset)
+            change.job.queued = (*change.job.queued, change)[-MAX_QUEUED:]
         return
-    missing: list[str] = []
+    refused: list[tuple[Change, str, str]] = []
     for start in range(0, len(changes), BATCH):
         pending = list(changes[start : start + BATCH])
         while pending:
-            pending = _save_batch(pending, connection, missing)
-    if missing:
-        names = ", ".join(map(repr, missing[:5])) + (", ..." if missing[5:] else "")
-        raise NoSuchJobError(f"nothing was saved of {names}: deleted meanwhile")
+            pending = _save_batch(pending, connection, refused)
+    if refused:
+        _, reason, text = refused[0]
+        ids = [repr(change.job.id) for change, other, _ in refused if other == reason]
+        names = ", ".join(ids[:5]) + (", ..." if ids[5:] else "")
+        raise REFUSALS[reason](f"nothing was saved of {names}: {text}")
 
 
-def _save_batch(batch: list[Change], connection: Redis, missing: list[str]) -> list[Change]:
+def _save_batch(
+    batch: list[Change], connection: Redis, refused: list[tuple[Change, str, str]]
+) -> list[Change]:
     """One script call. Returns the changes that must be sent again with new times."""
-    moment = now()
     again = []
-    for change, reply in zip(batch, _send(batch, connection, moment), strict=True):
+    for change, reply in zip(batch, _send(batch, connection, now()), strict=True):
         outcome = reply[0]
         if outcome == "ok":
-            change.record(reply, moment)
-        elif outcome == "missing":
-            missing.append(change.job.id)
+            change.record(reply)
+        elif outcome == "refused":
+            refused.append((change, *reply[1:]))
         else:
-            _, latest, retimed, *timing = reply
-            change.expect(latest, bool(retimed), timing)
+            change.believe(*reply[1:])
             again.append(change)
     return again
 
@@ -195,13 +240,34 @@ def _save_batch(batch: list[Change], connection: Redis, missing: list[str]) -> l
 def _send(
     batch: list[Change], connection: Redis, moment: datetime, pipeline: Any | None = None
 ) -> Any:
-    final = pipeline is not None
-    items = [change.to_script(moment, final=final) for change in batch]
+    items = [change.to_script(moment) for change in batch]
     arguments = [f"{moment.timestamp():.6f}", utc_text(moment), json.dumps(items)]
     keys = [change.job.key for change in batch]
     if pipeline is None:
         return json.loads(run_script(connection, SAVE, keys, arguments).decode(errors="replace"))
-    return connection.register_script(SAVE)(keys, [*arguments, "raise"], client=pipeline)
+    return connection.register_script(SAVE)(keys, [*arguments, "once"], client=pipeline)
+
+
+def new_receipt() -> str:
+    return os.urandom(16).hex()
+
+
+def settle(job: RedisCronJob, connection: Redis) -> None:
+    """Learn what came of the changes of this object that were queued in pipelines.
+
+    Those that were written count as saved: the next save neither writes them over what others have
+    changed since, nor brings back what others deleted. All others are still to be written.
+    """
+    if not job.queued:
+        return
+    receipts = connection.mget([RECEIPT_PREFIX + change.receipt for change in job.queued])
+    unknown = []
+    for change, receipt in zip(job.queued, receipts, strict=True):
+        if receipt is None:
+            unknown.append(change)
+        else:
+            change.record(json.loads(receipt))
+    job.queued = tuple(unknown)
 
 
 def delete_schedules(ids: Iterable[str], connection: Redis, pipeline: Any | None = None) -> int:

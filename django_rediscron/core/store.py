@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,12 +22,11 @@ from .keys import (
     INDEXED,
     JOB_PREFIX,
     LAST_UPDATE,
-    job_key,
 )
 from .leadership import Leadership
 from .reading import Absent, Damaged, read_schedules
 from .saving import Change, save_changes
-from .scripts import PRUNE, run_script
+from .scripts import PLACE, PRUNE, run_script
 from .timing import utc_text
 from .validation import check_id
 
@@ -157,31 +157,13 @@ def index_missing(ids: Iterable[str], connection: Redis) -> None:
 
 
 def _index(ids: list[str], connection: Redis, report: ReindexReport) -> None:
-    with connection.pipeline(transaction=False) as pipe:
-        for id in ids:
-            pipe.zscore(INDEX, id)
-            pipe.zscore(DISABLED, id)
-            pipe.hmget(job_key(id), "enabled", "id", "func_name", "latest_enqueue_time")
-        replies = pipe.execute(raise_on_error=False)
-    report.schedules += len(ids)
     moment = now()
     soon = utc_text(moment + timedelta(seconds=1))
-    with connection.pipeline(transaction=False) as pipe:
-        for id, place, disabled_place, values in zip(
-            ids, replies[::3], replies[1::3], replies[2::3], strict=True
-        ):
-            if isinstance(values, Exception) or values == [None] * len(values):
-                continue
-            enabled = values[0] not in (b"0", "0")
-            if enabled and _text(values[-1]) > soon:
-                report.ahead.append(id)
-            if (place if enabled else disabled_place) is not None:
-                continue
-            # Due at once at the latest: dispatch reads the hash and corrects the place.
-            pipe.zadd(INDEX if enabled else DISABLED, {id: moment.timestamp()}, nx=True)
-            pipe.zrem(DISABLED if enabled else INDEX, id)
-            report.restored += 1
-        pipe.execute()
+    arguments = [f"{moment.timestamp():.6f}", soon, *ids]
+    restored, *ahead = json.loads(run_script(connection, PLACE, [], arguments))
+    report.schedules += len(ids)
+    report.restored += restored
+    report.ahead += ahead
 
 
 def prune(members: Sequence[Any], connection: Redis) -> int:
@@ -195,7 +177,3 @@ def prune(members: Sequence[Any], connection: Redis) -> int:
 
 def _job_key(id: str | bytes) -> str | bytes:
     return JOB_PREFIX.encode() + id if isinstance(id, bytes) else JOB_PREFIX + id
-
-
-def _text(value: bytes | str | None) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""

@@ -7,7 +7,7 @@ import math
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, cast
 
 from rq.utils import import_attribute, parse_timeout
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_ID_LENGTH = 255
 MAX_INTERVAL = 100 * 366 * 86400
 """Seconds; a hundred years, so that the next time can always be computed."""
+
+MAX_WAIT = 2 * MAX_INTERVAL
+"""Seconds; no next time is further away, but for one that is damaged."""
 
 MAX_SECONDS = 2**31 - 1
 """Seconds of the options, 68 years: what alarm(2) and Redis can count."""
@@ -59,6 +62,12 @@ def check_schedule(job: RedisCronJob) -> None:
         time = getattr(job, field)
         if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
             raise InvalidScheduleError(f"{field} must be an aware datetime, got {time!r}")
+    if job.next_enqueue_time is not None and job.next_enqueue_time != job._loaded_times[1]:
+        wait = (job.next_enqueue_time - datetime.now(timezone.utc)).total_seconds()
+        if wait > MAX_WAIT:
+            raise InvalidScheduleError(
+                f"next_enqueue_time must be at most 200 years away, got {job.next_enqueue_time!r}"
+            )
 
 
 def check_id(id: object) -> None:

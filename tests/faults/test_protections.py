@@ -25,9 +25,9 @@ LOCK_CHECK = ("if call('GET', KEYS[1]) ~= ARGV[1] then return false end", "")
 COMPARISON = ("if not unchanged(key, item[2], item[3], item[4]) then", "if false then")
 EXTENSION = ("call('PEXPIRE', KEYS[1], ARGV[2])", "")
 
-EXISTENCE = ("if not exists and not change.create then return {'missing'} end", "")
-RECOMPUTATION = ("if retime and not explicit and not expected then", "if false then")
-PLACE = ("redis.call('ZADD', 'rq:cron_jobs', turn, change.id)", "")
+EXISTENCE = ("if not stored and not change.create then return 'NOSUCHJOB', 'was deleted' end", "")
+RECOMPUTATION = ("if expected then", "if true then")
+PLACE = ("redis.call('ZADD', 'rq:cron_jobs', place(change.id, following), change.id)", "")
 
 
 def is_batch_in_full(trip: RoundTrip) -> bool:

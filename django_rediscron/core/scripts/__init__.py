@@ -9,13 +9,14 @@ from .changes import DELETE, SAVE
 from .leader import REPLACE_LOCK
 from .passes import DISPATCH, DUE
 from .run import run_script
-from .schedules import PRUNE, READ
+from .schedules import PLACE, PRUNE, READ
 from .search import SEARCH
 
 __all__ = [
     "DELETE",
     "DISPATCH",
     "DUE",
+    "PLACE",
     "PRUNE",
     "READ",
     "REPLACE_LOCK",

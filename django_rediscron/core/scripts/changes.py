@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from ..keys import DISABLED, ERRORS, EVENTS, INDEX, INDEXED, LAST_UPDATE, TIMING_FIELDS
+from collections.abc import Iterable
 
-_EPOCH = """
--- Epoch seconds of RQ's UTC text, nil where it is none. Days from the civil calendar: Howard
--- Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-local function epoch(text)
-  local pattern = '^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d%.?%d*)Z$'
-  local y, m, d, h, mi, s = string.match(text or '', pattern)
-  if not y then return nil end
-  y, m = tonumber(y), tonumber(m)
-  if m <= 2 then y, m = y - 1, m + 9 else m = m - 3 end
-  local era = math.floor(y / 400)
-  local yoe = y - era * 400
-  local doy = math.floor((153 * m + 2) / 5) + d - 1
-  local days = era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
-  return days * 86400 + h * 3600 + mi * 60 + s
-end
-"""
+from ..keys import (
+    DISABLED,
+    ERRORS,
+    EVENTS,
+    FACTS,
+    INDEX,
+    INDEXED,
+    LAST_UPDATE,
+    RECEIPT_PREFIX,
+    RECEIPT_TTL,
+    TIMING_FIELDS,
+)
+from .times import TIMES
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
 
 _CHANGED = f"""
+-- Nothing may be written before all that is written to is known to be what it should be.
+for key, kind in pairs({{['{INDEX}'] = 'zset', ['{DISABLED}'] = 'zset', ['{ERRORS}'] = 'zset',
+                        ['{LAST_UPDATE}'] = 'string', ['{INDEXED}'] = 'string'}}) do
+  local found = redis.call('TYPE', key).ok
+  if found ~= kind and found ~= 'none' then
+    return redis.error_reply('WRONGTYPE nothing was written: key ' .. key .. ' must be a ' .. kind
+                             .. ', and is a ' .. found .. '; delete or rename that key')
+  end
+end
+
 -- Tell everybody that definitions changed. INDEXED follows LAST_UPDATE unless somebody who does
 -- not keep our indexes changed something in between.
 local function announce(now, events)
@@ -36,7 +48,7 @@ end
 """
 
 SAVE = (
-    _EPOCH
+    TIMES
     + _CHANGED
     + f"""
 -- Write definitions, place them in the indexes, announce them.
@@ -46,62 +58,89 @@ SAVE = (
 -- ARGV[3]: JSON list, for each hash:
 --   id, event ('' for created or updated as it turns out)
 --   create: whether it may be created, or replaced where it is no hash
+--   version: that must stand there ('' for nothing), where given
 --   fields: definition fields to write (for a new one: all of them), unset: fields to leave out,
 --     or to delete, because they have their defaults
 --   times: latest_enqueue_time, next_enqueue_time to move forward to, where given
---   fresh, ran: the next enqueue time, computed now, of a schedule that never ran, and of one that
---     did; computed from: timing (the timing fields after the write) and latest (enqueue time);
---     false instead of timing: use them whatever stands there
--- Returns a JSON list, for each: {{'missing'}},
---   {{'stale', latest_enqueue_time, 1 if the timing fields change else 0, timing fields...}}
---   where the times must be computed anew from these and nothing was written, or
---   {{'ok', event, revision, created_at, latest_enqueue_time, next_enqueue_time, enabled}}.
--- With ARGV[4] == 'raise', a missing schedule is an error reply, before anything is written.
-local now, now_text = ARGV[1], ARGV[2]
+--   next: the next enqueue time, computed now, for the case that it has to be computed; from:
+--     facts (after the write, by name), retimed (whether the timing fields change)
+--   receipt: name under which the reply is kept, where given; if it is there already, this very
+--     change was written before
+-- ARGV[4]: 'once' where there is no second attempt (in a pipeline)
+-- Returns a JSON list, for each: {{'refused', reason, text}} where it may not be changed,
+--   {{'stale', true if the timing fields change, facts}} where the next time must be computed anew
+--   from these and nothing was written, or {{'ok', version, revision, created_at,
+--   latest_enqueue_time, next_enqueue_time, enabled}}.
+-- With 'once' a refusal is an error reply. Stale cannot be: an occurrence to come stays the next
+-- one, else there is no next time, and the scheduler, woken at once, computes it from updated_at.
+local now, now_text, once = ARGV[1], ARGV[2], ARGV[4] == 'once'
 local replies, events = {{}}, {{}}
-local timing_fields = {{{", ".join(repr(f) for f in TIMING_FIELDS)}}}
+local timing_fields = {{{_quoted(TIMING_FIELDS)}}}
+local facts = {{{_quoted(FACTS)}}}
+local read = {{'enabled', 'created_at', 'updated_at', 'revision', 'next_enqueue_time',
+              unpack(facts)}}
+
+local function version_of(revision, updated_at, created_at)
+  if revision == '' then revision = '0' end
+  return revision .. '/' .. (updated_at ~= '' and updated_at or created_at)
+end
+
+-- Why a change may not be made: reason and text, or nothing. `stored`: nil where there is no hash.
+local function refusal(change, stored)
+  if not stored and not change.create then return 'NOSUCHJOB', 'was deleted' end
+  local version = stored and version_of(stored.revision, stored.updated_at, stored.created_at) or ''
+  if change.version and change.version ~= version then
+    return 'SCHEDULECHANGED', 'was changed meanwhile'
+  end
+end
+
+-- Where an enabled schedule stands in the index.
+local function place(id, following)
+  return following == '' and now or string.format('%.6f', epoch(following))
+end
 
 local function save(key, change)
+  local kept = change.receipt and redis.call('GET', '{RECEIPT_PREFIX}' .. change.receipt)
+  if kept then return cjson.decode(kept) end
   local kind = redis.call('TYPE', key).ok
-  local exists = kind == 'hash'
-  if not exists and not change.create then return {{'missing'}} end
-  local stored = {{}}
-  if exists then
-    local names = {{'enabled', 'created_at', 'latest_enqueue_time', 'next_enqueue_time',
-                    'last_error', unpack(timing_fields)}}
-    local values = redis.call('HMGET', key, unpack(names))
-    for i, name in ipairs(names) do stored[name] = values[i] or '' end
+  local stored
+  if kind == 'hash' then
+    stored = {{}}
+    local values = redis.call('HMGET', key, unpack(read))
+    for i, name in ipairs(read) do stored[name] = values[i] or '' end
   end
-  local fields = change.fields
+  local reason, text = refusal(change, stored)
+  if reason then return {{'refused', reason, text}} end
+
+  local fields, exists = change.fields, stored ~= nil
+  stored = stored or {{enabled = '1', created_at = '', next_enqueue_time = ''}}
   local enabled = fields.enabled or (stored.enabled == '0' and '0' or '1')
-  local retime = enabled == '1' and stored.enabled == '0'
-  local latest, following = stored.latest_enqueue_time or '', stored.next_enqueue_time or ''
+  local latest, following = stored.latest_enqueue_time or '', stored.next_enqueue_time
   if not epoch(latest) then latest = '' end
-  local current, changed = {{}}, 0
-  local expected = not change.timing or not epoch(latest) or latest == change.latest
-  for i, name in ipairs(timing_fields) do
-    current[i] = fields[name] or stored[name] or ''
-    if current[i] ~= stored[name] then changed, retime = 1, true end
-    if change.timing and change.timing[i] ~= current[i] then expected = false end
-  end
   local wanted_latest = change.times.latest_enqueue_time
   local wanted_next = change.times.next_enqueue_time
   if wanted_latest and wanted_latest > latest then latest = wanted_latest end
-  if not epoch(following) then retime = true end
-  local explicit = wanted_next and (retime or wanted_next > following)
-  if retime and not explicit and not expected then
-    return {{'stale', latest, changed, unpack(current)}}
-  end
 
-  local turn
-  if explicit then
+  local current, changed = {{}}, false
+  for _, name in ipairs(facts) do current[name] = fields[name] or stored[name] or '' end
+  for _, name in ipairs(timing_fields) do
+    if current[name] ~= stored[name] then changed = true end
+  end
+  current.latest_enqueue_time = latest
+  local retime = changed or not sound(following, now) or (enabled == '1' and stored.enabled == '0')
+  if wanted_next and (retime or wanted_next > following) then
     following = wanted_next
   elseif retime then
-    following = epoch(latest) and change.ran or change.fresh
-  elseif stored.last_error == '' then
-    turn = redis.call('ZSCORE', '{INDEX}', change.id)
+    local expected = latest == '' or changed == change.retimed
+    for name, fact in pairs(current) do expected = expected and fact == change.facts[name] end
+    if expected then
+      following = change.next
+    elseif not once then
+      return {{'stale', changed, current}}
+    elseif changed or not sound(following, now) or following <= now_text then
+      following = ''
+    end
   end
-  turn = turn or string.format('%.6f', epoch(following))
 
   if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', key) end
   local left_out, pairs_ = {{}}, {{'id', change.id}}
@@ -121,12 +160,13 @@ local function save(key, change)
   end
   if exists then set('updated_at', now_text) end
   if latest ~= '' then set('latest_enqueue_time', latest) end
-  set('next_enqueue_time', following)
+  if following ~= '' then set('next_enqueue_time', following) end
   redis.call('HSET', key, unpack(pairs_))
   local counted = 0
   if exists then
     redis.call('HDEL', key, 'last_error', 'last_error_at', unpack(change.unset))
     if latest == '' then redis.call('HDEL', key, 'latest_enqueue_time') end
+    if following == '' then redis.call('HDEL', key, 'next_enqueue_time') end
     counted = redis.pcall('HINCRBY', key, 'revision', 1)
     if type(counted) ~= 'number' then
       counted = 1
@@ -135,7 +175,7 @@ local function save(key, change)
   end
   redis.call('ZREM', '{ERRORS}', change.id)
   if enabled == '1' then
-    redis.call('ZADD', '{INDEX}', turn, change.id)
+    redis.call('ZADD', '{INDEX}', place(change.id, following), change.id)
     redis.call('ZREM', '{DISABLED}', change.id)
   else
     redis.call('ZADD', '{DISABLED}', now, change.id)
@@ -144,13 +184,21 @@ local function save(key, change)
   local event = change.event
   if event == '' then event = exists and 'updated' or 'created' end
   events[#events + 1] = cjson.encode({{event = event, job_id = change.id}})
-  return {{'ok', event, counted, created_at, latest, following, enabled}}
+  counted = string.format('%.0f', counted)
+  local version = version_of(counted, exists and now_text or '', created_at)
+  local reply = {{'ok', version, counted, created_at, latest, following, enabled}}
+  if change.receipt then
+    local receipt = '{RECEIPT_PREFIX}' .. change.receipt
+    redis.call('SET', receipt, cjson.encode(reply), 'EX', {RECEIPT_TTL})
+  end
+  return reply
 end
 
 for i, change in ipairs(cjson.decode(ARGV[3])) do
   replies[i] = save(KEYS[i], change)
-  if replies[i][1] == 'missing' and ARGV[4] == 'raise' then
-    return redis.error_reply('NOSUCHJOB schedule ' .. change.id .. ' was deleted')
+  if once and replies[i][1] == 'refused' then
+    local text = replies[i][2] .. ' nothing was saved of ' .. change.id .. ': ' .. replies[i][3]
+    return redis.error_reply(text)
   end
 end
 if #events > 0 then announce(now, events) end

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..keys import HISTORY_SUFFIX, JOB_PREFIX
+from ..keys import DISABLED, HISTORY_SUFFIX, INDEX, JOB_PREFIX
+from .times import TIMES
 
 READ = f"""
 -- Hashes of schedules, as one JSON text: it is parsed several times as fast as a reply of fields.
@@ -42,3 +43,33 @@ for i = 3, #ARGV do
 end
 return pruned
 """
+
+PLACE = (
+    TIMES
+    + f"""
+-- Put schedules that are in no index back, and let those wait no longer whose next time cannot be.
+-- ARGV[1]: epoch seconds, ARGV[2]: UTC text, a moment later, then ids
+-- Returns a JSON list: how many were put back, then the ids of those that ran later than that.
+local now, soon = ARGV[1], ARGV[2]
+local found = {{0}}
+for i = 3, #ARGV do
+  local id = ARGV[i]
+  local hash = redis.pcall('HMGET', '{JOB_PREFIX}' .. id, 'enabled', 'latest_enqueue_time',
+                           'next_enqueue_time', 'id', 'func_name')
+  if not hash.err and (hash[1] or hash[2] or hash[4] or hash[5]) then
+    local waits, following = hash[1] ~= '0', hash[3]
+    local index, other = '{INDEX}', '{DISABLED}'
+    if not waits then index, other = other, index end
+    if waits and (hash[2] or '') > soon then found[#found + 1] = id end
+    local never = waits and epoch(following) and not sound(following, now)
+    if never or not redis.call('ZSCORE', index, id) then
+      -- Due at once at the latest: dispatch reads the hash and corrects the place.
+      redis.call('ZADD', index, now, id)
+      redis.call('ZREM', other, id)
+      found[1] = found[1] + 1
+    end
+  end
+end
+return cjson.encode(found)
+"""
+)

@@ -1,0 +1,28 @@
+"""Times as texts."""
+
+from __future__ import annotations
+
+from ..validation import MAX_WAIT
+
+TIMES = f"""
+-- Epoch seconds of RQ's UTC text, nil where it is none. Days from the civil calendar: Howard
+-- Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+local function epoch(text)
+  local pattern = '^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d%.?%d*)Z$'
+  local y, m, d, h, mi, s = string.match(text or '', pattern)
+  if not y then return nil end
+  y, m = tonumber(y), tonumber(m)
+  if m <= 2 then y, m = y - 1, m + 9 else m = m - 3 end
+  local era = math.floor(y / 400)
+  local yoe = y - era * 400
+  local doy = math.floor((153 * m + 2) / 5) + d - 1
+  local days = era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
+  return days * 86400 + h * 3600 + mi * 60 + s
+end
+
+-- Whether it is a time that a schedule may wait for.
+local function sound(text, now)
+  local at = epoch(text)
+  return at and at - now <= {MAX_WAIT}
+end
+"""
