@@ -15,11 +15,14 @@ from .core import (
     InvalidScheduleError,
     LeadershipLostError,
     NoSuchJobError,
+    Occurrence,
     RedisCronJob,
     RedisCronScheduler,
     ScheduleChangedError,
+    ScheduleOptions,
     SchedulerLockedError,
     UnknownQueueError,
+    current_occurrence,
 )
 
 if TYPE_CHECKING:
@@ -31,12 +34,15 @@ __all__ = [
     "InvalidScheduleError",
     "LeadershipLostError",
     "NoSuchJobError",
+    "Occurrence",
     "RedisCronJob",
     "RedisCronScheduler",
     "ScheduleChangedError",
+    "ScheduleOptions",
     "SchedulerLockedError",
     "UnknownQueueError",
     "__version__",
+    "current_occurrence",
 ]
 
 _NEEDS_DJANGO = {"register": "declared", "get_scheduler": "schedulers"}

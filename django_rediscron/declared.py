@@ -6,14 +6,18 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
+from .core.options import ScheduleOptions
 from .core.store import define_many
 from .queues import default_result_ttl, get_connection
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ def register(
     *,
     webhooks: Sequence[Any] | None = None,
     name: str = "",
+    **options: Unpack[ScheduleOptions],
 ) -> RedisCronJob:
     """Declare the schedule `id` in an `AppConfig.ready` hook, or after start-up write it at once.
 
@@ -92,6 +97,7 @@ def register(
         enabled=True if enabled is None else enabled,
         webhooks=webhooks,
         name=name,
+        **options,
     )
     job.enabled_given = enabled is not None
     # Django sets `ready` when all hooks have run.

@@ -24,7 +24,7 @@ from django.apps import apps
 
 from .conf import conf
 from .core.exceptions import InvalidScheduleError
-from .core.validation import resolve_function
+from .core.imports import resolve_function
 from .declared import declarations
 
 logger = logging.getLogger(__name__)

@@ -20,21 +20,23 @@ from redis import Redis
 from redis import exceptions as redis_errors
 from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
+from rq import Retry
 
 from .core.connections import own_client
 from .core.job import RedisCronJob
 from .core.leadership import Leadership, read_leadership
+from .core.options import JOB_DEFAULTS, TIME_DEFAULTS
 from .core.store import Listing, list_schedules
 from .core.timing import utc_text
 
 JSON_FIELDS = (
     "id", "name", "schedule", "interval", "cron", "queue_name", "func_name", "args", "kwargs",
-    "enabled", "next_enqueue_time", "latest_enqueue_time", "last_error", "last_error_at",
-    "created_at", "updated_at", "revision",
+    "enabled", "state", "next_enqueue_time", "latest_enqueue_time", "last_error", "last_error_at",
+    "created_at", "updated_at", "revision", "runs", "finished_at", *TIME_DEFAULTS,
 )  # fmt: skip
 """Attributes of a schedule in the JSON listing, under the same names."""
 
-JSON_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "meta")
+JSON_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "meta", *JOB_DEFAULTS)
 """What RQ is told of each job, likewise."""
 
 
@@ -245,8 +247,10 @@ def _schedulers(leadership: Leadership | None) -> list[str]:
 
 
 def _cells(job: RedisCronJob) -> list[str]:
-    state = "enabled" if job.enabled else "disabled"
-    if job.next_enqueue_time is not None:
+    state = "enabled" if job.state == "error" else job.state  # errors stand below the table
+    if job.state == "finished":
+        next_time = "-"
+    elif job.next_enqueue_time is not None:
         next_time = utc_text(job.next_enqueue_time)
     else:
         next_time = "now" if job.enabled else "-"
@@ -284,6 +288,8 @@ def _plain(value: Any, depth: int = 100) -> Any:
     """The value in types that every reader of JSON accepts: no NaN, and not nested without end."""
     if isinstance(value, datetime):
         return utc_text(value)
+    if isinstance(value, Retry):
+        return {"max": value.max, "intervals": list(value.intervals)}
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, (dict, list, tuple)) and depth == 0:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .conf import conf
 from .core import RedisCronJob, RedisCronScheduler
+from .core.options import ScheduleOptions
 from .queues import default_result_ttl, get_connection
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def get_scheduler(queue: str | None = None, **options: Any) -> DjangoRedisCronScheduler:
@@ -43,6 +47,7 @@ class DjangoRedisCronScheduler(RedisCronScheduler):
         *,
         webhooks: Sequence[Any] | None = None,
         name: str = "",
+        **options: Unpack[ScheduleOptions],
     ) -> RedisCronJob:
         """Create the schedule `id`, or edit it, as `RedisCronScheduler.register` does.
 
@@ -65,4 +70,5 @@ class DjangoRedisCronScheduler(RedisCronScheduler):
             enabled=enabled,
             webhooks=webhooks,
             name=name,
+            **options,
         )

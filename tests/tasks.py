@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
+from rq import get_current_job
+
+from django_rediscron import current_occurrence
+
 
 def echo(*args: Any, **kwargs: Any) -> dict[str, Any]:
     """Return what it was called with."""
     return {"args": list(args), "kwargs": kwargs}
+
+
+def succeeded(job: Any, connection: Any, result: Any) -> None:
+    """Called by RQ with what a job returned."""
+
+
+def failed(job: Any, connection: Any, *raised: Any) -> None:
+    """Called by RQ with what a job raised."""
+
+
+def stopped(job: Any, connection: Any) -> None:
+    """Called by RQ when a job was stopped."""
+
+
+def tell_occurrence(*, fail_first: bool = False) -> list[Any]:
+    """Return the occurrence that runs; with `fail_first`, at the second attempt."""
+    job = get_current_job()
+    if fail_first and job is not None and not job.meta.get("tried"):
+        job.meta["tried"] = True
+        job.save_meta()
+        raise RuntimeError("the first attempt fails")
+    found = current_occurrence()
+    assert found is not None
+    return [found.schedule_id, found.time and found.time.isoformat()]
 
 
 class Reports:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from rq import Queue, SimpleWorker
+from rq import Callback, Queue, Retry, SimpleWorker
 from rq.job import Job
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler, batch
@@ -80,8 +80,21 @@ def test_a_cron_expression_goes_on_from_the_present(
     assert timedelta(0) < job.next_enqueue_time - now <= timedelta(hours=1)
 
 
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"retry": Retry(max=3, interval=[10, 30])},
+    {"retry": 2, "description": "The report of \u00fcber"},
+    {
+        "on_success": "tests.tasks.succeeded",
+        "on_failure": Callback(tasks.failed, timeout=7),
+        "on_stopped": tasks.stopped,
+    },
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
 def test_a_job_is_written_as_rq_itself_writes_it(
-    connection: Redis, leader: RedisCronScheduler
+    connection: Redis, leader: RedisCronScheduler, options: dict[str, Any]
 ) -> None:
     schedule = register(
         leader,
@@ -92,6 +105,7 @@ def test_a_job_is_written_as_rq_itself_writes_it(
         ttl=900,
         failure_ttl=60,
         meta={"team": "billing"},
+        **options,
     )
     leader.enqueue_jobs()
     (ours,) = connection.lrange("rq:queue:metrics", 0, -1)
@@ -105,6 +119,8 @@ def test_a_job_is_written_as_rq_itself_writes_it(
     for hash in hashes:
         for field in (b"created_at", b"enqueued_at"):
             assert datetime.strptime(hash.pop(field).decode(), "%Y-%m-%dT%H:%M:%S.%fZ")
+    assert hashes[0].pop(b"schedule_id") == b"visits"
+    assert hashes[0].pop(b"occurrence") == connection.hget(schedule.key, "latest_enqueue_time")
     assert hashes[0] == hashes[1]
     assert connection.ttl(b"rq:job:" + ours) == pytest.approx(900, abs=2)
     assert connection.smembers("rq:queues") == {b"rq:queue:metrics"}
@@ -121,6 +137,10 @@ def test_jobs_of_like_schedules_differ_as_rq_makes_them_differ(
         register(leader, "timeout", job_timeout=9),
         register(leader, "ttl", ttl=9, failure_ttl=0),
         leader.register(tasks.Reports.static, "other", id="other", interval=5),
+        register(leader, "retry", retry=3),
+        register(leader, "described", description="of its own"),
+        register(leader, "told", on_failure="tests.tasks.failed"),
+        register(leader, "front", at_front=True),
     ]
     make_due(connection, "kwargs", ago=0)
     for _ in range(2):  # read, then remembered
@@ -133,11 +153,25 @@ def test_jobs_of_like_schedules_differ_as_rq_makes_them_differ(
                 for name, value in create_job(schedule, queue).to_dict().items()
             }
             ours = connection.hgetall(f"rq:job:{job_id}")
-            for name in (b"created_at", b"enqueued_at", b"status"):
+            for name in (b"created_at", b"enqueued_at", b"status", b"schedule_id", b"occurrence"):
                 assert ours.pop(name)
                 rqs.pop(name, None)
             assert ours == rqs
             make_due(connection, schedule.id, ago=1)
+
+
+def test_jobs_go_to_the_front_of_the_queue_the_oldest_first(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    schedules = [register(leader, id, at_front=id != "plain") for id in ("plain", "a", "b")]
+    for schedule, ago in zip(schedules, (30, 20, 10), strict=True):
+        make_due(connection, schedule.id, ago=ago)
+    connection.rpush("rq:queue:metrics", "waiting")
+    leader.enqueue_jobs()
+    plain, a, b = (schedule.get_job_ids(connection)[0].encode() for schedule in schedules)
+    assert connection.lrange("rq:queue:metrics", 0, -1) == [a, b, b"waiting", plain]
+    now = schedules[1].enqueue(connection).id.encode()
+    assert connection.lindex("rq:queue:metrics", 0) == now
 
 
 def test_workers_get_the_arguments_as_given(connection: Redis, leader: RedisCronScheduler) -> None:

@@ -1,5 +1,6 @@
 """Recurring RQ jobs that live in Redis: all that needs no Django."""
 
+from .current import Occurrence, current_occurrence
 from .exceptions import (
     DamagedScheduleError,
     InvalidScheduleError,
@@ -10,6 +11,7 @@ from .exceptions import (
     UnknownQueueError,
 )
 from .job import RedisCronJob
+from .options import ScheduleOptions
 from .scheduler import RedisCronScheduler
 
 __all__ = [
@@ -17,9 +19,12 @@ __all__ = [
     "InvalidScheduleError",
     "LeadershipLostError",
     "NoSuchJobError",
+    "Occurrence",
     "RedisCronJob",
     "RedisCronScheduler",
     "ScheduleChangedError",
+    "ScheduleOptions",
     "SchedulerLockedError",
     "UnknownQueueError",
+    "current_occurrence",
 ]

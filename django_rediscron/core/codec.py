@@ -7,18 +7,101 @@ times, an empty text for none. A field that is missing has its default, there as
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rq import Retry
 from rq.utils import utcparse
 
 from .exceptions import InvalidScheduleError
+from .options import CHECKS, JOB_DEFAULTS, TIME_DEFAULTS
 from .timing import utc_text
 from .webhooks import dump_webhooks, load_webhooks
 
 if TYPE_CHECKING:
     from .job import RedisCronJob
+
+
+_UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
+
+
+class Field(NamedTuple):
+    """An optional field of the definition: it stands in the hash unless it has its default.
+
+    Adding one takes a line in `OPTIONS` and its check in `options.py`.
+    """
+
+    name: str
+    dump: Callable[[Any], str]
+    load: Callable[[str], Any]
+    """Raises ValueError for a text that is none; `options.CHECKS` judges what it returns."""
+
+    def text(self, value: Any) -> str | None:
+        """The text of a value, None for the default."""
+        return None if value == DEFAULTS[self.name] else self.dump(value)
+
+    def value(self, text: str) -> Any:
+        """What the hash says. Raises `InvalidScheduleError`."""
+        try:
+            loaded = self.load(text)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidScheduleError(
+                f"field {self.name!r} cannot be read: {error}: {text[:80]!r}"
+            ) from None
+        return CHECKS[self.name](self.name, loaded)
+
+
+def dump_number(value: float) -> str:
+    return repr(value)
+
+
+def parse_number(text: str) -> float:
+    return int(text) if text.isdigit() else float(text)
+
+
+def dump_retry(retry: Retry) -> str:
+    told: dict[str, Any] = {"max": retry.max, "intervals": retry.intervals}
+    if getattr(retry, "enqueue_at_front", False):
+        told["enqueue_at_front"] = True
+    return dump_json(told)
+
+
+def parse_time(text: str) -> datetime:
+    """RQ's UTC format, in a fraction of the time of RQ's parser. Raises ValueError."""
+    if len(text) == _UTC_TEXT_LENGTH and text[-1] == "Z":
+        return datetime.fromisoformat(f"{text[:-1]}+00:00")
+    return utcparse(text)
+
+
+def parse_flag(text: str) -> bool:
+    return bool(("0", "1").index(text))
+
+
+DEFAULTS = {**TIME_DEFAULTS, **JOB_DEFAULTS}
+
+OPTIONS = {
+    field.name: field
+    for field in (
+        Field("timezone", str, str),
+        Field("start_at", utc_text, parse_time),
+        Field("end_at", utc_text, parse_time),
+        Field("max_runs", str, int),
+        Field("jitter", dump_number, parse_number),
+        Field("misfire_grace", dump_number, parse_number),
+        Field("catch_up", str, str),
+        Field("catch_up_limit", str, int),
+        Field("overlap", str, str),
+        Field("retry", dump_retry, json.loads),
+        Field("on_success", str, str),
+        Field("on_failure", str, str),
+        Field("on_stopped", str, str),
+        Field("at_front", lambda value: str(int(value)), parse_flag),
+        Field("description", str, str),
+    )
+}
 
 DEFINITION_FIELDS = (
     "func_name",
@@ -35,14 +118,14 @@ DEFINITION_FIELDS = (
 )
 """Fields of the hash that say what to run and when; every schedule has them."""
 
-OPTIONAL_FIELDS = ("name", "webhooks")
-"""Further fields of the definition."""
+OPTIONAL_FIELDS = ("name", "webhooks", *OPTIONS)
+"""Further fields of the definition, in the order of people's interest."""
 
 LEFT_OUT = {
     "args": "[]",
     "kwargs": "{}",
     "meta": "{}",
-    **dict.fromkeys(("interval", "cron", "job_timeout", "ttl", "failure_ttl"), ""),
+    **dict.fromkeys(("interval", "cron", "job_timeout", "ttl", "failure_ttl", *OPTIONS), ""),
 }
 """Defaults that are not stored, for they would take a fifth of the memory of a plain schedule."""
 
@@ -52,6 +135,7 @@ TIME_FIELDS = (
     "created_at",
     "updated_at",
     "last_error_at",
+    "finished_at",
 )
 
 DEFAULT_RESULT_TTL = 500
@@ -59,10 +143,6 @@ DEFAULT_RESULT_TTL = 500
 
 EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
 """What people and their programs write."""
-
-_UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
-_EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
 
 
 def dump_definition(job: RedisCronJob) -> dict[str, str]:
@@ -85,6 +165,11 @@ def dump_definition(job: RedisCronJob) -> dict[str, str]:
         fields["name"] = job.name
     if options.get("webhooks"):
         fields["webhooks"] = dump_webhooks(options["webhooks"])
+    for values in (job.__dict__, options):
+        for name in values.keys() & OPTIONS.keys():
+            text = OPTIONS[name].text(values[name])
+            if text is not None:
+                fields[name] = text
     return fields
 
 
@@ -108,9 +193,17 @@ def load(job: RedisCronJob, data: Mapping[str, str]) -> None:
         "failure_ttl": load_number(data, "failure_ttl"),
         "meta": load_json(data, "meta", dict) or None,
         "webhooks": load_webhooks(data.get("webhooks")),
+        **JOB_DEFAULTS,
     }
+    attributes = job.__dict__
+    attributes.update(TIME_DEFAULTS)
+    for name in data.keys() & OPTIONS.keys():
+        if data[name]:
+            values = job.job_options if name in JOB_DEFAULTS else attributes
+            values[name] = OPTIONS[name].value(data[name])
     job.enabled = load_flag(data, "enabled", True)
     job.revision = load_number(data, "revision") or 0
+    job.runs = load_number(data, "runs") or 0
     job.last_error = data.get("last_error") or None
     for field in TIME_FIELDS:
         setattr(job, field, load_time(data, field))
@@ -171,13 +264,6 @@ def load_time(data: Mapping[str, str], field: str) -> datetime | None:
             f"field {field!r} must be a UTC time such as 2026-06-03T05:40:00.000000Z, "
             f"got {text[:80]!r}"
         ) from None
-
-
-def parse_time(text: str) -> datetime:
-    """RQ's UTC format, in a fraction of the time of RQ's parser. Raises ValueError."""
-    if len(text) == _UTC_TEXT_LENGTH and text[-1] == "Z":
-        return datetime.fromisoformat(f"{text[:-1]}+00:00")
-    return utcparse(text)
 
 
 def load_flag(data: Mapping[str, str], field: str, default: bool) -> bool:

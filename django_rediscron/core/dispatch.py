@@ -21,11 +21,11 @@ from rq.job import Job
 from rq.utils import now
 
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch, Ready
-from .job import RedisCronJob
+from .job import FUNCTION_FIELDS, RedisCronJob
 from .queues import get_queue
 from .retiming import Rule
 from .scripts import DUE, run_script
-from .template import Shape, create_job
+from .template import OCCURRENCE_FIELDS, Shape, create_job
 
 logger = logging.getLogger(__name__)
 
@@ -124,12 +124,16 @@ class Dispatcher:
 
 def enqueue_now(schedule: RedisCronJob, connection: Redis) -> Job:
     """Enqueue one RQ job of a schedule apart from its times, and enter it in the history."""
-    schedule.func  # noqa: B018 - raises where a worker could not import it
+    schedule.import_functions(FUNCTION_FIELDS)
     queue = get_queue(schedule.queue_name, connection)
     job = create_job(schedule, queue)
     history = schedule.job_history_key
+    whose: Any = dict(zip(OCCURRENCE_FIELDS, (schedule.id, ""), strict=True))
+    if not queue.is_async:  # it runs before the rest is written
+        connection.hset(job.key, mapping=whose)
     with connection.pipeline() as pipe:
-        queue.enqueue_job(job, pipeline=pipe)
+        queue.enqueue_job(job, pipeline=pipe, at_front=bool(schedule.job_options.get("at_front")))
+        pipe.hset(job.key, mapping=whose)
         pipe.zadd(history, {job.id: now().timestamp()})
         pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
         pipe.expire(history, HISTORY_TTL)

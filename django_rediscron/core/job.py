@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
+from zoneinfo import ZoneInfo
 
 from redis import Redis
 from rq.cron import CronJob
@@ -15,11 +16,28 @@ from . import codec
 from . import validation as check
 from .codec import DEFAULT_RESULT_TTL
 from .exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
+from .imports import function_name, resolve_function
 from .keys import history_key, job_key
+from .options import (
+    CALLBACKS,
+    CatchUp,
+    Overlap,
+    ScheduleOptions,
+    find_zone,
+    make_callback,
+    set_options,
+)
 from .timing import next_cron_time, utc_text
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from .saving import Change
+
+State = Literal["enabled", "disabled", "finished", "error"]
+
+FUNCTION_FIELDS = ("func_name", *CALLBACKS)
+"""Fields that hold dotted names."""
 
 _Times = tuple["datetime | None", "datetime | None"]
 
@@ -32,19 +50,31 @@ class RedisCronJob(CronJob):
     by its dotted name. `args`, `kwargs`: what it is called with, JSON values. `interval` (whole
     seconds) or `cron` (an expression in local time): when. `job_timeout`, `result_ttl`, `ttl`,
     `failure_ttl` (seconds; RQ's own meanings), `meta`, `webhooks`: what RQ is told of each job.
-    `enabled`: whether it runs. `name` is RQ's name of a cron job, here only a label.
+    `enabled`: whether it runs. `name` is RQ's name of a cron job, here only a label. All else is
+    described in `ScheduleOptions`.
 
     `latest_enqueue_time` is the nominal time of the latest occurrence, `next_enqueue_time` that of
     the next one. `revision` counts the changes of the definition. `last_error` and `last_error_at`
-    say why the latest occurrence could not be enqueued; None where all is well. `version` is an
-    opaque text that changes with each change of the definition, and with no run; it is empty where
-    nothing is stored.
+    say why the latest occurrence could not be enqueued; None where all is well. `runs` counts what
+    was enqueued by schedule, where `max_runs` is set. `finished_at`: since when nothing is left to
+    run, None where something is. `version` is an opaque text that changes with each change of the
+    definition, and with no run; it is empty where nothing is stored.
 
     Raises `InvalidScheduleError` (a `ValueError`) for what could not run.
     """
 
     version = ""
     queued: tuple[Change, ...] = ()  # in pipelines, and nobody knows yet what came of them
+    timezone: str | None
+    start_at: datetime | None
+    end_at: datetime | None
+    max_runs: int | None
+    jitter: float
+    misfire_grace: float | None
+    catch_up: CatchUp
+    catch_up_limit: int
+    overlap: Overlap
+
     _loaded_times: _Times  # latest and next, as they were loaded
 
     def __init__(
@@ -71,6 +101,7 @@ class RedisCronJob(CronJob):
         *,
         webhooks: Sequence[Any] | None = None,
         name: str = "",
+        **options: Unpack[ScheduleOptions],
     ) -> None:
         self._prepare()
         self.id = id
@@ -95,6 +126,7 @@ class RedisCronJob(CronJob):
             "meta": meta,
             "webhooks": list(webhooks) if webhooks else None,
         }
+        set_options(self, options)
         self.latest_enqueue_time = latest_enqueue_time
         self.next_enqueue_time = next_enqueue_time
         self.created_at = created_at
@@ -111,6 +143,8 @@ class RedisCronJob(CronJob):
         self.revision = 0
         self.last_error: str | None = None
         self.last_error_at: datetime | None = None
+        self.runs = 0
+        self.finished_at: datetime | None = None
         self._stored: dict[str, str] | None = None  # the definition as loaded
         self._loaded_times = (None, None)
         self.enabled_given = True  # False: a stored schedule keeps its own state
@@ -129,8 +163,27 @@ class RedisCronJob(CronJob):
 
     @property
     def schedule(self) -> str:
-        """When it runs, for people: the cron expression, or `every 10s`."""
+        """When it runs, for people: the cron expression with its time zone, or `every 10s`."""
+        if self.cron and self.timezone:
+            return f"{self.cron} ({self.timezone})"
         return self.cron or f"every {self.interval}s"
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The time zone in which its cron expression is read; None for the process's local one."""
+        return find_zone(self.timezone) if self.timezone else None
+
+    @property
+    def state(self) -> State:
+        """`disabled`, `finished` (nothing is left to run), `error` (see `last_error`) or `enabled`.
+
+        The first of these that is the case.
+        """
+        if not self.enabled:
+            return "disabled"
+        if self.finished_at is not None:
+            return "finished"
+        return "enabled" if self.last_error is None else "error"
 
     @property
     def func(self) -> Callable[..., Any]:
@@ -139,12 +192,12 @@ class RedisCronJob(CronJob):
         Raises `InvalidScheduleError` where it cannot be imported.
         """
         if self._func is None:
-            self._func = check.resolve_function(self.func_name)
+            self._func = resolve_function(self.func_name)
         return self._func
 
     @func.setter
     def func(self, func: Callable[..., Any]) -> None:
-        self.func_name = check.function_name(func)
+        self.func_name = function_name(func)
         self._func = func
 
     @property
@@ -168,7 +221,7 @@ class RedisCronJob(CronJob):
     def get_next_enqueue_time(self) -> datetime:
         """The next occurrence after the latest one; without one, from now."""
         if self.cron:
-            return next_cron_time(self.cron, self.latest_enqueue_time or now())
+            return next_cron_time(self.cron, self.latest_enqueue_time or now(), self.zone)
         if self.latest_enqueue_time and self.interval:
             return self.latest_enqueue_time + timedelta(seconds=self.interval)
         return now()
@@ -188,6 +241,14 @@ class RedisCronJob(CronJob):
         """The hash fields that say what to run and when."""
         return codec.dump_definition(self)
 
+    def import_functions(self, fields: Container[str]) -> None:
+        """Raise `InvalidScheduleError` where a function of these fields cannot be imported."""
+        if "func_name" in fields:
+            self.func  # noqa: B018 - raises
+        for name in CALLBACKS:
+            if name in fields:
+                make_callback(self.job_options.get(name), name)
+
     def to_dict(self) -> dict[str, Any]:
         """The whole hash: strings and integers, JSON for args, kwargs and meta, RQ's UTC times."""
         fields: dict[str, Any] = {"id": self.id, **self.definition()}
@@ -200,6 +261,11 @@ class RedisCronJob(CronJob):
             fields[field] = codec.time_text(getattr(self, field))
         fields["enabled"] = int(self.enabled)
         fields["revision"] = self.revision
+        if self.max_runs is not None:
+            fields["max_runs"] = self.max_runs
+            fields["runs"] = self.runs
+        if self.finished_at is not None:
+            fields["finished_at"] = codec.time_text(self.finished_at)
         if self.last_error is not None:
             fields["last_error"] = self.last_error
             fields["last_error_at"] = codec.time_text(self.last_error_at)

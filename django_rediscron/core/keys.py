@@ -32,6 +32,7 @@ EVENTS = f"{INDEX}:events"
 JOB_PREFIX = f"{PREFIX}:cron_job:"
 HISTORY_SUFFIX = ":jobs"
 
+SKIPPED_PREFIX = f"{INDEX}:skipped:"
 
 RECEIPT_PREFIX = f"{INDEX}:receipt:"
 """Strings with a TTL: what Redis answered to a save whose answer nobody may have heard."""
@@ -61,13 +62,25 @@ def history_key(id: str) -> str:
     return JOB_PREFIX + id + HISTORY_SUFFIX
 
 
+def skipped_key(id: str) -> str:
+    """The list of occurrences of a schedule that did not run, and why: JSON, newest first."""
+    return f"{SKIPPED_PREFIX}{id}"
+
+
 TIMING_FIELDS = ("interval", "cron")
 """A change of one of these makes the next enqueue time be computed anew."""
 
 FACTS = (*TIMING_FIELDS, "latest_enqueue_time")
 """What a next enqueue time is computed from; a field that is missing says nothing ("")."""
 
-RUNTIME_FIELDS = ("latest_enqueue_time", "next_enqueue_time", "last_error", "last_error_at")
+RUNTIME_FIELDS = (
+    "latest_enqueue_time",
+    "next_enqueue_time",
+    "last_error",
+    "last_error_at",
+    "runs",
+    "finished_at",
+)
 """What the scheduler writes. All else is written by people and their programs."""
 
 FINGERPRINT_FIELDS = ("revision", "updated_at", "next_enqueue_time", "created_at")

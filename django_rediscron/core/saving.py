@@ -198,8 +198,7 @@ def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | N
     stands in `REFUSALS` for those that were refused.
     """
     for change in changes:
-        if "func_name" in change.fields:
-            change.job.func  # noqa: B018 - raises where a worker could not import it
+        change.job.import_functions(change.fields)
     for queue_name in {change.fields.get("queue_name") for change in changes} - {None}:
         get_queue(str(queue_name), connection)
     if pipeline is not None:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.client import Pipeline
@@ -27,6 +27,10 @@ from .job import RedisCronJob
 from .keys import INDEX, SCHEDULERS
 from .life import Life
 from .lock import LeaderLock
+from .options import ScheduleOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 PACKAGE_LOGGER = "django_rediscron"
 RQ_LOGGER = "rq.cron"
@@ -99,6 +103,7 @@ class RedisCronScheduler(CronScheduler):
         *,
         webhooks: Sequence[Any] | None = None,
         name: str = "",
+        **options: Unpack[ScheduleOptions],
     ) -> RedisCronJob:
         """Create the schedule `id`, or edit it: all its fields are as given here afterwards.
 
@@ -123,6 +128,7 @@ class RedisCronScheduler(CronScheduler):
             enabled=True if enabled is None else enabled,
             webhooks=webhooks,
             name=name,
+            **options,
         )
         job.enabled_given = enabled is not None
         self.register_many([job])

@@ -20,13 +20,21 @@ from rq import Queue
 from rq.job import Job
 
 from . import msgpack
-from .job import RedisCronJob
+from .job import FUNCTION_FIELDS, RedisCronJob
+from .options import CALLBACKS, make_callback
 from .timing import utc_text
 
 _TIMES = ("created_at", "enqueued_at")
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 _PLAIN_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl")
+_SPECIAL_OPTIONS = ("meta", "webhooks", "retry", *CALLBACKS, "description")
 _VARIABLE = ("data", "description", "meta")
+
+OCCURRENCE_FIELDS = ("schedule_id", "occurrence")
+"""Fields of an RQ job's hash that RQ neither knows nor removes: whose job it is, and its nominal
+time as UTC text, empty for a run now. The dispatch script fills them in, as the last ones."""
+
+_OCCURRENCE = b"".join(msgpack.text(name) + msgpack.text("") for name in OCCURRENCE_FIELDS)
 
 
 class Shape:
@@ -40,26 +48,29 @@ class Shape:
         ttl: int,
         push: str,
         queues: str,
+        at_front: bool,
         variable: list[str],
         fields: dict[str, Any],
     ) -> None:
         self._head = b"".join(
             (
-                msgpack.head(6),
+                msgpack.head(7),
                 msgpack.text(prefix),
                 msgpack.number(ttl),
                 msgpack.text(push),
                 msgpack.text(queues),
+                msgpack.number(int(at_front)),
                 msgpack.number(len(variable)),
             )
         )
         pairs = [(name, b"") for name in variable] + [(n, _plain(v)) for n, v in fields.items()]
         self._constant = b"".join([msgpack.text(name) + msgpack.text(v) for name, v in pairs])
-        self._count = 2 * (len(pairs) + len(_TIMES))
+        self._count = 2 * (len(pairs) + len(_TIMES) + len(OCCURRENCE_FIELDS))
 
     def pack(self, times: bytes) -> bytes:
         """What the dispatch script is told of it, once in a batch."""
-        return b"".join((self._head, msgpack.head(self._count), self._constant, times))
+        parts = (self._head, msgpack.head(self._count), self._constant, times, _OCCURRENCE)
+        return b"".join(parts)
 
 
 class JobTemplate:
@@ -79,7 +90,7 @@ class JobTemplate:
         shapes: dict[tuple[Any, ...], Shape],
         models: dict[tuple[Any, ...], Job],
     ) -> None:
-        schedule.func  # noqa: B018 - a job that no worker could run is not worth a queue entry
+        schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is not worth a job
         self.queue = queue
         job = _model_job(schedule, queue, models)
         # RQ writes the status once more before the hash, which changes nothing.
@@ -88,7 +99,8 @@ class JobTemplate:
         for name in _TIMES:
             fields.pop(name, None)
         push = queue.key if queue.is_async else ""
-        target = (job.key_for(""), max(0, job.ttl or 0), push, queue.redis_queues_keys)
+        at_front = bool(schedule.job_options.get("at_front"))
+        target = (job.key_for(""), max(0, job.ttl or 0), push, queue.redis_queues_keys, at_front)
         key = (*target, *values, *fields.items())
         shape = shapes.get(key)
         if shape is None:
@@ -128,7 +140,7 @@ def _model_job(schedule: RedisCronJob, queue: Queue, models: dict[tuple[Any, ...
     RQ takes as long to make one as the rest of a first run takes.
     """
     options = schedule.job_options
-    if queue.job_class is not Job or options.get("meta") or options.get("webhooks"):
+    if queue.job_class is not Job or any(map(options.get, _SPECIAL_OPTIONS)):
         return create_job(schedule, queue)
     key = (queue.name, schedule.func_name, *map(options.get, _PLAIN_OPTIONS))
     job = models.get(key)
@@ -146,6 +158,10 @@ def create_job(schedule: RedisCronJob, queue: Queue) -> Job:
         name: value for name, value in schedule.job_options.items() if value is not None
     }
     options["timeout"] = options.pop("job_timeout", None)
+    options.pop("at_front", None)  # a matter of the queue
+    for name in CALLBACKS:
+        if name in options:
+            options[name] = make_callback(options[name], name)
     return queue.create_job(
         schedule.func_name, args=schedule.args, kwargs=schedule.kwargs, **options
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import unicodedata
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from rq.utils import import_attribute, parse_timeout
+from rq.utils import parse_timeout
 
 from .exceptions import InvalidScheduleError
 from .keys import HISTORY_SUFFIX
+from .options import MAX_SECONDS, check_options
 from .timing import check_cron
 from .webhooks import dump_webhooks
 
@@ -26,9 +25,6 @@ MAX_INTERVAL = 100 * 366 * 86400
 
 MAX_WAIT = 2 * MAX_INTERVAL
 """Seconds; no next time is further away, but for one that is damaged."""
-
-MAX_SECONDS = 2**31 - 1
-"""Seconds of the options, 68 years: what alarm(2) and Redis can count."""
 
 MAX_BITS = 10_000
 """Of an integer in arguments: Python itself refuses to read much longer ones."""
@@ -54,6 +50,7 @@ def check_schedule(job: RedisCronJob) -> None:
         options[option] = check_keep(option, options.get(option))
     check_meta(options.get("meta"))
     dump_webhooks(options.get("webhooks"))
+    check_options(job)
     if type(job.enabled) is not bool:
         raise InvalidScheduleError(f"enabled must be True or False, got {job.enabled!r}")
     if not isinstance(job.name, str) or not _encodable(job.name):
@@ -119,53 +116,6 @@ def check_interval(interval: object) -> None:
         raise InvalidScheduleError(
             f"interval must be at most {MAX_INTERVAL} seconds (100 years), got {interval!r}"
         )
-
-
-def function_name(func: Callable[..., Any]) -> str:
-    """The dotted name by which a worker finds this very function."""
-    module, name = getattr(func, "__module__", None), getattr(func, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str):
-        raise InvalidScheduleError(
-            f"func must be a function that a worker can import by name, got {func!r}; "
-            f"define a function at the top of a module and register that"
-        )
-    dotted = f"{module}.{name}"
-    if module == "__main__" or "<" in dotted:
-        raise InvalidScheduleError(
-            f"func must be importable by a worker, got {dotted}; "
-            f"move it to the top of a module that the workers have"
-        )
-    found = _import(dotted)
-    # Each access to a class method makes a new object, equal to the others.
-    if found is not func and not (inspect.ismethod(func) and found == func):
-        raise InvalidScheduleError(
-            f"func must be what its dotted name {dotted} leads to, got {func!r}; "
-            f"move it to the top of a module"
-        )
-    return dotted
-
-
-def resolve_function(name: str) -> Callable[..., Any]:
-    """What a dotted name leads to. Imports user code, which may do anything but end the process."""
-    found = _import(name)
-    if not callable(found):
-        raise InvalidScheduleError(f"func_name must lead to a function, got {name!r}: {found!r}")
-    return cast("Callable[..., Any]", found)
-
-
-def _import(dotted: str) -> Any:
-    if not isinstance(dotted, str) or "." not in dotted or dotted.startswith("__main__."):
-        raise InvalidScheduleError(
-            f"func_name must be a dotted name such as 'reports.tasks.build', got {dotted!r}"
-        )
-    try:
-        return import_attribute(dotted)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a module may raise anything, and even exit
-        raise InvalidScheduleError(
-            f"function {dotted!r} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
 
 
 def check_arguments(args: object, kwargs: object) -> None:

@@ -22,7 +22,8 @@ DISPATCH = f"""
 -- ARGV[4]: TTL of a history in seconds, ARGV[5]: time for the history
 -- ARGV[6]: msgpack list of three lists:
 --   shapes of RQ jobs: start of the key, TTL (0: none), queue key ('' not to push), key of the set
---     of queues, count of variable fields, field/value list that begins with these
+--     of queues, 1 to push to the front, count of variable fields, field/value list that begins
+--     with these and ends with the id of the schedule and the time of the occurrence
 --   occurrences: id, revision, updated_at (created_at where that is missing), next_enqueue_time as
 --     read ('' for a missing field), new latest ('' where it is the next one as read) and
 --     next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ job, index of
@@ -72,11 +73,12 @@ local function occur(item)
     if string.find(entered.err, 'WRONGTYPE', 1, true) then return 'h' end
     error(entered.err)
   end
-  local fields, job = shape[6], shape[1] .. job_id
-  for i = 1, shape[5] do fields[2 * i] = item[11 + i] end
+  local fields, job = shape[7], shape[1] .. job_id
+  local latest = item[5] ~= '' and item[5] or item[4]
+  for i = 1, shape[6] do fields[2 * i] = item[11 + i] end
+  fields[#fields - 2], fields[#fields] = id, latest
   call('HSET', job, unpack(fields))
   if shape[2] > 0 then call('EXPIRE', job, shape[2]) end
-  local latest = item[5] ~= '' and item[5] or item[4]
   call('HSET', key, 'latest_enqueue_time', latest, 'next_enqueue_time', item[6])
   shape.pushed[#shape.pushed + 1] = job_id
   places[#places + 1] = item[7]
@@ -127,7 +129,15 @@ attempt(correct, corrections)
 -- Whatever happened: what was written above is also pushed and placed.
 for _, shape in ipairs(shapes) do
   if shape[3] ~= '' and shape.pushed[1] then
-    call('RPUSH', shape[3], unpack(shape.pushed))
+    local pushed = shape.pushed
+    if shape[5] == 1 then
+      -- The last one pushed comes first, and that shall be the oldest.
+      local oldest_last = {{}}
+      for i = #pushed, 1, -1 do oldest_last[#oldest_last + 1] = pushed[i] end
+      call('LPUSH', shape[3], unpack(oldest_last))
+    else
+      call('RPUSH', shape[3], unpack(pushed))
+    end
     try('SADD', shape[4], shape[3])
   end
 end

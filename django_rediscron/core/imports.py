@@ -1,0 +1,69 @@
+"""Functions by their dotted names: what a worker can import, and what not."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, cast
+
+from rq.utils import import_attribute
+
+from .exceptions import InvalidScheduleError
+
+
+def function_name(func: Callable[..., Any], what: str = "func") -> str:
+    """The dotted name by which a worker finds this very function; `what` it is, for errors."""
+    module, name = getattr(func, "__module__", None), getattr(func, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise InvalidScheduleError(
+            f"{what} must be a function that a worker can import by name, got {func!r}; "
+            f"define a function at the top of a module and register that"
+        )
+    dotted = f"{module}.{name}"
+    if module == "__main__" or "<" in dotted:
+        raise InvalidScheduleError(
+            f"{what} must be importable by a worker, got {dotted}; "
+            f"move it to the top of a module that the workers have"
+        )
+    found = _import(dotted, what)
+    # Each access to a class method makes a new object, equal to the others.
+    if found is not func and not (inspect.ismethod(func) and found == func):
+        raise InvalidScheduleError(
+            f"{what} must be what its dotted name {dotted} leads to, got {func!r}; "
+            f"move it to the top of a module"
+        )
+    return dotted
+
+
+def resolve_function(name: str, what: str = "func_name") -> Callable[..., Any]:
+    """What a dotted name leads to. Imports user code, which may do anything but end the process."""
+    found = _import(name, what)
+    if not callable(found):
+        raise InvalidScheduleError(f"{what} must lead to a function, got {name!r}: {found!r}")
+    return cast("Callable[..., Any]", found)
+
+
+def is_dotted_name(name: object) -> bool:
+    """Whether it could be the name of something in a module that workers have."""
+    return (
+        isinstance(name, str)
+        and all(part.isidentifier() for part in name.split("."))
+        and "." in name
+        and not name.startswith("__main__.")
+    )
+
+
+def _import(dotted: str, what: str) -> Any:
+    if not isinstance(dotted, str) or "." not in dotted or dotted.startswith("__main__."):
+        raise InvalidScheduleError(
+            f"{what} must be a dotted name such as 'reports.tasks.build', got {dotted!r}"
+        )
+    try:
+        return import_attribute(dotted)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may raise anything, and even exit
+        raise InvalidScheduleError(
+            f"{'function' if what == 'func_name' else what} {dotted!r} cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
