@@ -150,10 +150,11 @@ class Batch:
     ) -> None:
         self.owner = owner
         self.moment = moment
-        self.kept = 0
-        """Members that stay among the due ones."""
+        self.kept: set[bytes] = set()
+        """Members that may stay among the due ones."""
         self._occurrences: list[bytes] = []
         self._corrections: list[bytes] = []
+        self._corrected: list[bytes] = []
         self._ready: list[tuple[bytes, Ready]] = []
         self._shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
         self._turns: dict[tuple[object, datetime, bytes], Turn] = {}
@@ -164,7 +165,7 @@ class Batch:
             if ready is not None:
                 self._add_occurrence(id, ready)
             elif owner.foreign.get(id) == score:
-                self.kept += 1
+                self.kept.add(id)
             else:
                 unknown.append((id, score))
         if unknown:
@@ -182,7 +183,7 @@ class Batch:
                 self._add_error(id, schedule.fields, schedule.reason)
             elif isinstance(schedule, Absent) and schedule.has_history:
                 self.owner.foreign[id] = score
-                self.kept += 1
+                self.kept.add(id)
             else:
                 stale.append(id)
         if stale:
@@ -264,13 +265,14 @@ class Batch:
             _YES if failed else _NO,
         )
         self._corrections.append(msgpack.array(packed))
+        self._corrected.append(id)
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
         return bool(self._occurrences or self._corrections)
 
     def write(self, token: str, lock_ttl: float) -> list[RedisCronJob]:
-        """The script call. Returns what was enqueued; `kept` counts what was left alone, too."""
+        """The script call. Returns what was enqueued; `kept` holds what was left alone, too."""
         moment = now()
         times = packed_times(moment)
         lists = (
@@ -302,7 +304,8 @@ class Batch:
                 self.owner.forget(id)
                 if outcome in _BLOCKED:
                     blocked._add_blocked(id, ready, outcome)
-        self.kept += sum(outcome not in _DONE for outcome in outcomes)
+        ids = (*(id for id, _ in self._ready), *self._corrected)
+        self.kept.update(id for id, done in zip(ids, outcomes, strict=True) if done not in _DONE)
         if blocked:
             blocked.write(token, lock_ttl)
         return enqueued

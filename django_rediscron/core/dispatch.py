@@ -60,15 +60,19 @@ class Dispatcher:
         moment = now()
         for memory in (self._queues, self.models):
             memory.clear()  # settings may differ from pass to pass, in tests
-        skip = 0
+        lowest, kept = float("-inf"), set[bytes]()
         while True:
-            members = self._due(moment, skip)
+            # What was seen has left, or stands before the lowest score, or is among those kept.
+            limit = BATCH + len(kept)
+            found = self._due(lowest, moment, limit)
+            members = [member for member in found if member[0] not in kept][:BATCH]
             batch = Batch(self, members, moment)
             if batch:
                 yield batch.write(token, lock_ttl)
-            skip += batch.kept
-            if len(members) < BATCH:
+            if len(found) < limit:
                 return
+            lowest = members[-1][1]
+            kept = {id for id, score in found if score == lowest and id in kept | batch.kept}
 
     def retime(self, ids: Sequence[str], rule: Rule, token: str, lock_ttl: float) -> None:
         """Time schedules anew whose next time is wrong by this rule. Raises `LockLostError`."""
@@ -78,8 +82,8 @@ class Dispatcher:
             if batch:
                 batch.write(token, lock_ttl)
 
-    def _due(self, moment: datetime, skip: int) -> list[tuple[bytes, float]]:
-        reply = run_script(self.connection, DUE, [], [moment.timestamp(), skip, BATCH])
+    def _due(self, lowest: float, moment: datetime, limit: int) -> list[tuple[bytes, float]]:
+        reply = run_script(self.connection, DUE, [], [lowest, moment.timestamp(), limit])
         found = json.loads(reply.decode(errors="surrogateescape"))
         ids = [id.encode(errors="surrogateescape") for id in found[::2]]
         return list(zip(ids, map(float, found[1::2]), strict=True))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..keys import DISABLED, ERRORS, FINGERPRINT_FIELDS, INDEX, JOB_PREFIX
 
 DUE = f"""
--- ARGV: highest score, how many members to pass over, how many to return at the most.
+-- ARGV: lowest score, highest score, how many members to return at the most.
 -- Returns a JSON list of members and scores in turn, oldest first.
-local limit = {{'LIMIT', ARGV[2], ARGV[3]}}
-local due = redis.call('ZRANGEBYSCORE', '{INDEX}', '-inf', ARGV[1], 'WITHSCORES', unpack(limit))
+local limit = {{'LIMIT', 0, ARGV[3]}}
+local due = redis.call('ZRANGEBYSCORE', '{INDEX}', ARGV[1], ARGV[2], 'WITHSCORES', unpack(limit))
 if not due[1] then return '[]' end
 return cjson.encode(due)
 """
@@ -28,7 +28,7 @@ DISPATCH = f"""
 --     read ('' for a missing field), new latest ('' where it is the next one as read) and
 --     next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ job, index of
 --     its shape, 1 to tidy the history up, values of the variable fields...
---   corrections: id, the three as read (or nothing: not to check), field/value list to set, place
+--   corrections: id, the three as read (or nothing: it was no hash), field/value list to set, place
 --     in the index ('' to take it out: it waits for nothing), 1 to list it among the errors
 -- Returns false where the token does not hold the lock and nothing was done; else a text with a
 -- character for each occurrence, then for each correction: 1 done; f done, and the history is
@@ -99,7 +99,11 @@ end
 local function correct(item)
   local id, seen, set, place, failed = unpack(item)
   local key = '{JOB_PREFIX}' .. id
-  if seen[1] and not unchanged(key, unpack(seen)) then return '0' end
+  if not seen[1] then
+    if call('TYPE', key).ok == 'hash' then return '0' end
+  elseif not unchanged(key, unpack(seen)) then
+    return '0'
+  end
   if failed == 1 then call('ZADD', '{ERRORS}', moment, id) end
   if set[1] then call('HSET', key, unpack(set)) end
   if place ~= '' then
