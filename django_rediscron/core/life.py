@@ -30,6 +30,10 @@ HEARTBEATS_PER_TTL = 3
 STANDBY_INTERVAL = 0.5
 """Seconds between a standby's attempts to lead: a clean hand-over takes no longer."""
 
+NAP = 0.2
+"""Seconds of sleep without a look at the signals that came. One that comes in the very moment in
+which a thread falls asleep does not wake it, which is not rare where another thread is busy."""
+
 CLOCK_TOLERANCE = 1.0
 """Seconds by which the wall clock may go back without notice."""
 
@@ -155,7 +159,9 @@ class Life:
         if self._repair_wanted:
             self._repair()
             notify("READY=1")
+        self._watch_clock()
         self._pass()
+        self._watch_clock()
         scheduler.heartbeat()
         if self._sync_wanted:  # after the heartbeat: a program's own client may be slow to give up
             self._sync()
@@ -164,10 +170,9 @@ class Life:
             pause = min(pause, self._watchdog / 2)
         self._trouble.over()
         notify("WATCHDOG=1\nSTATUS=leading")
-        self._wait(pause)
-        if self._clock_was_set_back():
-            scheduler.log.warning("Scheduler %s: the clock was set back", scheduler.name)
-            self._repair_wanted = True
+        self._watch_clock()  # else a pause until a time that is far away again
+        self._wait(0 if self._repair_wanted else pause)
+        self._watch_clock()
 
     def _pass(self) -> None:
         scheduler = self.scheduler
@@ -256,9 +261,13 @@ class Life:
             self._repair_wanted |= lost
         self._mark_wanted = False
 
-    def _clock_was_set_back(self) -> bool:
+    def _watch_clock(self) -> None:
+        """Where it was set back, what was timed by it before waits for far too long."""
         before, self._clock = self._clock, time.time()
-        return self._clock < before - CLOCK_TOLERANCE
+        if self._clock < before - CLOCK_TOLERANCE:
+            log, name = self.scheduler.log, self.scheduler.name
+            log.warning("Scheduler %s: the clock was set back", name)
+            self._repair_wanted = True
 
     # Waiting
 
@@ -307,20 +316,22 @@ class Life:
             self._wait(pause)
 
     def _wait(self, seconds: float) -> None:
-        """Wait for word, at most so long."""
-        timeout: float | None = max(0.0, seconds)
-        while True:
-            try:
-                word, id = self._inbox.get(block=bool(timeout), timeout=timeout or None)
-            except queue.Empty:
-                return
-            timeout = None
-            if word == _SYNC:
-                self._sync_wanted = True
-            elif word == _CHANGED and id is None:
-                self._changes_missed = True
-            elif id is not None:
-                self._changed_ids.add(id)
+        """Wait for word, at most so long, and note all that there is."""
+        until = time.monotonic() + seconds
+        while self._inbox.empty() and (left := until - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                self._note(*self._inbox.get(timeout=min(left, NAP)))
+                break
+        while not self._inbox.empty():
+            self._note(*self._inbox.get())
+
+    def _note(self, word: str, id: str | None) -> None:
+        if word == _SYNC:
+            self._sync_wanted = True
+        elif word == _CHANGED and id is None:
+            self._changes_missed = True
+        elif id is not None:
+            self._changed_ids.add(id)
 
     def _changed(self, id: str | None) -> None:
         if self.scheduler._lock is not None:  # a standby has no use for it

@@ -2,4 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.faults.passes", "tests.faults.world")
+pytest.register_assert_rewrite(
+    "tests.faults.passes", "tests.faults.schedulers", "tests.faults.world"
+)

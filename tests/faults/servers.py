@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from tests.processes import wait_until
+from tests.server import free_port
 
 from .witness import Witness
 
@@ -179,22 +180,18 @@ def answers(server: Server) -> bool:
     return True
 
 
-def free_port() -> int:
-    """On which nobody listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
 def _commands(file: bytes) -> Iterator[list[str]]:
-    """The commands in an append-only file; the last one may be incomplete."""
-    position = 0
-    while (line := file.find(b"\r\n", position)) >= 0:
-        command = []
-        position, count = line + 2, int(file[position + 1 : line])
-        for _ in range(count):
+    """The commands in an append-only file; the last one may be incomplete yet."""
+    position, whole = 0, len(file.rpartition(b"\r\n")[0]) + 2 if b"\r\n" in file else 0
+    while position < whole:
+        line = file.index(b"\r\n", position)
+        count = int(file[position + 1 : line])
+        position, command = line + 2, []
+        while len(command) < count:
             line = file.find(b"\r\n", position)
-            length = int(file[position + 1 : line])
-            command.append(file[line + 2 : line + 2 + length].decode(errors="replace"))
-            position = line + 2 + length + 2
+            end = line + 2 + int(file[position + 1 : line]) if line >= 0 else whole
+            if end + 2 > whole:
+                return
+            command.append(file[line + 2 : end].decode(errors="replace"))
+            position = end + 2
         yield command

@@ -1,6 +1,6 @@
 """The wall clock steps, as when a machine wakes up or is told the time: no silence and no flood.
 
-Seen to fail, each with this taken out of the core: `_clock_was_set_back` in `Life._work` (silence
+Seen to fail, each with this taken out of the core: `_watch_clock` in `Life._work` (silence
 until the old time comes again); the jump over missed occurrences in `around_interval` (a flood
 after a step forward).
 """
@@ -31,8 +31,6 @@ from .schedulers import (
 from .servers import Server
 
 pytestmark = pytest.mark.outage
-
-pytest_plugins = "tests.faults.fixtures"
 
 HOUR = 3600.0
 DAY = 86400.0
@@ -96,9 +94,9 @@ def test_goes_on_after_a_step(server: Server, run: Run, step: int, offset: float
     wait_until(lambda: count_runs(server) > 0)
     before, started = client.llen("rq:queue:metrics"), time.monotonic()
     one.send(step)
-    wait_until(lambda: abs(latest_time(server) - time.time() - offset) < 10, timeout=5)
+    wait_until(lambda: abs(latest_time(server) - time.time() - offset) < 10)
     count = count_runs(server)
-    wait_until(lambda: count_runs(server) > count, timeout=3)
+    wait_until(lambda: count_runs(server) > count)
     enqueued = client.llen("rq:queue:metrics") - before
     seconds = time.monotonic() - started
     assert enqueued <= SCHEDULES * (seconds + 2)
@@ -117,7 +115,7 @@ def test_goes_on_when_a_step_forward_is_undone(server: Server, run: Run) -> None
     one.send(RIGHT)
     wait_until(lambda: latest_time(server) < time.time() + 10)
     count = count_runs(server)
-    wait_until(lambda: count_runs(server) > count, timeout=3)
+    wait_until(lambda: count_runs(server) > count)
 
 
 @pytest.mark.parametrize("options", [{"interval": 60}, {"cron": "* * * * *"}])
@@ -133,14 +131,14 @@ def test_notices_a_step_back_in_its_sleep(
     one = run("one", lock_ttl=3, prepare=on_its_own_clock)
     wait_until(lambda: leads(client, "one") and listens(client) and client.llen("rq:queue:metrics"))
     one.send(BACK)
-    wait_until(lambda: one.said("the clock was set back"), timeout=2)
+    wait_until(lambda: one.said("the clock was set back"))
 
     def silence() -> float:
         following = RedisCronJob.fetch("a", client).next_enqueue_time
         assert following is not None
         return following.timestamp() - (time.time() - HOUR)
 
-    wait_until(lambda: 0 < silence() <= SILENCE - 30, timeout=2)
+    wait_until(lambda: 0 < silence() <= SILENCE - 30)
 
 
 def test_a_schedule_of_a_day_does_not_run_twice_on_one(server: Server, run: Run) -> None:

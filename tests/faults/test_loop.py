@@ -103,7 +103,7 @@ def test_a_standby_leads_though_the_reply_to_its_birth_is_lost(
     world = World(connection)
     proxy.strike(lambda trip: step in str(trip), cut_after)
     victim = Victim(lead, proxy.url, burst=False, standby=True).start()
-    wait_until(lambda: is_done(victim, world), timeout=4)
+    wait_until(lambda: is_done(victim, world))
     victim.send(signal.SIGTERM)
     assert victim.wait() == STOPPED, victim.error
 

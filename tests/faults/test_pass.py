@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -89,7 +88,7 @@ def test_frozen_at_each_round_trip_while_another_does_its_work(
     """The request that it froze at arrives when all has been done."""
 
     def disturb(number: int, world: World) -> None:
-        victim = Victim(lead, proxy.url, lock_ttl=TTL)
+        victim = Victim(lead, proxy.url)
 
         def overtake(trip: RoundTrip) -> None:
             with frozen(victim, connection):
@@ -100,7 +99,7 @@ def test_frozen_at_each_round_trip_while_another_does_its_work(
         assert victim.start().wait() in (STOPPED, LOCKED), victim.error
         world.assert_each_ran_once()
 
-    at_each_round_trip(connection, proxy, disturb, lock_ttl=TTL)
+    at_each_round_trip(connection, proxy, disturb)
 
 
 @pytest.mark.slow
@@ -110,7 +109,7 @@ def test_frozen_at_each_round_trip_while_another_takes_the_lock(
     """The other one does nothing with it, so that only the lock keeps the frozen one from it."""
 
     def disturb(number: int, world: World) -> None:
-        victim = Victim(lead, proxy.url, lock_ttl=TTL)
+        victim = Victim(lead, proxy.url)
         second = RedisCronScheduler(connection, logging.ERROR, "second")
         jobs: list[int] = []
 
@@ -125,7 +124,7 @@ def test_frozen_at_each_round_trip_while_another_takes_the_lock(
         assert connection.get(LOCK).startswith(b"second:")
         second.register_death()
 
-    at_each_round_trip(connection, proxy, disturb, lock_ttl=TTL)
+    at_each_round_trip(connection, proxy, disturb)
 
 
 def test_a_burst_that_lost_its_lock_says_who_has_it(connection: Redis, proxy: Proxy) -> None:
@@ -163,20 +162,22 @@ def test_a_burst_longer_than_the_life_of_its_lock_keeps_it(connection: Redis, pr
     """Each batch comes when two thirds of the lock's life have passed, and there are seven."""
     world = World(connection)
     rival = RedisCronScheduler(connection, logging.ERROR, "rival")
-    ttl = 0.3
+    ttl = 30
+    left: list[int] = []
 
-    def wait(trip: RoundTrip) -> None:
-        wait_until(lambda: connection.pttl(LOCK) < ttl * 1000 / 3)
+    def age(trip: RoundTrip) -> None:
+        connection.pexpire(LOCK, ttl * 1000 // 3)
         with pytest.raises(RuntimeError, match="'victim' holds the lock"):
             rival.register_birth()
+        trip.execute()
+        left.append(connection.pttl(LOCK))
 
-    proxy.strike(is_batch, wait, times=None)
-    started = time.monotonic()
+    proxy.strike(is_batch, age, times=None)
     victim = Victim(lead, proxy.url, batch=1, lock_ttl=ttl).start()
     assert victim.wait() == STOPPED, victim.error
     proxy.raise_errors()
-    assert time.monotonic() - started > 3 * ttl
-    assert len(proxy.struck) >= len(world.due)
+    assert len(left) >= len(world.due)
+    assert min(left) > ttl * 1000 * 2 / 3
     world.assert_each_ran_once()
 
 
@@ -199,15 +200,12 @@ def test_a_new_leader_is_not_taken_for_its_dead_namesake(connection: Redis, prox
     assert code == STOPPED, victim.error
 
 
-TTL = 0.15
-"""Seconds that a lock lives where a test waits for its end."""
-
-
 @contextmanager
 def frozen(victim: Victim, connection: Redis) -> Iterator[None]:
-    """Stop a process until its lock has expired; it goes on at the end of the block."""
+    """Stop a process, let its lock expire, and go on with it at the end of the block."""
     victim.send(signal.SIGSTOP)
     try:
+        connection.pexpire(LOCK, 1)
         wait_until(lambda: not connection.exists(LOCK))
         yield
     finally:

@@ -22,6 +22,7 @@ from redis.sentinel import Sentinel
 from django_rediscron.core import RedisCronScheduler, listener
 from django_rediscron.core.keys import LOCK
 from tests.processes import start_python, wait_until
+from tests.server import free_port
 
 from .schedulers import (
     SCHEDULES,
@@ -31,11 +32,9 @@ from .schedulers import (
     listens,
     register_every_second,
 )
-from .servers import MASTER, SentinelServer, Server, free_port, is_master, is_replica_of
+from .servers import MASTER, SentinelServer, Server, is_master, is_replica_of
 
 pytestmark = pytest.mark.outage
-
-pytest_plugins = "tests.faults.fixtures"
 
 SOON = 3.0
 """Seconds after the promotion within which it goes on."""
@@ -96,7 +95,7 @@ def test_follows_when_the_master_is_killed(watched: Watched) -> None:
     try:
         assert_follows(watched, lambda: watched.master.stop(signal.SIGKILL))
         one.send_signal(signal.SIGTERM)
-        output, _ = one.communicate(timeout=5)
+        output, _ = one.communicate(timeout=20)
     finally:
         one.kill()
         one.wait()
