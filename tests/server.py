@@ -36,7 +36,7 @@ def url() -> str:
 
 def stop() -> None:
     """End what this process started."""
-    global _stop  # noqa: PLW0603 - one server of the process
+    global _stop
     ours, _stop = _stop, None
     if ours is not None:
         ours()
