@@ -44,6 +44,7 @@ def _unknown_settings(given: dict[Any, Any]) -> Iterator[CheckMessage]:
 def _misshapen_settings(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     shapes = {
         "QUEUE": (_is_name, "the name of a queue in RQ_QUEUES", '"default"'),
+        "APPLICATION": (_is_name, "a name for this project", "the name of the settings module"),
         "LOCK_TTL": (_is_positive, "a positive number of seconds", "30"),
         "MAX_SLEEP_INTERVAL": (_is_positive, "a positive number of seconds", "60.0"),
         "ALLOWED_FUNCTIONS": (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, cast
 
 from django.conf import settings
 
-KNOWN = ("QUEUE", "LOCK_TTL", "MAX_SLEEP_INTERVAL", "ALLOWED_FUNCTIONS")
+KNOWN = ("QUEUE", "APPLICATION", "LOCK_TTL", "MAX_SLEEP_INTERVAL", "ALLOWED_FUNCTIONS")
 
 
 def is_pattern(value: object) -> bool:
@@ -38,6 +39,16 @@ class Settings:
         if not isinstance(queues, dict) or "default" in queues or not queues:
             return "default"
         return cast(str, next(iter(queues)))
+
+    @property
+    def APPLICATION(self) -> str:
+        """Whose the declared schedules are, among the projects that share one Redis."""
+        given = self._given()
+        if "APPLICATION" in given:
+            return cast(str, given["APPLICATION"])
+        # The first is None while settings are overridden, and where they come from no module.
+        module = getattr(settings, "SETTINGS_MODULE", None)
+        return module or os.environ.get("DJANGO_SETTINGS_MODULE") or "django"
 
     @property
     def LOCK_TTL(self) -> int:

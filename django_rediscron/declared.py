@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 
+from .conf import conf
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
+from .core.merging import Wanted
 from .core.options import ScheduleOptions
 from .core.store import define_many
 from .queues import default_result_ttl, get_connection
@@ -26,21 +31,29 @@ class Declaration:
 
     job: RedisCronJob
     application: str | None
+    """The label of the Django application whose hook declares it."""
     file: str
     line: int
+    locked: bool = False
 
     @property
     def place(self) -> str:
         """For people: file and line, and the application where it is known."""
-        where = f"{self.file}:{self.line}"
-        return f"{where} (application {self.application!r})" if self.application else where
+        return _place(self.application, self.file, self.line)
 
-    def fields(self) -> dict[str, str]:
-        """The hash fields that it asks for; `enabled` only where the code says so."""
-        fields = self.job.definition()
-        if self.job.enabled_given:
-            fields["enabled"] = str(int(self.job.enabled))
-        return fields
+    def wanted(self, application: str) -> Wanted:
+        """What it asks for, as a schedule of that application."""
+        if self._wanted.application != application:
+            return replace(self._wanted, application=application)
+        return self._wanted
+
+    def asks_for(self) -> tuple[object, ...]:
+        """Equal for two declarations that ask for the same."""
+        return self._wanted.definition, self.job.enabled_given, self.locked
+
+    @cached_property
+    def _wanted(self) -> Wanted:
+        return Wanted(self.job, conf.APPLICATION, self.place, self.locked)
 
 
 def declarations() -> list[Declaration]:
@@ -52,7 +65,7 @@ _declared: dict[str, Declaration] = {}
 
 
 def register(
-    func: Callable[..., Any],
+    func: Callable[..., Any] | str,
     queue_name: str,
     id: str,
     args: tuple[Any, ...] | None = None,
@@ -68,61 +81,89 @@ def register(
     *,
     webhooks: Sequence[Any] | None = None,
     name: str = "",
+    locked: bool = False,
     **options: Unpack[ScheduleOptions],
 ) -> RedisCronJob:
     """Declare the schedule `id` in an `AppConfig.ready` hook, or after start-up write it at once.
 
     What is declared is written to Redis by `manage.py rqcron_scheduler` when it starts, and by
-    `manage.py rqrcron_sync`; no other process touches Redis for it. The arguments are those of
-    `RedisCronScheduler.register`; `result_ttl` defaults to the queue's `DEFAULT_RESULT_TTL`.
+    `manage.py rqrcron_sync`; no other process touches Redis for it. What people change of it stays
+    changed, but for the rest it follows the code; with `locked`, nobody else may change it.
+
+    The arguments are those of `RedisCronScheduler.register`, but `func` may also be a dotted name,
+    which is imported when the schedule is written; `result_ttl` defaults to the queue's
+    `DEFAULT_RESULT_TTL`; `enabled` is for the beginning only, unless it is locked.
 
     Raises `InvalidScheduleError` where the schedule could not run, or where another one is declared
     with this id, and `UnknownQueueError` where the queue is not in `RQ_QUEUES`.
     """
-    if result_ttl is None:
-        result_ttl = default_result_ttl(queue_name)
-    job = RedisCronJob(
-        id=id,
-        queue_name=queue_name,
-        func=func,
-        args=args,
-        kwargs=kwargs,
-        interval=interval,
-        cron=cron,
-        job_timeout=job_timeout,
-        result_ttl=result_ttl,
-        ttl=ttl,
-        failure_ttl=failure_ttl,
-        meta=meta,
-        enabled=True if enabled is None else enabled,
-        webhooks=webhooks,
-        name=name,
-        **options,
-    )
+    caller = sys._getframe(1)
+    with _named(id, caller):
+        job = RedisCronJob(
+            id=id,
+            queue_name=queue_name,
+            func=None if isinstance(func, str) else func,
+            func_name=func if isinstance(func, str) else None,
+            args=args,
+            kwargs=kwargs,
+            interval=interval,
+            cron=cron,
+            job_timeout=job_timeout,
+            result_ttl=default_result_ttl(queue_name) if result_ttl is None else result_ttl,
+            ttl=ttl,
+            failure_ttl=failure_ttl,
+            meta=meta,
+            enabled=True if enabled is None else enabled,
+            webhooks=webhooks,
+            name=name,
+            **options,
+        )
     job.enabled_given = enabled is not None
     # Django sets `ready` when all hooks have run.
-    if apps.ready:
-        job.connection = get_connection(queue_name)
-        define_many([job], job.connection)
-    else:
-        _declare(job, sys._getframe(1))
+    if not apps.ready:
+        _declare(job, caller, locked=locked)
+        return job
+    if locked:
+        raise InvalidScheduleError(
+            f"schedule {id!r} cannot be locked after start-up; declare it in a ready hook"
+        )
+    job.connection = get_connection(queue_name)
+    define_many([job], job.connection)
     return job
 
 
-def _declare(job: RedisCronJob, caller: FrameType) -> None:
+@contextmanager
+def _named(id: str, caller: FrameType) -> Iterator[None]:
+    """Say of what is wrong with a declaration where it stands: Django's traceback is long."""
+    try:
+        yield
+    except InvalidScheduleError as error:
+        if apps.ready:
+            raise
+        place = _place(*_position(caller))
+        raise type(error)(f"schedule {id!r}, declared at {place}: {error}") from error
+
+
+def _declare(job: RedisCronJob, caller: FrameType, *, locked: bool) -> None:
     """Remember a declaration. The same one again is no error: hooks may run more than once."""
-    new = Declaration(
-        job=job.snapshot(),
-        application=_application(caller.f_globals.get("__name__", "")),
-        file=caller.f_code.co_filename,
-        line=caller.f_lineno,
-    )
+    application, file, line = _position(caller)
+    new = Declaration(job.snapshot(), application, file, line, locked)
     known = _declared.setdefault(job.id, new)
-    if known.fields() != new.fields():
+    if known.asks_for() != new.asks_for():
         raise InvalidScheduleError(
             f"schedule {job.id!r} is declared twice, differently: at {known.place} and at "
             f"{new.place}; give one of them another id"
         )
+
+
+def _position(caller: FrameType) -> tuple[str | None, str, int]:
+    """Application, file and line of a declaration."""
+    module = str(caller.f_globals.get("__name__", ""))
+    return _application(module), _short(caller.f_code.co_filename, module), caller.f_lineno
+
+
+def _place(application: str | None, file: str, line: int) -> str:
+    return f"{file}:{line} (application {application!r})" if application else f"{file}:{line}"
 
 
 def _application(module: str) -> str | None:
@@ -131,3 +172,10 @@ def _application(module: str) -> str | None:
         return None
     config = apps.get_containing_app_config(module)
     return config.label if config else None
+
+
+def _short(file: str, module: str) -> str:
+    """The file from its topmost package on: the same wherever a release is unpacked."""
+    parts = Path(file).parts
+    depth = module.count(".") + (2 if parts[-1] == "__init__.py" else 1)
+    return "/".join(parts[-depth:])

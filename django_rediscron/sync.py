@@ -1,58 +1,96 @@
-"""Bringing Redis up to what the project declares."""
+"""Bringing Redis up to what the project declares, and keeping what people changed."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from redis import Redis
+from rq.utils import as_text
 
-from .core.job import RedisCronJob
-from .core.reading import Damaged
-from .core.store import define_many, fetch_many
+from .conf import conf
+from .core import merging
+from .core.exceptions import InvalidScheduleError
+from .core.keys import DISABLED, INDEX
+from .core.merging import ALL, Expectation, Merge, Wanted, delete_orphans
+from .core.origin import Origin
+from .core.queues import get_queue
+from .core.reading import read_stored
+from .core.saving import Change, write_merged
+from .core.scripts import DECLARED, run_scripts
+from .core.tombstones import Tombstone, read_tombstones, replace_tombstones, tombstone_text
 from .declared import Declaration, declarations
-from .listing import reaching
-from .queues import get_connection
+from .listing import UnreachableError, reaching
+from .queues import get_connection, queue_configs
 from .servers import same_server
+from .sync_report import SyncReport
 
-Changes = dict[str, tuple[str, str]]
-"""Field of the definition -> what Redis says, what the code says."""
-
-
-@dataclass
-class SyncReport:
-    """What a sync did, or would do."""
-
-    created: list[str] = field(default_factory=list)
-    updated: dict[str, Changes] = field(default_factory=dict)
-    """By id. What could not be read has one change, of the field `damaged`: the reason, to ''."""
-    unchanged: int = 0
-    elsewhere: list[str] = field(default_factory=list)
-    """Ids that were left alone, because their queue lives on another Redis than was asked for."""
-
-    @property
-    def differs(self) -> bool:
-        """Whether Redis said anything else than the code."""
-        return bool(self.created or self.updated)
+PAGE = 1000
+"""Members of an index that are searched in one step of Redis: a millisecond or two."""
 
 
-def sync(queue: str | None = None, *, check: bool = False) -> SyncReport:
+@dataclass(frozen=True)
+class Options:
+    """What a sync is to do beside the usual."""
+
+    check: bool = False
+    prune: bool = False
+    disable_orphans: bool = False
+
+
+def sync(
+    queue: str | None = None,
+    *,
+    check: bool = False,
+    prune: bool = False,
+    disable_orphans: bool = False,
+) -> SyncReport:
     """Write the declared schedules to the Redis of `queue`, or to all of them.
 
-    One that already is as declared is neither written nor announced. `enabled` of a stored one
-    stays, unless the declaration gives it. With `check`, nothing is written.
+    Fields that somebody changed since they were declared stay as they are, and so does what
+    somebody deleted. One that already is as it should be is neither written nor announced.
+    Schedules that this application declared and does not declare any more are flagged as orphans;
+    they go on running, unless `prune` deletes or `disable_orphans` disables them. With `check`,
+    nothing is written.
 
     Raises `UnknownQueueError`, and `UnreachableError` with the address of the Redis that did not
     answer or refused.
     """
-    report = SyncReport()
+    report = SyncReport(check=check)
+    options = Options(check, prune, disable_orphans)
     connection = None if queue is None else get_connection(queue)
     groups = _by_server(declarations(), connection)
     wanted = groups if connection is None else groups[:1]
     for group in wanted:
         with reaching(group.connection):
-            _sync_one_server(group, report, check=check)
+            _sync_one_server(group, report, options)
+    for group in _without_declarations(groups) if connection is None else []:
+        try:
+            with reaching(group.connection):
+                _sync_one_server(group, report, options)
+        except UnreachableError as error:
+            report.unreachable.append(str(error))
     for group in groups[len(wanted) :]:
         report.elsewhere += [each.job.id for each in group.declarations]
+    return report
+
+
+def reset(id: str, fields: Collection[str] = (), *, check: bool = False) -> SyncReport:
+    """Take these fields of one schedule from the code again, or all that are overridden.
+
+    One that was deleted by hand is created again. Nothing else is written. Raises
+    `InvalidScheduleError` where this project does not declare it, or for a name that is no field.
+    """
+    merging.check_names(fields)
+    report = SyncReport(check=check)
+    declaration = next((each for each in declarations() if each.job.id == id), None)
+    if declaration is None:
+        raise InvalidScheduleError(
+            f"schedule {id!r} is not declared by this project; see `rqrcron_info`"
+        )
+    group = _Group(get_connection(declaration.job.queue_name), [declaration])
+    with reaching(group.connection):
+        _merge_all(group, report, Options(check), frozenset(fields) or ALL)
     return report
 
 
@@ -76,6 +114,18 @@ def _by_server(declared: list[Declaration], first: Redis | None) -> list[_Group]
     return groups
 
 
+def _without_declarations(groups: list[_Group]) -> list[_Group]:
+    """The other servers of `RQ_QUEUES`: something may have been declared there before."""
+    known = list(groups)
+    for name in queue_configs():
+        try:
+            connection = get_connection(name)
+        except Exception:  # an incomplete entry: whoever uses the queue is told what it lacks
+            continue
+        _group_of(connection, known)
+    return known[len(groups) :]
+
+
 def _group_of(connection: Redis, groups: list[_Group]) -> _Group:
     for group in groups:
         if same_server(group.connection, connection):
@@ -84,34 +134,151 @@ def _group_of(connection: Redis, groups: list[_Group]) -> _Group:
     return groups[-1]
 
 
-def _sync_one_server(group: _Group, report: SyncReport, *, check: bool) -> None:
-    stored = fetch_many([each.job.id for each in group.declarations], group.connection)
-    differing = []
-    for declaration in group.declarations:
-        id = declaration.job.id
-        found = stored.get(id)
-        changes = {} if found is None else _changes(found, declaration)
-        if found is None:
+def _sync_one_server(group: _Group, report: SyncReport, options: Options) -> None:
+    _merge_all(group, report, options)
+    declared = {each.job.id for each in group.declarations}
+    ids = [id for id in _ever_declared(group.connection) if id not in declared]
+    _orphan_all(ids, group.connection, report, options)
+
+
+# Declared schedules
+
+
+def _merge_all(
+    group: _Group, report: SyncReport, options: Options, reset: Collection[str] = ()
+) -> None:
+    """Bring what is declared up to date; what others change meanwhile is looked at again."""
+    wanted = {each.job.id: each.wanted(conf.APPLICATION) for each in group.declarations}
+    merges: dict[str, Merge] = {}
+    queues = _Queues(group.connection)
+    pending = list(wanted)
+    while True:
+        tombstones = read_tombstones(group.connection)
+        changes: list[Change] = []
+        for stored in read_stored(pending, group.connection):
+            want, tombstone = wanted[stored.id], tombstones.get(stored.id)
+            merges.pop(stored.id, None)
+            report.failed.pop(stored.id, None)
+            if tombstone is None and not reset and want.is_met_by(stored.fields):
+                continue
+            try:
+                found = stored.understand(group.connection)
+                merge = merging.merge(found, stored.fields, want, tombstone, reset)
+                queues.check(merge.change)
+            except InvalidScheduleError as error:
+                report.failed[stored.id] = f"{error} (declared at {want.place})"
+                continue
+            merges[stored.id] = merge
+            if merge.change is not None:
+                changes.append(merge.change)
+        refused = [] if options.check else write_merged(changes, group.connection)
+        pending = [change.job.id for change in refused]
+        if not pending:
+            break
+    if not (options.check or reset):
+        _keep_tombstones(tombstones.values(), wanted, merges, group.connection)
+    _record(report, len(wanted), merges)
+
+
+class _Queues:
+    """What no other schedule's sync is to suffer from: functions and queues that are not there."""
+
+    def __init__(self, connection: Redis) -> None:
+        self._connection = connection
+        self._known: set[str] = set()
+
+    def check(self, change: Change | None) -> None:
+        """Raise `InvalidScheduleError` for what a worker could not run."""
+        fields = change.fields if change else {}
+        if change is not None:
+            change.job.import_functions(fields)
+        name = fields.get("queue_name")
+        if name is not None and name not in self._known:
+            get_queue(name, self._connection)
+            self._known.add(name)
+
+
+def _keep_tombstones(
+    tombstones: Iterable[Tombstone],
+    wanted: dict[str, Wanted],
+    merges: dict[str, Merge],
+    connection: Redis,
+) -> None:
+    """What the code says now of those it declares; none of what it does not declare any more."""
+    replacements: dict[Tombstone, str] = {}
+    for stone in tombstones:
+        want = wanted.get(stone.id)
+        if want is None:
+            if stone.application == conf.APPLICATION:
+                replacements[stone] = ""
+        elif stone.id in merges and merges[stone.id].outcome == merging.SKIPPED:
+            current = Origin(want.application, want.place, want.origin.declared_text)
+            if stone.origin != current:
+                replacements[stone] = tombstone_text(current)
+    replace_tombstones(replacements, connection)
+
+
+def _record(report: SyncReport, count: int, merges: dict[str, Merge]) -> None:
+    changed = 0
+    for id, merge in merges.items():
+        if merge.outcome == merging.CREATED:
             report.created.append(id)
-        elif changes:
-            report.updated[id] = changes
-        else:
-            report.unchanged += 1
-            continue
-        # What is written becomes a stored schedule with times; a declaration has none.
-        differing.append(declaration.job.snapshot())
-    if differing and not check:
-        define_many(differing, group.connection)
+        elif merge.outcome == merging.UPDATED:
+            report.updated[id] = merge.changes
+        elif merge.outcome == merging.SKIPPED:
+            report.deleted.append(id)
+        changed += merge.outcome != merging.UNCHANGED
+        if merge.overrides:
+            report.overridden[id] = merge.overrides
+    report.unchanged += count - changed - len(report.failed)
 
 
-def _changes(found: RedisCronJob | Damaged, declaration: Declaration) -> Changes:
-    if isinstance(found, Damaged):
-        return {"damaged": (found.reason, "")}
-    said = {**found.definition(), "enabled": str(int(found.enabled))}
-    asked = {"enabled": said["enabled"], **declaration.fields()}
-    names = [*asked, *(name for name in said if name not in asked)]
-    return {
-        name: (said.get(name, ""), asked.get(name, ""))
-        for name in names
-        if said.get(name, "") != asked.get(name, "")
-    }
+# Orphans
+
+
+def _ever_declared(connection: Redis) -> Iterator[str]:
+    """Ids of all stored schedules that this application declared."""
+    with connection.pipeline(transaction=False) as pipe:
+        pipe.zcard(INDEX)
+        pipe.zcard(DISABLED)
+        sizes = pipe.execute()
+    for index, size in zip((INDEX, DISABLED), sizes, strict=True):
+        # A page moves where members come and go meanwhile; the next sync finds what is missed.
+        ranks = ((start, start + PAGE - 1) for start in range(0, size, PAGE))
+        calls = [([index], [*each, conf.APPLICATION]) for each in ranks]
+        for reply in run_scripts(connection, DECLARED, calls):
+            yield from map(as_text, reply)
+
+
+def _orphan_all(
+    ids: Iterable[str], connection: Redis, report: SyncReport, options: Options
+) -> None:
+    """Flag, disable or delete what is not declared any more."""
+    found: dict[str, Merge] = {}
+    pending = list(dict.fromkeys(ids))
+    while pending:
+        tombstones = read_tombstones(connection)
+        changes: list[Change] = []
+        doomed: dict[str, Expectation] = {}
+        for stored in read_stored(pending, connection):
+            found.pop(stored.id, None)
+            origin = Origin.of(stored.fields)
+            if origin is None or origin.application != conf.APPLICATION:
+                continue  # deleted or declared elsewhere meanwhile
+            job, tombstone = stored.understand(connection), tombstones.get(stored.id)
+            merge = merging.orphan(job, stored.fields, tombstone, disable=options.disable_orphans)
+            found[stored.id] = merge
+            if options.prune:
+                doomed[stored.id] = merging.expectation(job, stored.fields, tombstone)
+            elif merge.change is not None:
+                changes.append(merge.change)
+        if options.check:
+            break
+        pending = [change.job.id for change in write_merged(changes, connection)]
+        pending += delete_orphans(doomed, connection)
+    if options.prune:
+        report.pruned += found
+        return
+    report.orphans += found
+    report.orphaned += [id for id, each in found.items() if "orphaned_at" in each.changes]
+    report.disabled += [id for id, each in found.items() if "enabled" in each.changes]

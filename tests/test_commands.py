@@ -222,13 +222,14 @@ def test_info_says_in_one_line_what_is_wrong(arguments: list[str], reason: str) 
 def test_sync_by_hand(connection: Redis) -> None:
     RedisCronJob("billing", "default", func=echo, interval=600, connection=connection).save()
     RedisCronJob("same", "default", func=echo, interval=5, connection=connection).save()
+    manage("rqrcron_sync", declared=({"queue_name": "default", "id": "same", "interval": 5},))
     declared = (BILLING, MAIL, {"queue_name": "default", "id": "same", "interval": 5})
 
     done = manage("rqrcron_sync", "--check", declared=declared)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "create  mail",
-        "update  billing: interval 600 -> 900",
+        "update  billing: interval 600 -> 900, source runtime -> code",
         "1 to create, 1 to update, 1 unchanged",
     ]
     assert not connection.exists(job_key("mail"))
@@ -237,7 +238,7 @@ def test_sync_by_hand(connection: Redis) -> None:
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         "created  mail",
-        "updated  billing: interval 600 -> 900",
+        "updated  billing: interval 600 -> 900, source runtime -> code",
         "1 created, 1 updated, 1 unchanged",
     ]
     assert RedisCronJob.fetch("billing", connection).interval == 900

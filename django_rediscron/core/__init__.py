@@ -7,6 +7,7 @@ from .exceptions import (
     LeadershipLostError,
     NoSuchJobError,
     ScheduleChangedError,
+    ScheduleLockedError,
     SchedulerLockedError,
     UnknownQueueError,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "RedisCronJob",
     "RedisCronScheduler",
     "ScheduleChangedError",
+    "ScheduleLockedError",
     "ScheduleOptions",
     "SchedulerLockedError",
     "UnknownQueueError",

@@ -10,6 +10,7 @@ __all__ = [
     "LeadershipLostError",
     "NoSuchJobError",
     "ScheduleChangedError",
+    "ScheduleLockedError",
     "SchedulerLockedError",
     "UnknownQueueError",
 ]
@@ -17,6 +18,10 @@ __all__ = [
 
 class InvalidScheduleError(ValueError):
     """A schedule was refused before anything was written; the text names value and remedy."""
+
+
+class ScheduleLockedError(InvalidScheduleError):
+    """Code declares the schedule and locks it: change it there. The text says where."""
 
 
 class UnknownQueueError(InvalidScheduleError):

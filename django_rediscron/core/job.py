@@ -12,7 +12,7 @@ from rq.cron import CronJob
 from rq.job import Job
 from rq.utils import as_text, now
 
-from . import codec
+from . import codec, origin
 from . import validation as check
 from .codec import DEFAULT_RESULT_TTL
 from .exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
@@ -27,6 +27,7 @@ from .options import (
     make_callback,
     set_options,
 )
+from .origin import Differences, Origin
 from .timing import next_cron_time, utc_text
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class RedisCronJob(CronJob):
     overlap: Overlap
 
     _loaded_times: _Times  # latest and next, as they were loaded
+    _origin: Origin | None = None  # where code declares it
 
     def __init__(
         self,
@@ -210,6 +212,47 @@ class RedisCronJob(CronJob):
         self._func_name = func_name
         self._func = None
 
+    # Where it comes from
+
+    @property
+    def source(self) -> str:
+        """`code` where a project declares it, `runtime` where somebody made it."""
+        return origin.CODE if self._origin else origin.RUNTIME
+
+    @property
+    def application(self) -> str | None:
+        """The application that declares it, as the setting `REDISCRON["APPLICATION"]` names it."""
+        return self._origin.application if self._origin else None
+
+    @property
+    def place(self) -> str | None:
+        """Where it is declared: `greetings/apps.py:12 (application 'greetings')`."""
+        return self._origin.place if self._origin else None
+
+    @property
+    def declared(self) -> dict[str, str] | None:
+        """The hash fields of the definition as the code declared them last, without defaults."""
+        return self._origin.declared if self._origin else None
+
+    @property
+    def overrides(self) -> Differences:
+        """Where it is not as declared: field of the hash -> (its text, the text of the code).
+
+        A field that is set back to what the code says is no override any more. Whether the schedule
+        is enabled is never one: the code says that for the beginning only.
+        """
+        return origin.differences(self.definition(), self.declared) if self.declared else {}
+
+    @property
+    def locked(self) -> bool:
+        """Whether only the code may change it."""
+        return bool(self._origin and self._origin.locked)
+
+    @property
+    def orphaned_at(self) -> datetime | None:
+        """Since when its application does not declare it any more; None where it does."""
+        return self._origin.orphaned_at if self._origin else None
+
     def __repr__(self) -> str:
         return f"<RedisCronJob {self.id!r}: {self.func_name} {self.schedule}>"
 
@@ -338,6 +381,18 @@ class RedisCronJob(CronJob):
 
         delete_schedules([self.id], self._connected(), pipeline)
 
+    def reset(self, *fields: str) -> None:
+        """Make it what the code declared last: these fields of its hash, or all overridden ones.
+
+        `interval` and `cron` go together. Whether it is enabled is reset where `enabled` is among
+        the fields. Unsaved changes of this object are lost. Raises `InvalidScheduleError` where no
+        code declares it or where it has no such field, and `NoSuchJobError`.
+        """
+        from .merging import reset_to_code
+
+        reset_to_code(self.id, fields, self._connected())
+        self.refresh()
+
     def set_enqueue_time(self, time: datetime) -> None:
         """Record `time` as the latest occurrence, compute and write the next one.
 
@@ -375,6 +430,10 @@ class RedisCronJob(CronJob):
             return None
         stored = self.from_texts({"id": self.id, **self._stored}, None)
         return {**stored.definition(), "enabled": str(int(stored.enabled))}
+
+    def count_changes_from(self, stored: RedisCronJob) -> None:
+        """Let `stored` be what stands in Redis: where this object differs is a change to save."""
+        self._stored = stored._stored
 
     def moved_times(self) -> dict[str, str]:
         """The times that were set on this object since it was constructed or loaded."""
@@ -443,6 +502,7 @@ class RedisCronJob(CronJob):
         job.connection = connection
         codec.load(job, data)
         check.check_timing(job.interval, job.cron, stored=True)
+        job._origin = Origin.of(data)
         job._stored = {field: data[field] for field in codec.EDITABLE_FIELDS if field in data}
         job._loaded_times = (job.latest_enqueue_time, job.next_enqueue_time)
         changed_at = data.get("updated_at") or data.get("created_at") or ""

@@ -40,6 +40,9 @@ RECEIPT_PREFIX = f"{INDEX}:receipt:"
 RECEIPT_TTL = 3600
 """Seconds in which an object that was saved in a pipeline can learn what came of it."""
 
+DELETED = f"{INDEX}:deleted"
+"""Hash: id -> JSON of what the code said of a schedule that was deleted while it was declared."""
+
 ERRORS = f"{INDEX}:errors"
 """Sorted set: ids of schedules that could not be enqueued, scored by the time of the last try."""
 
@@ -88,3 +91,14 @@ FINGERPRINT_FIELDS = ("revision", "updated_at", "next_enqueue_time", "created_at
 
 rq-rediscron raises no revision; it sets `updated_at`. A schedule that was never edited has neither;
 `created_at` tells it from another one that took its id."""
+
+ORIGIN_FIELDS = (
+    "source",
+    "application",
+    "place",
+    "declared",
+    "locked",
+    "orphaned_at",
+    "disabled_as_orphan_at",
+)
+"""What is known of the code that declares a schedule; one that was made at run time has none."""

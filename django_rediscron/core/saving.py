@@ -18,11 +18,12 @@ from .exceptions import (
     InvalidScheduleError,
     NoSuchJobError,
     ScheduleChangedError,
+    ScheduleLockedError,
 )
 from .job import RedisCronJob
 from .keys import RECEIPT_PREFIX, TIMING_FIELDS, job_key
 from .queues import get_queue
-from .scripts import DELETE, SAVE, run_script
+from .scripts import DELETE, SAVE, run_script, run_scripts
 from .timing import around_interval, next_cron_time, utc_text
 from .validation import check_timing
 
@@ -33,6 +34,7 @@ BATCH = 250
 REFUSALS: dict[str, type[Exception]] = {
     "NOSUCHJOB": NoSuchJobError,
     "SCHEDULECHANGED": ScheduleChangedError,
+    "SCHEDULELOCKED": ScheduleLockedError,
 }
 """What the script's reasons for refusing a change are here."""
 
@@ -56,6 +58,9 @@ class Change:
     facts: dict[str, str] = field(default_factory=dict)
     retimed: bool = True
     receipt: str = ""
+    # What a merge with the code read, and what it is to write of the schedule's origin.
+    expected: dict[str, Any] | None = None
+    marks: dict[str, str | bool] | None = None
 
     def __post_init__(self) -> None:
         # What the object says now: attributes that are changed later are changes of their own.
@@ -165,6 +170,10 @@ class Change:
             item["version"] = self.version
         if self.receipt:
             item["receipt"] = self.receipt
+        if self.expected is not None:
+            item["expected"] = self.expected
+            item["marks"] = self.marks or {}
+            item["quiet"] = not (self.fields or self.unset)
         return item
 
     def record(self, reply: Sequence[str]) -> None:
@@ -236,15 +245,45 @@ def _save_batch(
     return again
 
 
+def write_merged(changes: Sequence[Change], connection: Redis) -> list[Change]:
+    """Write merges of schedules with what code declares, thousands in a round trip.
+
+    Returns those of which nothing was written, because somebody changed the schedule meanwhile.
+    """
+    refused: list[Change] = []
+    pending = list(changes)
+    while pending:
+        parts = [pending[start : start + BATCH] for start in range(0, len(pending), BATCH)]
+        replies = run_scripts(connection, SAVE, [_call(part, now()) for part in parts])
+        pending = []
+        for part, reply in zip(parts, map(_decode, replies), strict=True):
+            for change, (outcome, *facts) in zip(part, reply, strict=True):
+                if outcome == "refused":
+                    refused.append(change)
+                elif outcome == "stale":
+                    change.believe(*facts)
+                    pending.append(change)
+    return refused
+
+
 def _send(
     batch: list[Change], connection: Redis, moment: datetime, pipeline: Any | None = None
 ) -> Any:
-    items = [change.to_script(moment) for change in batch]
-    arguments = [f"{moment.timestamp():.6f}", utc_text(moment), json.dumps(items)]
-    keys = [change.job.key for change in batch]
+    keys, arguments = _call(batch, moment)
     if pipeline is None:
-        return json.loads(run_script(connection, SAVE, keys, arguments).decode(errors="replace"))
+        return _decode(run_script(connection, SAVE, keys, arguments))
     return connection.register_script(SAVE)(keys, [*arguments, "once"], client=pipeline)
+
+
+def _call(batch: list[Change], moment: datetime) -> tuple[list[str], list[str]]:
+    """Keys and arguments of the script."""
+    items = [change.to_script(moment) for change in batch]
+    keys = [change.job.key for change in batch]
+    return keys, [f"{moment.timestamp():.6f}", utc_text(moment), json.dumps(items)]
+
+
+def _decode(reply: bytes) -> Any:
+    return json.loads(reply.decode(errors="replace"))
 
 
 def new_receipt() -> str:
@@ -270,15 +309,30 @@ def settle(job: RedisCronJob, connection: Redis) -> None:
 
 
 def delete_schedules(ids: Iterable[str], connection: Redis, pipeline: Any | None = None) -> int:
-    """Delete schedules, each whole; returns how many there were (0 with a pipeline)."""
+    """Delete schedules, each whole; returns how many there were (0 with a pipeline).
+
+    One that code declares stays deleted until it is reset. Raises `ScheduleLockedError` for those
+    that only the code may change, after the others were deleted.
+    """
     ids = list(ids)
     deleted = 0
+    locked: list[tuple[str, str]] = []
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
         keys = [job_key(id) for id in batch]
-        arguments = [f"{now().timestamp():.6f}", *batch]
-        if pipeline is None:
-            deleted += sum(run_script(connection, DELETE, keys, arguments))
-        else:
+        arguments = [f"{now().timestamp():.6f}", "once" if pipeline is not None else "", *batch]
+        if pipeline is not None:
             connection.register_script(DELETE)(keys, arguments, client=pipeline)
+            continue
+        for id, outcome in zip(batch, run_script(connection, DELETE, keys, arguments), strict=True):
+            if isinstance(outcome, int):
+                deleted += outcome
+            else:
+                locked.append((id, outcome.decode(errors="replace")))
+    if locked:
+        names = ", ".join(repr(id) for id, _ in locked[:5]) + (", ..." if locked[5:] else "")
+        raise ScheduleLockedError(
+            f"nothing was deleted of {names}: is locked; "
+            f"remove it where it is declared: {locked[0][1]}"
+        )
     return deleted

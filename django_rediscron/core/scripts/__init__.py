@@ -7,20 +7,25 @@ therefore no script may write before it has read and judged all that it needs.
 
 from .changes import DELETE, SAVE
 from .leader import REPLACE_LOCK
+from .origin import DECLARED, GUARDED_FIELDS, TOMBSTONES
 from .passes import DISPATCH, DUE
-from .run import run_script
+from .run import run_script, run_scripts
 from .schedules import PLACE, PRUNE, READ
 from .search import SEARCH
 
 __all__ = [
+    "DECLARED",
     "DELETE",
     "DISPATCH",
     "DUE",
+    "GUARDED_FIELDS",
     "PLACE",
     "PRUNE",
     "READ",
     "REPLACE_LOCK",
     "SAVE",
     "SEARCH",
+    "TOMBSTONES",
     "run_script",
+    "run_scripts",
 ]

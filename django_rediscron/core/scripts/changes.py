@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..keys import (
+    DELETED,
     DISABLED,
     ERRORS,
     EVENTS,
@@ -16,6 +17,7 @@ from ..keys import (
     RECEIPT_TTL,
     TIMING_FIELDS,
 )
+from .origin import GUARD
 from .times import TIMES
 
 
@@ -26,7 +28,8 @@ def _quoted(names: Iterable[str]) -> str:
 _CHANGED = f"""
 -- Nothing may be written before all that is written to is known to be what it should be.
 for key, kind in pairs({{['{INDEX}'] = 'zset', ['{DISABLED}'] = 'zset', ['{ERRORS}'] = 'zset',
-                        ['{LAST_UPDATE}'] = 'string', ['{INDEXED}'] = 'string'}}) do
+                        ['{LAST_UPDATE}'] = 'string', ['{INDEXED}'] = 'string',
+                        ['{DELETED}'] = 'hash'}}) do
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then
     return redis.error_reply('WRONGTYPE nothing was written: key ' .. key .. ' must be a ' .. kind
@@ -50,6 +53,7 @@ end
 SAVE = (
     TIMES
     + _CHANGED
+    + GUARD
     + f"""
 -- Write definitions, place them in the indexes, announce them.
 --
@@ -64,13 +68,18 @@ SAVE = (
 --   times: latest_enqueue_time, next_enqueue_time to move forward to, where given
 --   next: the next enqueue time, computed now, for the case that it has to be computed; from:
 --     facts (after the write, by name), retimed (whether the timing fields change)
+--   expected: what a merge with the code read, where given: the change is refused if that changed,
+--     and not for a lock
+--   marks: fields of the origin to write (true: the time, false: to delete), where given; quiet:
+--     nothing but these, which is no change of the definition: it raises no revision and is told
+--     to nobody
 --   receipt: name under which the reply is kept, where given; if it is there already, this very
 --     change was written before
 -- ARGV[4]: 'once' where there is no second attempt (in a pipeline)
 -- Returns a JSON list, for each: {{'refused', reason, text}} where it may not be changed,
 --   {{'stale', true if the timing fields change, facts}} where the next time must be computed anew
 --   from these and nothing was written, or {{'ok', version, revision, created_at,
---   latest_enqueue_time, next_enqueue_time, enabled}}.
+--   latest_enqueue_time, next_enqueue_time, enabled}}, or {{'marked'}} for a quiet one.
 -- With 'once' a refusal is an error reply. Stale cannot be: an occurrence to come stays the next
 -- one, else there is no next time, and the scheduler, woken at once, computes it from updated_at.
 local now, now_text, once = ARGV[1], ARGV[2], ARGV[4] == 'once'
@@ -78,7 +87,7 @@ local replies, events = {{}}, {{}}
 local timing_fields = {{{_quoted(TIMING_FIELDS)}}}
 local facts = {{{_quoted(FACTS)}}}
 local read = {{'enabled', 'created_at', 'updated_at', 'revision', 'next_enqueue_time',
-              unpack(facts)}}
+              'locked', 'place', unpack(facts)}}
 
 local function version_of(revision, updated_at, created_at)
   if revision == '' then revision = '0' end
@@ -86,11 +95,28 @@ local function version_of(revision, updated_at, created_at)
 end
 
 -- Why a change may not be made: reason and text, or nothing. `stored`: nil where there is no hash.
-local function refusal(change, stored)
+local function refusal(key, kind, change, stored)
+  if change.expected then
+    if as_expected(key, change.id, kind, change.expected) then return nil end
+    return 'MERGE', 'was changed meanwhile'
+  end
   if not stored and not change.create then return 'NOSUCHJOB', 'was deleted' end
   local version = stored and version_of(stored.revision, stored.updated_at, stored.created_at) or ''
   if change.version and change.version ~= version then
     return 'SCHEDULECHANGED', 'was changed meanwhile'
+  end
+  if stored and stored.locked == '1' and overrides(key, change) then
+    return 'SCHEDULELOCKED', 'is locked; change it where it is declared: ' .. stored.place
+  end
+end
+
+local function write_marks(key, marks)
+  for name, value in pairs(marks) do
+    if value then
+      redis.call('HSET', key, name, value == true and now_text or value)
+    else
+      redis.call('HDEL', key, name)
+    end
   end
 end
 
@@ -109,8 +135,13 @@ local function save(key, change)
     local values = redis.call('HMGET', key, unpack(read))
     for i, name in ipairs(read) do stored[name] = values[i] or '' end
   end
-  local reason, text = refusal(change, stored)
+  local reason, text = refusal(key, kind, change, stored)
   if reason then return {{'refused', reason, text}} end
+  if change.quiet then
+    write_marks(key, change.marks)
+    forget_deletion(change.id)
+    return {{'marked'}}
+  end
 
   local fields, exists = change.fields, stored ~= nil
   stored = stored or {{enabled = '1', created_at = '', next_enqueue_time = ''}}
@@ -162,6 +193,8 @@ local function save(key, change)
   if latest ~= '' then set('latest_enqueue_time', latest) end
   if following ~= '' then set('next_enqueue_time', following) end
   redis.call('HSET', key, unpack(pairs_))
+  write_marks(key, change.marks or (not exists and tombstone_marks(change.id)) or {{}})
+  if change.expected or not exists then forget_deletion(change.id) end
   local counted = 0
   if exists then
     redis.call('HDEL', key, 'last_error', 'last_error_at', unpack(change.unset))
@@ -208,21 +241,44 @@ return cjson.encode(replies)
 
 DELETE = (
     _CHANGED
+    + GUARD
     + f"""
 -- Delete schedules with their places in the indexes and their histories.
--- KEYS: the hashes. ARGV[1]: epoch seconds, then the ids in the same order.
--- Returns for each 1 if there was one, else 0.
-local replies, events = {{}}, {{}}
+-- KEYS: the hashes. ARGV[1]: epoch seconds; ARGV[2]: 'once' in a pipeline, where a refusal is an
+-- error reply and nothing is deleted, or a JSON list of what a sync read of each, which deletes
+-- nothing else and leaves no tombstones; then the ids in the order of the keys.
+-- Returns for each 1 if there was one, else 0; 'changed' if it is not what a sync read; if it is
+-- locked the place where it is declared.
+local replies, events, declared = {{}}, {{}}, {{}}
+local expected = string.sub(ARGV[2], 1, 1) == '[' and cjson.decode(ARGV[2])
 for i, key in ipairs(KEYS) do
-  local id = ARGV[i + 1]
-  replies[i] = redis.call('DEL', key)
-  if replies[i] == 1 then
-    redis.call('ZREM', '{INDEX}', id)
-    redis.call('DEL', key .. ':jobs')
-    events[#events + 1] = cjson.encode({{event = 'deleted', job_id = id}})
+  if expected then
+    local kind = redis.call('TYPE', key).ok
+    if not as_expected(key, ARGV[i + 2], kind, expected[i]) then replies[i] = 'changed' end
+  else
+    declared[i] = declaration(key)
+    if declared[i] and declared[i].locked == '1' then
+      replies[i] = declared[i].place
+      if ARGV[2] == 'once' then
+        return redis.error_reply('SCHEDULELOCKED nothing was deleted: ' .. ARGV[i + 2]
+                                 .. ' is locked; remove it where it is declared: ' .. replies[i])
+      end
+    end
   end
-  redis.call('ZREM', '{DISABLED}', id)
-  redis.call('ZREM', '{ERRORS}', id)
+end
+for i, key in ipairs(KEYS) do
+  local id = ARGV[i + 2]
+  if not replies[i] then
+    replies[i] = redis.call('DEL', key)
+    if replies[i] == 1 then
+      redis.call('ZREM', '{INDEX}', id)
+      redis.call('DEL', key .. ':jobs')
+      events[#events + 1] = cjson.encode({{event = 'deleted', job_id = id}})
+    end
+    redis.call('ZREM', '{DISABLED}', id)
+    redis.call('ZREM', '{ERRORS}', id)
+    if declared[i] then leave_tombstone(id, declared[i]) end
+  end
 end
 if #events > 0 then announce(ARGV[1], events) end
 return replies

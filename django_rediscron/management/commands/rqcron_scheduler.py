@@ -20,7 +20,9 @@ from django_rediscron.core import (
     LeadershipLostError,
     SchedulerLockedError,
 )
+from django_rediscron.core.origin import describe
 from django_rediscron.listing import UnreachableError, reaching
+from django_rediscron.management.commands.rqrcron_sync import add_orphan_arguments
 from django_rediscron.schedulers import DjangoRedisCronScheduler, get_scheduler
 from django_rediscron.sync import sync
 
@@ -62,6 +64,7 @@ class Command(BaseCommand):
         )
         add("--burst", action="store_true", help="enqueue what is due now, then exit")
         add("--no-sync", action="store_true", help="do not write the declared schedules first")
+        add_orphan_arguments(parser)
         add("--pid", metavar="FILE", help="write the process id to this file while it runs")
         add(
             "--logging-level",
@@ -80,7 +83,8 @@ class Command(BaseCommand):
             with _pid_file(options["pid"]):
                 if not options["no_sync"]:
                     queue = options["queue"] or conf.QUEUE
-                    scheduler.sync = lambda: self._sync(queue, scheduler.log)
+                    orphans = {name: options[name] for name in ("prune", "disable_orphans")}
+                    scheduler.sync = lambda: self._sync(queue, scheduler.log, **orphans)
                 # It runs for months and uses no database: servers drop idle connections.
                 connections.close_all()
                 with reaching(scheduler.connection):
@@ -92,14 +96,15 @@ class Command(BaseCommand):
         except KeyboardInterrupt:  # before the scheduler minds signals itself
             sys.exit(130)
 
-    def _sync(self, queue: str, log: logging.Logger) -> None:
-        report = sync(queue)
-        log.info(
-            "Declared schedules: %d created, %d updated, %d unchanged",
-            len(report.created),
-            len(report.updated),
-            report.unchanged,
-        )
+    def _sync(self, queue: str, log: logging.Logger, **orphans: bool) -> None:
+        report = sync(queue, **orphans)
+        log.info("Declared schedules: %s", report.totals())
+        for id, overrides in report.overridden.items():
+            log.info("Schedule %r is not as declared: %s", id, describe(overrides))
+        for id in report.orphans:
+            log.warning("Schedule %r is an orphan: no code declares it any more", id)
+        for id, reason in report.failed.items():
+            log.error("Schedule %r could not be written: %s", id, reason)
         if report.elsewhere:
             log.warning(
                 "%d declared schedules live on another Redis, which needs a scheduler of its own "

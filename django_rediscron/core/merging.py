@@ -1,0 +1,315 @@
+"""What code declares and what people changed, brought together so that neither is lost.
+
+Of each field three texts are known: what the code declared last time, what stands in the hash, and
+what the code declares now. Where the hash still says the first it gets the last. Where it does not,
+somebody changed it: that stays, an override.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from redis import Redis
+from rq.utils import now
+
+from . import codec
+from .exceptions import InvalidScheduleError, NoSuchJobError
+from .job import RedisCronJob
+from .keys import ORIGIN_FIELDS, job_key
+from .origin import (
+    ONE_UNIT,
+    Differences,
+    Origin,
+    default_text,
+    differences,
+    dump_declared,
+    without_defaults,
+)
+from .reading import Absent, Damaged, Fields, read_schedules
+from .saving import BATCH, Change, write_merged
+from .scripts import DELETE, GUARDED_FIELDS, run_scripts
+from .tombstones import Tombstone
+
+ALL = frozenset({"*"})
+"""Instead of the names of fields to reset: all that are overridden."""
+
+CREATED, UPDATED, UNCHANGED, SKIPPED = "created", "updated", "unchanged", "skipped"
+
+Expectation = dict[str, Any]
+"""What was read of a schedule, for the script that writes to compare."""
+
+
+@dataclass
+class Wanted:
+    """A schedule as code declares it."""
+
+    job: RedisCronJob
+    application: str
+    place: str
+    locked: bool = False
+    orphaned_at_text: str = ""
+    """Where it is not declared any more."""
+
+    @cached_property
+    def definition(self) -> dict[str, str]:
+        """Its fields, `enabled` among them."""
+        return {**self.job.definition(), "enabled": str(int(self.job.enabled))}
+
+    @cached_property
+    def origin(self) -> Origin:
+        return Origin(
+            self.application,
+            self.place,
+            dump_declared(self.definition),
+            self.locked,
+            self.orphaned_at_text,
+        )
+
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """What a hash holds where nobody overrode anything."""
+        fields = {**without_defaults(self.definition), **self.origin.fields()}
+        if self.locked:
+            fields["enabled"] = self.definition["enabled"]
+        else:
+            fields.pop("enabled", None)
+        return fields
+
+    @cached_property
+    def absent(self) -> frozenset[str]:
+        """What it does not hold then."""
+        return frozenset({*codec.EDITABLE_FIELDS, *ORIGIN_FIELDS} - {*self.fields, "enabled"})
+
+    def is_met_by(self, fields: Fields) -> bool:
+        """Whether a hash is as the code wants it: judged in a microsecond, for almost all are."""
+        return self.fields.items() <= fields.items() and self.absent.isdisjoint(fields)
+
+
+@dataclass
+class Merge:
+    """What becomes of a schedule."""
+
+    outcome: str
+    change: Change | None = None
+    """What is to be written; of one that is unchanged, only what is to be known of its origin."""
+    changes: Differences = field(default_factory=dict)
+    """Field -> what it said, what it says now."""
+    overrides: Differences = field(default_factory=dict)
+    """Field -> what it goes on saying, what the code says."""
+
+
+def merge(
+    found: RedisCronJob | Damaged | Absent,
+    fields: Fields,
+    wanted: Wanted,
+    tombstone: Tombstone | None = None,
+    reset: Collection[str] = (),
+) -> Merge:
+    """Bring what is stored up to what is wanted, but for what people changed.
+
+    `reset` names fields that are taken from the code all the same. Raises `InvalidScheduleError`
+    where what stays and what is new exclude each other.
+    """
+    if isinstance(found, RedisCronJob):
+        return _merge_stored(found, fields, wanted, tombstone, reset)
+    if isinstance(found, Absent) and tombstone is not None and not (wanted.locked or reset):
+        return Merge(SKIPPED)
+    job = wanted.job.snapshot()
+    # Whether a damaged one is enabled may be legible.
+    job.enabled_given = not fields or wanted.locked
+    change = Change.define(job)
+    change.marks = _marks(fields, wanted.origin)
+    change.expected = expectation(found, fields, tombstone)
+    if isinstance(found, Absent):
+        return Merge(CREATED, change)
+    return Merge(UPDATED, change, {"damaged": (found.reason, "")})
+
+
+def _merge_stored(
+    found: RedisCronJob,
+    fields: Fields,
+    wanted: Wanted,
+    tombstone: Tombstone | None,
+    reset: Collection[str],
+) -> Merge:
+    known = Origin.of(fields)
+    base = known.declared if known else tombstone.declared if tombstone else None
+    actual = {**found.definition(), "enabled": str(int(found.enabled))}
+    code = wanted.definition
+    taken: dict[str, str] = {}
+    overrides: Differences = {}
+    for unit in _units():
+        ours, theirs = _texts(unit, actual), _texts(unit, code)
+        asked = wanted.locked or reset == ALL or not set(unit).isdisjoint(reset)
+        if ours != theirs:
+            if asked or base is None or ours == _texts(unit, base):
+                taken.update(theirs)
+            else:
+                overrides.update(differences(ours, theirs))
+    if wanted.locked or "enabled" in reset:
+        taken["enabled"] = code["enabled"]
+    elif not wanted.orphaned_at_text and _disabled_as_orphan(fields):
+        taken["enabled"] = "1"
+    changes = differences(actual, {**actual, **taken})
+    if taken.get("enabled", actual["enabled"]) != actual["enabled"]:
+        changes["enabled"] = (actual["enabled"], taken["enabled"])
+    changes |= _changes_of_origin(known, wanted, base, changes)
+    marks = _marks(fields, wanted.origin)
+    if not changes and not marks and tombstone is None:
+        return Merge(UNCHANGED, None, {}, overrides)
+    job = type(found).from_texts({**fields, **taken}, found.connection)
+    job.count_changes_from(found)
+    change = Change.of(job, "updated")
+    change.marks = marks
+    change.expected = expectation(found, fields, tombstone)
+    return Merge(UPDATED if changes else UNCHANGED, change, changes, overrides)
+
+
+def _changes_of_origin(
+    known: Origin | None, wanted: Wanted, base: Mapping[str, str] | None, changes: Differences
+) -> Differences:
+    """What changes in what is known of the code, but for the place."""
+    if known is None:
+        return {"source": ("runtime", "code")}
+    found: Differences = {}
+    if known.application != wanted.application:
+        found["application"] = (known.application, wanted.application)
+    if known.orphaned_at_text and not wanted.orphaned_at_text:
+        found["orphaned_at"] = (known.orphaned_at_text, "")
+    if known.locked != wanted.locked:
+        found["locked"] = (str(int(known.locked)), str(int(wanted.locked)))
+    for name in codec.EDITABLE_FIELDS:
+        told = default_text(name) if base is None else base.get(name, default_text(name))
+        tells = wanted.definition.get(name, default_text(name))
+        if told != tells and name not in changes:
+            found[f"declared {name}"] = (told, tells)
+    return found
+
+
+def orphan(
+    found: RedisCronJob | Damaged | Absent,
+    fields: Fields,
+    tombstone: Tombstone | None,
+    *,
+    disable: bool,
+) -> Merge:
+    """What becomes of a schedule that its application does not declare any more."""
+    if not isinstance(found, RedisCronJob):
+        return Merge(UNCHANGED)  # it does not run
+    changes: Differences = {}
+    marks: dict[str, str | bool] = {}
+    change = Change.of(found, "updated")
+    if "orphaned_at" not in fields:
+        changes["orphaned_at"] = ("", "now")
+        marks = {"orphaned_at": True, "locked": False}
+    if disable and found.enabled:
+        changes["enabled"] = ("1", "0")
+        marks["disabled_as_orphan_at"] = True
+        change = Change.switch(found, False)
+    change.marks = marks
+    change.expected = expectation(found, fields, tombstone)
+    return Merge(UPDATED, change, changes) if changes else Merge(UNCHANGED)
+
+
+def reset_to_code(id: str, names: Collection[str], connection: Redis) -> None:
+    """Give these fields of a stored schedule, or all overridden ones, what the code declared last.
+
+    Raises `NoSuchJobError`, and `InvalidScheduleError` where no code declares it, or for a name
+    that is no field.
+    """
+    check_names(names)
+    pending = True
+    while pending:
+        ((found, fields),) = read_schedules([id], connection)
+        if isinstance(found, Absent):
+            raise NoSuchJobError(f"there is no schedule {id!r}")
+        known = Origin.of(fields)
+        if known is None or known.declared is None:
+            raise InvalidScheduleError(
+                f"schedule {id!r} cannot be reset: no code declares it; change or delete it instead"
+            )
+        job = RedisCronJob.from_texts({"id": id, **known.declared}, connection)
+        wanted = Wanted(job, known.application, known.place, known.locked, known.orphaned_at_text)
+        merged = merge(found, fields, wanted, None, frozenset(names) or ALL)
+        pending = merged.change is not None and bool(write_merged([merged.change], connection))
+
+
+def delete_orphans(doomed: Mapping[str, Expectation], connection: Redis) -> list[str]:
+    """Delete schedules that are as expected, in one round trip; returns the ids of the others."""
+    ids = list(doomed)
+    parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
+    calls = [
+        (
+            [job_key(id) for id in part],
+            [f"{now().timestamp():.6f}", json.dumps([doomed[id] for id in part]), *part],
+        )
+        for part in parts
+    ]
+    replies = run_scripts(connection, DELETE, calls)
+    return [
+        id
+        for part, outcomes in zip(parts, replies, strict=True)
+        for id, outcome in zip(part, outcomes, strict=True)
+        if outcome == b"changed"
+    ]
+
+
+def check_names(names: Collection[str]) -> None:
+    """Raise `InvalidScheduleError` for a name that is no field of the definition."""
+    for name in names:
+        if name not in codec.EDITABLE_FIELDS:
+            raise InvalidScheduleError(
+                f"a schedule has no field {name!r}; it has {', '.join(codec.EDITABLE_FIELDS)}"
+            )
+
+
+def _units() -> list[tuple[str, ...]]:
+    """Fields that are overridden and declared by themselves, or together."""
+    singles = (name for name in codec.EDITABLE_FIELDS if name not in (*ONE_UNIT, "enabled"))
+    return [ONE_UNIT, *((name,) for name in singles)]
+
+
+def _texts(unit: tuple[str, ...], fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: fields.get(name, default_text(name)) for name in unit}
+
+
+def _disabled_as_orphan(fields: Fields) -> bool:
+    """Whether a sync disabled it, and nobody changed it since."""
+    since = fields.get("disabled_as_orphan_at")
+    return bool(since) and since == fields.get("updated_at") and fields.get("enabled") == "0"
+
+
+def _marks(fields: Fields, origin: Origin) -> dict[str, str | bool]:
+    """What is to be written of the origin: field -> text, False to leave it out."""
+    wanted = origin.fields()
+    return {
+        name: wanted.get(name, False)
+        for name in ORIGIN_FIELDS
+        if fields.get(name, "") != wanted.get(name, "")
+        and not (name == "disabled_as_orphan_at" and origin.orphaned_at_text)
+    }
+
+
+def expectation(
+    found: RedisCronJob | Damaged | Absent, fields: Fields, tombstone: Tombstone | None
+) -> Expectation:
+    """What was read, for the script to compare: what changed meanwhile is not written over."""
+    kind = "hash" if fields else "none" if isinstance(found, Absent) else "other"
+    return {
+        "kind": kind,
+        "fields": {name: _sendable(fields[name]) for name in GUARDED_FIELDS if name in fields},
+        "deleted": tombstone.text if tombstone else "",
+    }
+
+
+def _sendable(text: str) -> str | bool:
+    """The text, or True for any: what is no UTF-8 cannot be sent, is damaged, and to be healed."""
+    try:
+        text.encode()
+    except UnicodeError:
+        return True
+    return text

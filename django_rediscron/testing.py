@@ -1,0 +1,75 @@
+"""For the tests of a project: whether what it declares can run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from datetime import timedelta
+
+from .core.exceptions import InvalidScheduleError
+from .core.job import RedisCronJob
+from .core.options import find_zone
+from .core.timing import next_cron_time
+from .core.validation import check_schedule
+from .declared import Declaration, declarations
+from .queues import queue_config
+
+
+def check_declarations() -> None:
+    """Raise AssertionError for declared schedules that cannot run; no Redis is touched.
+
+    A function, or a callback, that cannot be imported; arguments that do not fit its signature; an
+    interval or expression that never fires; a queue that is not in `RQ_QUEUES`. The text has a line
+    for each of these, with the id of the schedule and the place where it is declared.
+    """
+    lines = [
+        f"schedule {declaration.job.id!r}, declared at {declaration.place}: {reason}"
+        for declaration in declarations()
+        for reason in _reasons(declaration)
+    ]
+    if lines:
+        raise AssertionError("\n".join(lines))
+
+
+def _reasons(declaration: Declaration) -> Iterator[str]:
+    job = declaration.job
+    for check in (_check_queue, _check_function, _check_timing):
+        try:
+            check(job)
+        except InvalidScheduleError as error:
+            yield str(error)
+
+
+def _check_queue(job: RedisCronJob) -> None:
+    queue_config(job.queue_name)
+
+
+def _check_function(job: RedisCronJob) -> None:
+    job.import_functions(job.definition())
+    try:
+        signature = inspect.signature(job.func)
+    except (ValueError, TypeError):  # some that are written in C do not tell
+        return
+    try:
+        signature.bind(*job.args, **job.kwargs)
+    except TypeError as error:
+        raise InvalidScheduleError(
+            f"its arguments {_call(job)} do not fit {job.func_name}{signature}: {error}"
+        ) from None
+
+
+def _call(job: RedisCronJob) -> str:
+    parts = [*map(repr, job.args), *(f"{name}={value!r}" for name, value in job.kwargs.items())]
+    return f"({', '.join(parts)})"
+
+
+def _check_timing(job: RedisCronJob) -> None:
+    check_schedule(job.snapshot())
+    if job.cron and job.start_at and job.end_at:
+        zone = find_zone(job.timezone) if job.timezone else None
+        first = next_cron_time(job.cron, job.start_at - timedelta(microseconds=1), zone)
+        if first > job.end_at:
+            raise InvalidScheduleError(
+                f"cron {job.cron!r} never fires between start_at, {job.start_at.isoformat()}, and "
+                f"end_at, {job.end_at.isoformat()}"
+            )
