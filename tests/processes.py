@@ -69,14 +69,23 @@ def next_job_id(connection: Redis, queue_name: str, timeout: float = 10) -> str:
 def within(seconds: float, attempt: Callable[[], float]) -> None:
     """A promise of time: kept in one of three attempts, for others use this machine, too.
 
-    An attempt returns the seconds that it took.
+    An attempt returns the seconds that it took. Where a process gets but a part of a processor, it
+    may take as much longer.
     """
     taken: list[float] = []
     while len(taken) < 3:
         taken.append(attempt())
-        if taken[-1] <= seconds:
+        if taken[-1] <= seconds or taken[-1] <= seconds * _slowness():
             return
     raise AssertionError(f"{seconds} s are promised, and it took {taken} s")
+
+
+def _slowness() -> float:
+    """Seconds that a tenth of a second of work takes now, in tenths."""
+    begin, done = time.monotonic(), time.process_time() + 0.1
+    while time.process_time() < done:
+        pass
+    return (time.monotonic() - begin) / 0.1
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10) -> None:

@@ -128,7 +128,11 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
+                try:
+                    server = socket.create_connection(self._server)
+                except OSError:
+                    _reset(client)
+                    continue
                 for connected in (client, server):
                     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self._sockets.append(connected)

@@ -95,7 +95,7 @@ class Server:
         """What schedulers wrote here, in all lives of this server since it lost its data."""
         seen = Witness()
         for file in sorted((self.folder / "appendonlydir").glob("*.incr.aof")):
-            for command in _commands(file.read_bytes()):
+            for command, _ in commands_of(file.read_bytes()):
                 seen.see(command)
         return seen
 
@@ -180,8 +180,8 @@ def answers(server: Server) -> bool:
     return True
 
 
-def _commands(file: bytes) -> Iterator[list[str]]:
-    """The commands in an append-only file; the last one may be incomplete yet."""
+def commands_of(file: bytes) -> Iterator[tuple[list[str], int]]:
+    """The commands in an append-only file, and where each ends; the last one may be incomplete."""
     position, whole = 0, len(file.rpartition(b"\r\n")[0]) + 2 if b"\r\n" in file else 0
     while position < whole:
         line = file.index(b"\r\n", position)
@@ -194,4 +194,4 @@ def _commands(file: bytes) -> Iterator[list[str]]:
                 return
             command.append(file[line + 2 : end].decode(errors="replace"))
             position = end + 2
-        yield command
+        yield command, position
