@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .core.job import RedisCronJob
 from .core.reading import Damaged
+from .core.runs import Run
 from .query import ScheduleQuerySet
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Schedule(models.Model):
 
     job: RedisCronJob | None = None
     damaged: str | None = None
+    latest_run: Run | None = None
+    """Where the list has read it."""
 
     class Meta:
         managed = False
@@ -86,9 +89,7 @@ class Schedule(models.Model):
     @property
     def state(self) -> str:
         """`enabled`, `disabled`, `finished` or `error`."""
-        if self.job is None:
-            return "error"
-        return _state(self.job)
+        return "error" if self.job is None else self.job.state
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         """Read it from Redis again. Raises `Schedule.DoesNotExist`."""
@@ -107,7 +108,6 @@ def _values(found: RedisCronJob | Damaged) -> dict[str, Any]:
         return {"id": found.id, **shown}
     values = {name: getattr(found, name, None) or "" for name in _TEXTS}
     values["source"] = values["source"] or "runtime"
-    waits = found.enabled and getattr(found, "finished_at", None) is None
     return {
         **values,
         "id": found.id,
@@ -115,16 +115,10 @@ def _values(found: RedisCronJob | Damaged) -> dict[str, Any]:
         "queue_name": found.queue_name,
         "interval": found.interval,
         "enabled": found.enabled,
-        "next_enqueue_time": found.next_enqueue_time if waits else None,
+        "next_enqueue_time": found.next_enqueue_time
+        if found.state in ("enabled", "error")
+        else None,
         "latest_enqueue_time": found.latest_enqueue_time,
         "created_at": found.created_at,
         "updated_at": found.updated_at,
     }
-
-
-def _state(job: RedisCronJob) -> str:
-    if not job.enabled:
-        return "disabled"
-    if getattr(job, "finished_at", None):
-        return "finished"
-    return "error" if job.last_error else "enabled"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,6 +19,7 @@ from redis import Redis
 
 from .conf import conf
 from .core import search
+from .core.census import Census, CensusMemory
 from .core.codec import number_text
 from .core.connections import own_client
 from .core.reading import Absent, read_schedules
@@ -28,7 +29,6 @@ from .core.timing import utc_text
 from .queues import get_connection, queue_config
 
 _COMPARED = ("contains", "startswith", "gt", "gte", "lt", "lte")
-_WHOLE = ("id",)
 _NUMBERS = ("interval",)
 
 
@@ -38,6 +38,16 @@ def connection() -> Redis:
     It gives up after two seconds, for a page waits for it. Raises `UnknownQueueError`.
     """
     return _client(conf.QUEUE, repr(queue_config(conf.QUEUE)))
+
+
+def census() -> Census:
+    """Which queues and functions the schedules there name."""
+    return _census(connection()).read()
+
+
+@lru_cache(maxsize=8)
+def _census(client: Redis) -> CensusMemory:
+    return CensusMemory(client)
 
 
 @lru_cache(maxsize=8)
@@ -114,7 +124,8 @@ class ScheduleQuerySet(_QuerySet):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete all of them; how many there were."""
-        deleted = delete_schedules([row[0] for row in self._rows()], connection())
+        members = [each for row in self._rows() for each in search.member(row[0])]
+        deleted = delete_schedules(members, connection())
         self._result_cache = None
         return deleted, {self.model._meta.label: deleted}
 
@@ -147,18 +158,21 @@ class ScheduleQuerySet(_QuerySet):
         return any(isinstance(child, NothingNode) for child in where.children)
 
     def _sorted_rows(self) -> list[tuple[str, ...]]:
-        conditions = [each for each in (self._where(), self._condition) if each is not None]
+        among, conditions = _split(self.query.where)
+        if self._condition is not None:
+            conditions.append(self._condition)
         condition = search.every(*conditions) if conditions else None
         order = self._order()
         names = [name for name, _ in order if name != "id"]
-        key = repr((condition, order))
+        key = repr((among, condition, order))
         if self._found is not None and key in self._found:
             return self._found[key]
-        among = _ids(self.query.where)
         rows = search.search(connection(), condition, values=names, among=among)
         for name, descending in reversed(order):
             place = 0 if name == "id" else 1 + names.index(name)
             rows.sort(key=_sort_key(name, place), reverse=descending)
+            # Nothing comes after everything, upwards and downwards.
+            rows.sort(key=lambda row, place=place: not row[place])  # type: ignore[misc]
         if self._found is not None:
             self._found[key] = rows
         return rows
@@ -179,10 +193,6 @@ class ScheduleQuerySet(_QuerySet):
         if not order or order[-1][0] != "id":
             order.append(("id", not query.standard_ordering))
         return order
-
-    def _where(self) -> Condition | None:
-        where = self.query.where
-        return _condition(where) if where.children else None
 
     def _filter_or_exclude_inplace(self, negate: bool, args: Any, kwargs: Any) -> None:
         super()._filter_or_exclude_inplace(negate, args, kwargs)
@@ -261,25 +271,37 @@ def _text(field: Field[Any, Any], value: Any) -> str:
     return str(value)
 
 
-def _ids(where: Any) -> list[str] | None:
-    """The only ids that may meet this condition, where it names them."""
+def _split(where: Any) -> tuple[list[str] | None, list[Condition]]:
+    """The only ids that may meet a WHERE, if it names them, and the rest of its conditions."""
     if where.connector != "AND" or where.negated:
-        return None
+        return None, [_condition(where)]
+    ids: list[str] | None = None
+    conditions: list[Condition] = []
     for child in where.children:
+        named: list[str] | None = None
         if isinstance(child, WhereNode):
-            ids = _ids(child)
-            if ids is not None:
-                return ids
-        elif child.lhs.target.primary_key and child.lookup_name in ("exact", "in"):
-            given: Any = child.rhs
-            return [str(each) for each in (given if child.lookup_name == "in" else [given])]
-    return None
+            named, further = _split(child)
+            conditions += further
+        elif _names_ids(child):
+            right: Any = child.rhs
+            named = [str(each) for each in (right if child.lookup_name == "in" else [right])]
+        else:
+            conditions.append(_condition(child))
+        if named is not None:
+            ids = named if ids is None else [id for id in ids if id in set(named)]
+    return ids, conditions
 
 
-def _sort_key(name: str, place: int) -> Any:
-    """Nothing comes after everything."""
+def _names_ids(lookup: Any) -> bool:
+    left = getattr(lookup, "lhs", None)
+    return (
+        isinstance(left, Col)
+        and bool(left.target.primary_key)
+        and lookup.lookup_name in ("exact", "in")
+    )
+
+
+def _sort_key(name: str, place: int) -> Callable[[tuple[str, ...]], Any]:
     if name in _NUMBERS:
-        return lambda row: (not row[place], int(row[place]) if row[place].isdecimal() else 0)
-    if name == "id":
-        return lambda row: row[place]
-    return lambda row: (not row[place], row[place])
+        return lambda row: int(row[place]) if row[place].isdecimal() else 0
+    return lambda row: row[place]

@@ -60,6 +60,11 @@ def job_key(id: str) -> str:
     return JOB_PREFIX + id
 
 
+def member_key(member: str | bytes) -> str | bytes:
+    """The same for a member of an index, which need not be UTF-8."""
+    return JOB_PREFIX.encode() + member if isinstance(member, bytes) else JOB_PREFIX + member
+
+
 def history_key(id: str) -> str:
     """The sorted set of RQ job ids that a schedule enqueued, in RQ's own format."""
     return JOB_PREFIX + id + HISTORY_SUFFIX
@@ -70,13 +75,10 @@ def skipped_key(id: str) -> str:
     return f"{SKIPPED_PREFIX}{id}"
 
 
-TIMING_FIELDS = ("interval", "cron", "timezone", "start_at")
+TIMING_FIELDS = ("interval", "cron")
 """A change of one of these makes the next enqueue time be computed anew."""
 
-END_FIELDS = ("end_at", "max_runs")
-"""A change of one of these may finish a schedule, or revive it."""
-
-FACTS = (*TIMING_FIELDS, "end_at", "latest_enqueue_time")
+FACTS = (*TIMING_FIELDS, "latest_enqueue_time")
 """What a next enqueue time is computed from; a field that is missing says nothing ("")."""
 
 RUNTIME_FIELDS = (

@@ -9,6 +9,7 @@ from typing import Any
 
 from redis import Redis
 
+from .codec import DEFINITION_FIELDS, LEFT_OUT, OPTIONAL_FIELDS
 from .keys import DISABLED, INDEX
 from .scripts import SEARCH, run_script
 
@@ -20,7 +21,10 @@ PAGE = 2000
 
 ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
-_MADE_OF = {
+_DEFAULTS = {name: LEFT_OUT.get(name, "") for name in (*DEFINITION_FIELDS, *OPTIONAL_FIELDS)}
+
+_MADE_OF: dict[str, tuple[str, ...]] = {
+    "overridden": ("declared", *_DEFAULTS),
     "state": ("enabled", "finished_at", "last_error"),
     "next_enqueue_time": ("next_enqueue_time", "enabled", "finished_at", "last_error"),
     "id": (),
@@ -79,6 +83,7 @@ def search(
         "fields": sorted(_needed(condition, values)),
         "condition": condition or False,
         "sort": list(values),
+        "defaults": _DEFAULTS,
     }
     width = 1 + len(values)
     rows: dict[str, tuple[str, ...]] = {}
@@ -140,8 +145,13 @@ def _run(
 ) -> tuple[str, list[str]]:
     reply = run_script(connection, SEARCH, [], [json.dumps(request), *members])
     cursor, cells = json.loads(reply.decode(errors="surrogateescape"))
-    return cursor, [cell if cell.isascii() else _shown(cell) for cell in cells or []]
+    return cursor, [shown(cell) for cell in cells]
 
 
-def _shown(text: str) -> str:
-    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+def shown(text: str) -> str:
+    """A text with `\\xff` for bytes that are not UTF-8, where they came escaped by surrogates."""
+    return (
+        text
+        if text.isascii()
+        else text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    )

@@ -22,6 +22,7 @@ from .keys import (
     INDEXED,
     JOB_PREFIX,
     LAST_UPDATE,
+    member_key,
 )
 from .leadership import Leadership
 from .reading import Absent, Damaged, read_schedules
@@ -143,7 +144,7 @@ def reindex(connection: Redis, step: Callable[[], object] | None = None) -> Rein
                 step()
             with connection.pipeline(transaction=False) as pipe:
                 for member in part:
-                    pipe.exists(_job_key(member))
+                    pipe.exists(member_key(member))
                 absent += [m for m, there in zip(part, pipe.execute(), strict=True) if not there]
         report.pruned += prune(absent, connection)
     if updated is not None:
@@ -173,7 +174,3 @@ def prune(members: Sequence[Any], connection: Redis) -> int:
         arguments = [JOB_PREFIX, HISTORY_SUFFIX, *members[start : start + BATCH]]
         pruned += run_script(connection, PRUNE, [INDEX, DISABLED, ERRORS], arguments)
     return pruned
-
-
-def _job_key(id: str | bytes) -> str | bytes:
-    return JOB_PREFIX.encode() + id if isinstance(id, bytes) else JOB_PREFIX + id

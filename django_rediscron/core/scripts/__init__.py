@@ -11,9 +11,10 @@ from .origin import DECLARED, GUARDED_FIELDS, TOMBSTONES
 from .passes import DISPATCH, DUE
 from .run import run_script, run_scripts
 from .schedules import PLACE, PRUNE, READ
-from .search import SEARCH
+from .search import CENSUS, SEARCH
 
 __all__ = [
+    "CENSUS",
     "DECLARED",
     "DELETE",
     "DISPATCH",

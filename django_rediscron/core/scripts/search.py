@@ -13,6 +13,7 @@ SEARCH = f"""
 --     children}} of such; fields are those of the hash and some made of them (see `value`);
 --     icontains: values are a text in small letters, then letters beyond ASCII, capital and small
 --   sort: fields whose values are wanted
+--   defaults: fields of the definition with their defaults, where `overridden` is asked for
 --   key, cursor, count: a page of this sorted set; or no key: the ids in ARGV[2], ...
 -- Returns JSON: {{the next cursor, list of id, values of sort..., id, ...}}. What has no hash is
 -- left out. What stands in the set from the first page to the last is found at least once.
@@ -32,9 +33,20 @@ local function state()
   return 'enabled'
 end
 
+-- Whether it says anything else than the code, where that declares it.
+local function overridden()
+  local known, declared = pcall(cjson.decode, stored('declared'))
+  if not known or type(declared) ~= 'table' then return '' end
+  for name, default in pairs(request.defaults) do
+    if (row[name] or default) ~= (declared[name] or default) then return '1' end
+  end
+  return ''
+end
+
 local function value(name)
   if name == 'id' then return id end
   if name == 'state' then return state() end
+  if name == 'overridden' then return overridden() end
   if name == 'enabled' then return stored(name) == '0' and '0' or '1' end
   if name == 'source' and kind == 'hash' and stored(name) == '' then return 'runtime' end
   if name == 'next_enqueue_time' then
@@ -45,9 +57,15 @@ local function value(name)
 end
 
 local tests = {{}}
+local sets = {{}}
 tests['in'] = function(text, values)
-  for _, each in ipairs(values) do if text == each then return true end end
-  return false
+  local set = sets[values]
+  if not set then
+    set = {{}}
+    for _, each in ipairs(values) do set[each] = true end
+    sets[values] = set
+  end
+  return set[text] == true
 end
 function tests.contains(text, values) return string.find(text, values[1], 1, true) ~= nil end
 function tests.icontains(text, values)
@@ -111,4 +129,25 @@ else
   for i = 2, #ARGV do look(ARGV[i]) end
 end
 return cjson.encode({{cursor, found}})
+"""
+
+CENSUS = f"""
+-- Which queues and functions the schedules of a page name. Writes nothing.
+-- KEYS: a sorted set of ids, ARGV: cursor, count.
+-- Returns JSON: {{the next cursor, queues, functions}}.
+local reply = redis.call('ZSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local queues, functions = {{}}, {{}}
+for i = 1, #reply[2], 2 do
+  local values = redis.pcall('HMGET', '{JOB_PREFIX}' .. reply[2][i], 'queue_name', 'func_name')
+  if not values.err then
+    if values[1] then queues[values[1]] = true end
+    if values[2] then functions[values[2]] = true end
+  end
+end
+local function names(set)
+  local list = {{}}
+  for name in pairs(set) do list[#list + 1] = name end
+  return list
+end
+return cjson.encode({{reply[1], names(queues), names(functions)}})
 """

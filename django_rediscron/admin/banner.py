@@ -1,0 +1,102 @@
+"""The banner above the list: whether a scheduler runs, and whether schedules are late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from redis.exceptions import RedisError
+
+from ..core.health import Health, check_health
+from ..listing import one_line
+from ..query import connection
+from .times import span
+
+TEMPLATE = "admin/django_rediscron/schedule/banner.html"
+
+
+@dataclass
+class Banner:
+    """A verdict and the facts behind it."""
+
+    level: str
+    """`ok`, `warning` or `error`."""
+    verdict: str
+    facts: list[str] = field(default_factory=list)
+
+
+def read_banner() -> Banner:
+    """What Redis says of the schedulers; that it cannot be read, where that is so."""
+    try:
+        return banner_of(check_health(connection()))
+    except RedisError as error:
+        return Banner("warning", _("The scheduler cannot be watched"), [one_line(str(error))])
+
+
+def unreachable(reason: str) -> Banner:
+    """Redis does not answer, or refuses."""
+    return Banner("error", _("The schedules cannot be reached"), [reason])
+
+
+def render(banner: Banner) -> str:
+    """As HTML."""
+    return render_to_string(TEMPLATE, {"banner": banner})
+
+
+def banner_of(health: Health) -> Banner:
+    """The verdict on a probe, and its facts."""
+    level, verdict = _verdict(health)
+    return Banner(level, verdict, [fact for fact in _facts(health) if fact])
+
+
+def _verdict(health: Health) -> tuple[str, str]:
+    if health.problem == "no-scheduler":
+        return "error", _("No scheduler runs")
+    if health.problem == "stalled-scheduler":
+        return "error", _("The scheduler does not answer")
+    if health.problem == "late-schedules":
+        return "warning", _("A scheduler runs, but schedules are late")
+    return "ok", _("A scheduler runs")
+
+
+def _facts(health: Health) -> list[str]:
+    facts = [_leader(health)]
+    if health.standbys:
+        names = ", ".join(health.standbys)
+        facts.append(_("standing by: %(names)s") % {"names": names})
+    elif health.leader is None:
+        facts.append(_("nothing is enqueued until one is started"))
+    facts.append(_lateness(health))
+    if health.errors:
+        count = health.errors
+        told = ngettext("%(count)d schedule in error", "%(count)d schedules in error", count)
+        facts.append(told % {"count": count})
+    return facts
+
+
+def _leader(health: Health) -> str:
+    if health.leader is None:
+        return ""
+    where = [_("host %s") % health.leader_host] if health.leader_host else []
+    where += [_("process %s") % health.leader_pid] if health.leader_pid else []
+    name = f"{health.leader} ({', '.join(where)})" if where else health.leader
+    if health.heartbeat_age is None:
+        return _("leader: %(name)s, no heartbeat is known") % {"name": name}
+    told = _("leader: %(name)s, last heartbeat %(time)s ago")
+    return told % {"name": name, "time": span(health.heartbeat_age)}
+
+
+def _lateness(health: Health) -> str:
+    if health.late:
+        told = ngettext(
+            "%(count)d schedule is late, “%(id)s” by %(time)s",
+            "%(count)d schedules are late, the oldest, “%(id)s”, by %(time)s",
+            health.late,
+        )
+        parts = {"count": health.late, "id": health.oldest_late, "time": span(health.oldest_lag)}
+        return told % parts
+    if health.oldest_lag >= 1:
+        return _("the oldest due schedule waits for %(time)s") % {"time": span(health.oldest_lag)}
+    return _("no schedule is late")

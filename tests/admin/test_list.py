@@ -1,0 +1,213 @@
+"""The list of schedules: columns, search, filters, order, banner, and a page that stays fresh."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from django.test import Client
+from django.utils.html import escape
+from redis import Redis
+from rq import Queue, SimpleWorker
+from rq.job import Job
+
+from django_rediscron import RedisCronJob
+from django_rediscron.core.scheduler import RedisCronScheduler
+
+from .conftest import LIST
+
+Make = Callable[..., RedisCronJob]
+
+
+def shown(client: Client, **query: str) -> list[str]:
+    """The ids on the page, in order."""
+    response = client.get(LIST, query)
+    assert response.status_code == 200, response
+    return [schedule.id for schedule in response.context["cl"].result_list]
+
+
+def cells(client: Client, id: str) -> dict[str, str]:
+    """The text of the cells of a row, by column."""
+    page = client.get(LIST).text
+    row = next(row for row in page.split("<tr") if f'data-schedule="{escape(id)}"' in row)
+    found = re.findall(r'<t[hd] class="field-(\w+)[^>]*>(.*?)</t[hd]>', row, re.DOTALL)
+    return {name: " ".join(re.sub("<[^>]+>", " ", html).split()) for name, html in found}
+
+
+def test_says_what_runs_when_and_how_it_went(
+    connection: Redis, schedule: Make, operator: Client
+) -> None:
+    schedule("backup", queue_name="reports", cron="0 3 * * *", timezone="Europe/Berlin")
+    job = schedule("mail", interval=300).enqueue(connection)
+    SimpleWorker([Queue("default", connection=connection)], connection=connection).work(burst=True)
+
+    backup, mail = cells(operator, "backup"), cells(operator, "mail")
+    assert backup["named"] == "backup tests.tasks.echo"
+    assert "0 3 * * *" in backup["timing"]
+    assert (backup["zone"], backup["queue_name"]) == ("Europe/Berlin", "reports")
+    assert backup["next_run"].startswith("in ")
+    assert (backup["last_run"], backup["current_state"]) == ("–", "enabled")
+    assert "300 s" in mail["timing"]
+    assert mail["zone"] == "–"
+    assert mail["last_run"].startswith("finished")
+    page = operator.get(LIST).text
+    assert f'href="/admin/django_rq/dashboard/queues/0/{job.id}/"' in page or (
+        f'href="/django-rq/queues/0/{job.id}/"' in page
+    )
+    assert re.search(r'<time datetime="[^"]+" title="[^"]*\d\d:\d\d:\d\d[^"]*">in ', page)
+
+
+def test_an_outcome_is_that_of_the_job(connection: Redis, schedule: Make, operator: Client) -> None:
+    job = schedule("failing", args=("x",)).enqueue(connection)
+    assert cells(operator, "failing")["last_run"].startswith("queued")
+    connection.hset(job.key, "status", "failed")
+    assert cells(operator, "failing")["last_run"].startswith("failed")
+    Job.fetch(job.id, connection).delete()
+    assert cells(operator, "failing")["last_run"].startswith("forgotten by RQ")
+
+
+def test_states_and_their_reasons(connection: Redis, schedule: Make, operator: Client) -> None:
+    schedule("off", enabled=False)
+    schedule("wrong")
+    connection.hset("rq:cron_job:wrong", "func_name", "tests.tasks.gone")
+    schedule("late")
+    long_ago = datetime.now(timezone.utc) - timedelta(minutes=3)
+    connection.hset(
+        "rq:cron_job:late", "next_enqueue_time", long_ago.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    )
+    assert cells(operator, "late")["next_run"].startswith("late by 3 min")
+    RedisCronScheduler(connection).start(burst=True)
+    off, wrong = cells(operator, "off"), cells(operator, "wrong")
+    assert (off["current_state"], off["next_run"]) == ("disabled", "–")
+    assert wrong["current_state"].startswith("error")
+    assert "tests.tasks.gone" in wrong["current_state"]
+    assert shown(operator, state="error") == ["wrong"]
+    assert shown(operator, state="disabled") == ["off"]
+    assert shown(operator, state="enabled") == ["late"]
+
+
+def test_damaged_schedules_are_shown(connection: Redis, schedule: Make, operator: Client) -> None:
+    schedule("healthy", enabled=False)
+    connection.hset("rq:cron_job:json", mapping={"id": "json", "args": "[nope", "func_name": "a.b"})
+    connection.set("rq:cron_job:string", "x")
+    connection.hset(b"rq:cron_job:\xff\xfe", mapping={"id": b"\xff\xfe", "queue_name": b"\xff"})
+    connection.zadd("rq:cron_jobs", {"json": 1, "string": 1, b"\xff\xfe": 1, "stale": 1})
+    assert shown(operator) == [r"\xff\xfe", "healthy", "json", "string"]
+    assert cells(operator, "string")["current_state"].startswith("error")
+    RedisCronScheduler(connection).start(burst=True)
+    for id in ("json", "string", r"\xff\xfe"):
+        assert id in shown(operator, state="error")
+        operator.post(LIST, {"action": "delete_selected", "_selected_action": id, "post": "yes"})
+    assert shown(operator) == ["healthy"]
+    assert set(connection.keys("rq:cron_job:*")) == {b"rq:cron_job:healthy"}
+
+
+def test_names_of_rqs_own_cron_are_no_schedules(connection: Redis, operator: Client) -> None:
+    connection.zadd("rq:cron_jobs", {"theirs": 1})
+    connection.zadd("rq:cron_job:theirs:jobs", {"job": 1})
+    assert shown(operator) == []
+    assert connection.zscore("rq:cron_jobs", "theirs") == 1
+
+
+def test_search_filters_and_order(schedule: Make, operator: Client) -> None:
+    schedule("mail:daily", queue_name="reports")
+    schedule("mail:weekly", interval=60)
+    schedule("Backup", func_name="tests.tasks.make_nested", cron="0 3 * * *")
+    schedule("join", func_name="os.path.join", enabled=False)
+    assert shown(operator) == ["Backup", "join", "mail:daily", "mail:weekly"]
+    assert shown(operator, q="MAIL") == ["mail:daily", "mail:weekly"]
+    assert shown(operator, q="mail week") == ["mail:weekly"]
+    assert shown(operator, q="nested") == ["Backup"]
+    assert shown(operator, queue="reports") == ["mail:daily"]
+    assert shown(operator, source="code") == []
+    assert len(shown(operator, source="runtime")) == 4
+    assert shown(operator, app="tests.app") == []
+    assert shown(operator, app="-") == ["Backup", "join", "mail:daily", "mail:weekly"]
+    assert shown(operator, queue="default", q="mail", state="enabled") == ["mail:weekly"]
+    by_next_run = ["mail:daily", "mail:weekly", "Backup", "join"]
+    assert shown(operator, o="4") == by_next_run
+    assert shown(operator, o="-4") == [*by_next_run[2::-1], "join"]
+    assert shown(operator, o="1", q="<script>") == []
+
+
+@pytest.mark.parametrize("query", ["cron__regex=.", "nonsense=1", "o=99.x", "p=7", "id__in=a"])
+def test_a_hand_made_query_is_no_error(query: str, schedule: Make, operator: Client) -> None:
+    schedule("a")
+    response = operator.get(f"{LIST}?{query}", follow=True)
+    assert response.status_code in (200, 400)
+
+
+def test_nothing_that_people_wrote_is_html(
+    connection: Redis, schedule: Make, operator: Client
+) -> None:
+    evil = "<script>alert(1)</script>"
+    schedule(f"id{evil}", queue_name="default", args=(evil,), description=evil)
+    connection.hset(
+        f"rq:cron_job:id{evil}", mapping={"timezone": evil, "cron": "", "func_name": evil}
+    )
+    connection.hset(f"rq:cron_job:id{evil}", mapping={"queue_name": evil, "last_error": evil})
+    connection.zadd(f"rq:cron_job:id{evil}:jobs", {evil: 1})
+    connection.hset(f"rq:job:{evil}", mapping={"status": evil, "origin": evil})
+    assert "alert(1)" in operator.get(LIST).text
+    assert evil not in operator.get(LIST).text
+    assert evil not in operator.get(LIST, {"queue": evil, "q": evil, "state": evil}).text
+    answer = operator.post(f"{LIST}refresh/", {"id": f"id{evil}"}).json()
+    assert evil not in "".join(answer["rows"][f"id{evil}"].values())
+    assert evil not in answer["banner"]
+
+
+def test_the_banner_tells_whether_a_scheduler_runs(
+    connection: Redis, schedule: Make, operator: Client
+) -> None:
+    assert "No scheduler runs" in operator.get(LIST).text
+    scheduler = RedisCronScheduler(connection, name="prime")
+    schedule("slow")
+    scheduler.register_birth()
+    page = operator.get(LIST).text
+    assert "A scheduler runs" in page
+    assert "leader: prime (host" in page
+    assert "last heartbeat" in page
+    hour_ago = datetime.now(timezone.utc) - timedelta(hours=1)
+    text = hour_ago.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    connection.hset("rq:cron_job:slow", "next_enqueue_time", text)
+    connection.zadd("rq:cron_jobs", {"slow": hour_ago.timestamp()})
+    page = operator.get(LIST).text
+    assert "but schedules are late" in page
+    assert "1 schedule is late, “slow” by 1 h" in page
+    scheduler.register_death()
+    assert "No scheduler runs" in operator.get(LIST).text
+
+
+def test_the_page_asks_for_what_changed_in_its_rows(
+    connection: Redis, schedule: Make, operator: Client, client_with: Callable[..., Client]
+) -> None:
+    schedule("a")
+    schedule("b")
+    url = operator.get(LIST).context["refresh_url"]
+    schedule("a", enabled=False)
+    job = schedule("b").enqueue(connection)
+    answer = operator.post(url, {"id": ["a", "b", "c"]}).json()
+    assert (sorted(answer["rows"]), answer["gone"]) == (["a", "b"], ["c"])
+    assert "disabled" in answer["rows"]["a"]["current_state"]
+    assert job.id in answer["rows"]["b"]["last_run"]
+    assert "No scheduler runs" in answer["banner"]
+    assert client_with("view").post(url, {"id": "a"}).status_code == 200
+    assert client_with("add").post(url, {"id": "a"}).status_code == 403
+    assert Client().post(url, {"id": "a"}).status_code == 302
+    assert Client(enforce_csrf_checks=True).post(url, {"id": "a"}).status_code == 403
+
+
+def test_a_page_reads_the_hashes_that_it_shows(
+    connection: Redis, schedule: Make, operator: Client
+) -> None:
+    for number in range(150):
+        schedule(f"{number:03}")
+    operator.get(LIST)
+    connection.config_resetstat()
+    assert shown(operator, p="2") == [f"{number:03}" for number in range(100, 150)]
+    calls = {name: stats["calls"] for name, stats in connection.info("commandstats").items()}
+    assert calls["cmdstat_hgetall"] == 50
+    assert "cmdstat_scan" not in calls
+    assert "cmdstat_keys" not in calls
