@@ -5,15 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 
-from .conf import conf
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
 from .core.merging import Wanted
@@ -42,18 +40,13 @@ class Declaration:
         return _place(self.application, self.file, self.line)
 
     def wanted(self, application: str) -> Wanted:
-        """What it asks for, as a schedule of that application."""
-        if self._wanted.application != application:
-            return replace(self._wanted, application=application)
-        return self._wanted
+        """What it asks for, as a schedule of that project."""
+        return Wanted(self.job, application, self.place, self.locked)
 
     def asks_for(self) -> tuple[object, ...]:
         """Equal for two declarations that ask for the same."""
-        return self._wanted.definition, self.job.enabled_given, self.locked
-
-    @cached_property
-    def _wanted(self) -> Wanted:
-        return Wanted(self.job, conf.APPLICATION, self.place, self.locked)
+        job = self.job
+        return job.definition(), job.enabled, job.enabled_given, self.locked
 
 
 def declarations() -> list[Declaration]:
@@ -149,7 +142,7 @@ def _declare(job: RedisCronJob, caller: FrameType, *, locked: bool) -> None:
     application, file, line = _position(caller)
     new = Declaration(job.snapshot(), application, file, line, locked)
     known = _declared.setdefault(job.id, new)
-    if known.asks_for() != new.asks_for():
+    if known is not new and known.asks_for() != new.asks_for():
         raise InvalidScheduleError(
             f"schedule {job.id!r} is declared twice, differently: at {known.place} and at "
             f"{new.place}; give one of them another id"

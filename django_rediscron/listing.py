@@ -26,13 +26,16 @@ from .core.connections import own_client
 from .core.job import RedisCronJob
 from .core.leadership import Leadership, read_leadership
 from .core.options import JOB_DEFAULTS, TIME_DEFAULTS
+from .core.origin import describe
 from .core.store import Listing, list_schedules
 from .core.timing import utc_text
+from .core.tombstones import Tombstone, read_tombstones
 
 JSON_FIELDS = (
     "id", "name", "schedule", "interval", "cron", "queue_name", "func_name", "args", "kwargs",
     "enabled", "state", "next_enqueue_time", "latest_enqueue_time", "last_error", "last_error_at",
     "created_at", "updated_at", "revision", "runs", "finished_at", *TIME_DEFAULTS,
+    "source", "application", "place", "locked", "orphaned_at", "overrides",
 )  # fmt: skip
 """Attributes of a schedule in the JSON listing, under the same names."""
 
@@ -54,6 +57,8 @@ def reader(connection: Redis) -> Callable[[], Listing]:
             listing = list_schedules(connection)
             with suppress(ResponseError):  # a user who may read schedules only
                 listing.leadership = read_leadership(client)
+            with suppress(ResponseError):
+                listing.deleted = list(read_tombstones(connection).values())
             return listing
 
     return read
@@ -139,9 +144,9 @@ def render(
 ) -> str:
     """The listing as a table, of all queues or of those named, without the last newline.
 
-    Below the total stand the schedulers that lead and stand by, if any stands by, schedules whose
-    last run failed and those that cannot be read. The latter are named for every choice of queues:
-    which queue was theirs cannot be read either.
+    Below the total stand the schedulers that lead and stand by, if any stands by, schedules that
+    are not as the code declares them, those whose last run failed and those that cannot be read.
+    The latter are named for every choice of queues: which queue was theirs cannot be read either.
     """
     jobs = _chosen(listing, queues)
     if not jobs:
@@ -152,6 +157,12 @@ def render(
         lines = _table([[*_cells(job), one_line(job.queue_name)] for job in jobs])
         lines.append(f"{len(jobs)} scheduled jobs total")
     lines += _schedulers(listing.leadership)
+    lines += [line for job in jobs for line in _against_code(job)]
+    for tombstone in _chosen_tombstones(listing, queues):
+        lines.append(
+            f"code     {one_line(tombstone.id)}: deleted by hand, declared at "
+            f"{one_line(tombstone.place)}"
+        )
     for job in jobs:
         if job.last_error:
             lines.append(f"error    {one_line(job.id)}: {one_line(job.last_error)}")
@@ -165,15 +176,20 @@ def to_json(listing: Listing, queues: Sequence[str] = ()) -> str:
     """The listing as one JSON object on one line, in ASCII.
 
     `jobs` holds an object with `JSON_FIELDS` and `JSON_OPTIONS` for each schedule, `damaged` one
-    with `id` and `reason` for each that cannot be read (whichever queues are asked for), `leader`
-    the name of the scheduler that leads or null, `standbys` those that wait to take over, `updated`
-    the time. Times are UTC in RQ's format, or null.
+    with `id` and `reason` for each that cannot be read (whichever queues are asked for), `deleted`
+    one with `id`, `application` and `place` for each that was deleted by hand while code declares
+    it, `leader` the name of the scheduler that leads or null, `standbys` those that wait to take
+    over, `updated` the time. Times are UTC in RQ's format, or null.
     """
     leadership = listing.leadership
     return json.dumps(
         {
             "jobs": [_plain(_facts(job)) for job in _chosen(listing, queues)],
             "damaged": [{"id": each.id, "reason": each.reason} for each in listing.damaged],
+            "deleted": [
+                {"id": each.id, "application": each.application, "place": each.place}
+                for each in _chosen_tombstones(listing, queues)
+            ],
             "leader": leadership and leadership.leader and leadership.leader.name,
             "standbys": [each.name for each in leadership.standbys] if leadership else [],
             "updated": utc_text(datetime.now(timezone.utc)),
@@ -224,6 +240,25 @@ def _discard_stdout() -> None:
 def _chosen(listing: Listing, queues: Sequence[str]) -> list[RedisCronJob]:
     jobs = (job for job in listing.jobs if not queues or job.queue_name in queues)
     return sorted(jobs, key=lambda job: (job.queue_name, job.id))
+
+
+def _chosen_tombstones(listing: Listing, queues: Sequence[str]) -> list[Tombstone]:
+    return [
+        each
+        for each in listing.deleted
+        if not queues or (each.declared or {}).get("queue_name") in queues
+    ]
+
+
+def _against_code(job: RedisCronJob) -> Iterator[str]:
+    """A line for each way in which a schedule is not as code declares it."""
+    if job.orphaned_at is not None:
+        yield (
+            f"code     {one_line(job.id)}: orphan: no longer declared since "
+            f"{utc_text(job.orphaned_at)}, then at {one_line(job.place or '')}"
+        )
+    if job.overrides:
+        yield f"code     {one_line(job.id)}: {one_line(describe(job.overrides))}"
 
 
 def _table_by_queue(jobs: list[RedisCronJob]) -> list[str]:
@@ -280,6 +315,9 @@ def _width(text: str) -> int:
 def _facts(job: RedisCronJob) -> dict[str, Any]:
     return {
         **{field: getattr(job, field) for field in JSON_FIELDS},
+        "overrides": {
+            field: {"value": value, "code": code} for field, (value, code) in job.overrides.items()
+        },
         **{option: job.job_options.get(option) for option in JSON_OPTIONS},
     }
 

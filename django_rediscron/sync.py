@@ -83,15 +83,16 @@ def reset(id: str, fields: Collection[str] = (), *, check: bool = False) -> Sync
     """
     merging.check_names(fields)
     report = SyncReport(check=check)
-    declaration = next((each for each in declarations() if each.job.id == id), None)
-    if declaration is None:
-        raise InvalidScheduleError(
-            f"schedule {id!r} is not declared by this project; see `rqrcron_info`"
-        )
-    group = _Group(get_connection(declaration.job.queue_name), [declaration])
-    with reaching(group.connection):
-        _merge_all(group, report, Options(check), frozenset(fields) or ALL)
-    return report
+    for declaration in declarations():
+        if declaration.job.id == id:
+            group = _Group(get_connection(declaration.job.queue_name), [declaration])
+            with reaching(group.connection):
+                _merge_all(group, report, Options(check), frozenset(fields) or ALL)
+            return report
+    raise InvalidScheduleError(
+        f"schedule {id!r} is not declared by this project, so there is nothing to reset it to; "
+        f"RedisCronJob.reset() makes it what other code declared last"
+    )
 
 
 @dataclass
@@ -148,7 +149,8 @@ def _merge_all(
     group: _Group, report: SyncReport, options: Options, reset: Collection[str] = ()
 ) -> None:
     """Bring what is declared up to date; what others change meanwhile is looked at again."""
-    wanted = {each.job.id: each.wanted(conf.APPLICATION) for each in group.declarations}
+    application = conf.APPLICATION
+    wanted = {each.job.id: each.wanted(application) for each in group.declarations}
     merges: dict[str, Merge] = {}
     queues = _Queues(group.connection)
     pending = list(wanted)

@@ -262,3 +262,91 @@ def test_sync_of_a_redis_that_is_away() -> None:
     done = manage("rqrcron_sync", declared=({**FAR, "queue_name": "nowhere"},))
     assert done.returncode == 1
     assert "Redis at 127.0.0.1:1/0 cannot be reached" in one_line(done.stderr)
+
+
+def test_sync_tells_programs_what_it_did(connection: Redis) -> None:
+    manage("rqrcron_sync", declared=(BILLING, MAIL))
+    job = RedisCronJob.fetch("billing", connection)
+    job.interval = 60
+    job.save()
+    changed = ({**BILLING, "interval": 100}, {**FAR, "queue_name": "default"})
+
+    done = manage("rqrcron_sync", "--check", "--json", declared=changed)
+
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert (told["check"], told["differs"]) == (True, True)
+    assert told["created"] == ["far"]
+    assert told["updated"] == {"billing": {"declared interval": {"old": "900", "new": "100"}}}
+    assert told["overridden"] == {"billing": {"interval": {"value": "60", "code": "100"}}}
+    assert (told["orphaned"], told["orphans"]) == (["mail"], ["mail"])
+    assert "not searched for orphans: Redis at 127.0.0.1:1/0" in done.stderr
+
+
+def test_sync_says_what_it_keeps_and_resets_what_is_named(connection: Redis) -> None:
+    declared = (BILLING, MAIL)
+    manage("rqrcron_sync", declared=declared)
+    job = RedisCronJob.fetch("billing", connection)
+    job.interval, job.args = 60, ("a",)
+    job.save()
+    RedisCronJob.fetch("mail", connection).delete()
+
+    done = manage("rqrcron_sync", "--check", declared=declared)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        'kept  billing: overridden: args ["a"] (code: []), interval 60 (code: 900)',
+        "kept  mail: deleted by hand (--reset creates it again)",
+        "0 to create, 0 to update, 1 unchanged, 1 overridden, 1 deleted by hand",
+    ]
+
+    done = manage("rqrcron_sync", "--reset", "billing", "interval", declared=declared)
+    assert done.stdout.splitlines()[0] == "updated  billing: interval 60 -> 900"
+    assert RedisCronJob.fetch("billing", connection).overrides == {"args": ('["a"]', "[]")}
+    manage("rqrcron_sync", "--reset", "billing", declared=declared)
+    assert RedisCronJob.fetch("billing", connection).overrides == {}
+    assert manage("rqrcron_sync", "--reset", "mail", declared=declared).returncode == 0
+    assert RedisCronJob.fetch("mail", connection).cron == "*/5 * * * *"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--reset", "no such"], "'no such' is not declared by this project"),
+        (["--reset", "billing", "no_such"], "a schedule has no field 'no_such'; it has func_name"),
+        (["--reset", "billing", "--prune"], "--reset is for one schedule"),
+    ],
+)
+def test_sync_refuses_what_cannot_be_reset(
+    connection: Redis, arguments: list[str], reason: str
+) -> None:
+    done = manage("rqrcron_sync", *arguments, declared=(BILLING,))
+    assert done.returncode == 1
+    assert reason in one_line(done.stderr)
+    assert not connection.exists(job_key("billing"))
+
+
+def test_sync_fails_where_one_cannot_be_written_and_writes_the_others(connection: Redis) -> None:
+    broken = {**BILLING, "id": "broken", "on_failure": "tests.tasks.no_such"}
+    done = manage("rqrcron_sync", declared=(broken, MAIL))
+
+    assert done.returncode == 1
+    assert "created  mail" in done.stdout
+    assert "failed  broken: " in done.stdout
+    assert "tests/app/apps.py:" in done.stdout
+    assert RedisCronJob.fetch("mail", connection).cron == "*/5 * * * *"
+
+
+@pytest.mark.parametrize("option", ["--prune", "--disable-orphans"])
+def test_the_scheduler_deals_with_orphans(connection: Redis, option: str) -> None:
+    manage("rqrcron_sync", declared=(BILLING, MAIL))
+
+    done = manage("rqcron_scheduler", "--burst", declared=(BILLING,))
+    assert "Schedule 'mail' is an orphan" in done.stdout
+    assert RedisCronJob.fetch("mail", connection).enabled
+
+    done = manage("rqcron_scheduler", "--burst", option, declared=(BILLING,))
+    assert done.returncode == 0, done.stderr
+    if option == "--prune":
+        assert not connection.exists(job_key("mail"))
+    else:
+        assert not RedisCronJob.fetch("mail", connection).enabled

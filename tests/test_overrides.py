@@ -22,7 +22,9 @@ from django_rediscron import (
 from django_rediscron import declared as declared_module
 from django_rediscron.core.keys import DELETED, DISABLED, EVENTS, INDEX, LAST_UPDATE, job_key
 from django_rediscron.core.store import list_schedules
+from django_rediscron.core.timing import utc_text
 from django_rediscron.core.tombstones import read_tombstones
+from django_rediscron.listing import reader, render, to_json
 from django_rediscron.sync import reset, sync
 from django_rediscron.sync_report import SyncReport
 
@@ -548,3 +550,34 @@ def test_what_the_code_says_in_bytes_that_are_no_text_is_healed(connection: Redi
     assert stored(connection, "mail").declared["interval"] == "600"
     assert not sync("default").differs
     assert connection.get(LAST_UPDATE) is not None
+
+
+# Listings
+
+
+def test_the_listing_says_what_is_not_as_the_code_says(connection: Redis) -> None:
+    deploy(*(billing(id=id) for id in ("as declared", "changed", "deleted", "orphan")))
+    edit(connection, "changed", interval=900)
+    stored(connection, "deleted").delete()
+    deploy(*(billing(id=id) for id in ("as declared", "changed", "deleted")))
+    since = stored(connection, "orphan").orphaned_at
+    place = read_tombstones(connection)["deleted"].place
+
+    listing = reader(connection)()
+    lines = render(listing).splitlines()
+
+    at = lines.index("3 scheduled jobs total")
+    assert lines[at + 1 : -2] == [
+        "code     changed: overridden: interval 900 (code: 600)",
+        f"code     orphan: orphan: no longer declared since {utc_text(since)}, then at "
+        f"{stored(connection, 'orphan').place}",
+        f"code     deleted: deleted by hand, declared at {place}",
+    ]
+    told = json.loads(to_json(listing))
+    jobs = {job["id"]: job for job in told["jobs"]}
+    assert jobs["changed"]["overrides"] == {"interval": {"value": "900", "code": "600"}}
+    assert jobs["as declared"]["overrides"] == {}
+    assert jobs["orphan"]["orphaned_at"] == utc_text(since)
+    assert (jobs["orphan"]["source"], jobs["orphan"]["application"]) == ("code", "tests.settings")
+    assert told["deleted"] == [{"id": "deleted", "application": "tests.settings", "place": place}]
+    assert json.loads(to_json(listing, ["reports"]))["deleted"] == []

@@ -78,6 +78,8 @@ class RedisCronJob(CronJob):
 
     _loaded_times: _Times  # latest and next, as they were loaded
     _origin: Origin | None = None  # where code declares it
+    # The fields that were loaded, and what they say; it holds for these very fields.
+    _loaded_definition: tuple[dict[str, str] | None, dict[str, str]] = ({}, {})
 
     def __init__(
         self,
@@ -236,12 +238,16 @@ class RedisCronJob(CronJob):
 
     @property
     def overrides(self) -> Differences:
-        """Where it is not as declared: field of the hash -> (its text, the text of the code).
+        """Where it is not as declared: field of its hash -> (its text, the text of the code).
 
-        A field that is set back to what the code says is no override any more. Whether the schedule
-        is enabled is never one: the code says that for the beginning only.
+        A change of this object counts when it is saved. A field that is set back to what the code
+        says is no override any more. Whether the schedule is enabled is never one: the code says
+        that for the beginning only.
         """
-        return origin.differences(self.definition(), self.declared) if self.declared else {}
+        declared, stored = self.declared, self._stored
+        if declared is None or stored is None or origin.agree(stored, declared):
+            return {}
+        return origin.differences(self.loaded_definition() or {}, declared)
 
     @property
     def locked(self) -> bool:
@@ -428,12 +434,21 @@ class RedisCronJob(CronJob):
         """The definition as it was loaded or last saved, in the form that is written; or None."""
         if self._stored is None:
             return None
+        stored_fields, definition = self._loaded_definition
+        if stored_fields is self._stored:
+            return dict(definition)
         stored = self.from_texts({"id": self.id, **self._stored}, None)
         return {**stored.definition(), "enabled": str(int(stored.enabled))}
 
+    def just_loaded_definition(self) -> dict[str, str]:
+        """As `loaded_definition`, of a job that nobody changed since it was loaded."""
+        definition = {**self.definition(), "enabled": str(int(self.enabled))}
+        self._loaded_definition = (self._stored, definition)
+        return definition
+
     def count_changes_from(self, stored: RedisCronJob) -> None:
         """Let `stored` be what stands in Redis: where this object differs is a change to save."""
-        self._stored = stored._stored
+        self._stored, self._loaded_definition = stored._stored, stored._loaded_definition
 
     def moved_times(self) -> dict[str, str]:
         """The times that were set on this object since it was constructed or loaded."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from redis import Redis
@@ -21,10 +21,10 @@ from .exceptions import InvalidScheduleError, NoSuchJobError
 from .job import RedisCronJob
 from .keys import ORIGIN_FIELDS, job_key
 from .origin import (
+    DEFAULTS,
     ONE_UNIT,
     Differences,
     Origin,
-    default_text,
     differences,
     dump_declared,
     without_defaults,
@@ -82,11 +82,16 @@ class Wanted:
     @cached_property
     def absent(self) -> frozenset[str]:
         """What it does not hold then."""
-        return frozenset({*codec.EDITABLE_FIELDS, *ORIGIN_FIELDS} - {*self.fields, "enabled"})
+        return _all_but(tuple(self.fields))
 
     def is_met_by(self, fields: Fields) -> bool:
         """Whether a hash is as the code wants it: judged in a microsecond, for almost all are."""
         return self.fields.items() <= fields.items() and self.absent.isdisjoint(fields)
+
+
+@cache  # most schedules have the same fields
+def _all_but(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset({*codec.EDITABLE_FIELDS, *ORIGIN_FIELDS} - {*names, "enabled"})
 
 
 @dataclass
@@ -138,25 +143,20 @@ def _merge_stored(
 ) -> Merge:
     known = Origin.of(fields)
     base = known.declared if known else tombstone.declared if tombstone else None
-    actual = {**found.definition(), "enabled": str(int(found.enabled))}
-    code = wanted.definition
-    taken: dict[str, str] = {}
-    overrides: Differences = {}
-    for unit in _units():
-        ours, theirs = _texts(unit, actual), _texts(unit, code)
-        asked = wanted.locked or reset == ALL or not set(unit).isdisjoint(reset)
-        if ours != theirs:
-            if asked or base is None or ours == _texts(unit, base):
-                taken.update(theirs)
-            else:
-                overrides.update(differences(ours, theirs))
+    actual = {**DEFAULTS, **found.just_loaded_definition()}
+    differing = differences(actual, wanted.definition)
+    kept = set() if base is None or wanted.locked else _overridden(actual, base)
+    kept -= set(differing) if reset == ALL else _whole_units(reset)
+    overrides = {name: texts for name, texts in differing.items() if name in kept}
+    changes = {name: texts for name, texts in differing.items() if name not in kept}
+    enabled = actual["enabled"]
     if wanted.locked or "enabled" in reset:
-        taken["enabled"] = code["enabled"]
+        enabled = wanted.definition["enabled"]
     elif not wanted.orphaned_at_text and _disabled_as_orphan(fields):
-        taken["enabled"] = "1"
-    changes = differences(actual, {**actual, **taken})
-    if taken.get("enabled", actual["enabled"]) != actual["enabled"]:
-        changes["enabled"] = (actual["enabled"], taken["enabled"])
+        enabled = "1"
+    if enabled != actual["enabled"]:
+        changes["enabled"] = (actual["enabled"], enabled)
+    taken = {name: code for name, (_, code) in changes.items()}
     changes |= _changes_of_origin(known, wanted, base, changes)
     marks = _marks(fields, wanted.origin)
     if not changes and not marks and tombstone is None:
@@ -182,11 +182,11 @@ def _changes_of_origin(
         found["orphaned_at"] = (known.orphaned_at_text, "")
     if known.locked != wanted.locked:
         found["locked"] = (str(int(known.locked)), str(int(wanted.locked)))
-    for name in codec.EDITABLE_FIELDS:
-        told = default_text(name) if base is None else base.get(name, default_text(name))
-        tells = wanted.definition.get(name, default_text(name))
-        if told != tells and name not in changes:
-            found[f"declared {name}"] = (told, tells)
+    if known.declared_text != wanted.origin.declared_text:
+        told, tells = {**DEFAULTS, **(base or {})}, {**DEFAULTS, **wanted.definition}
+        for name in DEFAULTS:
+            if told[name] != tells[name] and name not in changes:
+                found[f"declared {name}"] = (told[name], tells[name])
     return found
 
 
@@ -267,14 +267,14 @@ def check_names(names: Collection[str]) -> None:
             )
 
 
-def _units() -> list[tuple[str, ...]]:
-    """Fields that are overridden and declared by themselves, or together."""
-    singles = (name for name in codec.EDITABLE_FIELDS if name not in (*ONE_UNIT, "enabled"))
-    return [ONE_UNIT, *((name,) for name in singles)]
+def _overridden(actual: Mapping[str, str], base: Mapping[str, str]) -> set[str]:
+    """Fields that somebody changed since the code was written last."""
+    return _whole_units(differences(actual, base))
 
 
-def _texts(unit: tuple[str, ...], fields: Mapping[str, str]) -> dict[str, str]:
-    return {name: fields.get(name, default_text(name)) for name in unit}
+def _whole_units(names: Collection[str]) -> set[str]:
+    """These fields, and those that go together with them."""
+    return {*names, *(ONE_UNIT if not set(ONE_UNIT).isdisjoint(names) else ())}
 
 
 def _disabled_as_orphan(fields: Fields) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 
@@ -50,17 +50,16 @@ def read_schedules(
             yield _understand(id, found, connection, restore)
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """What stands under an id, not yet understood."""
 
     id: str
     fields: Fields
-    _found: Any
-    _restore: _Restore
+    found: Any
+    restore: _Restore
 
     def understand(self, connection: Redis) -> RedisCronJob | Damaged | Absent:
-        return _understand(self.id, self._found, connection, self._restore)[0]
+        return _understand(self.id, self.found, connection, self.restore)[0]
 
 
 def read_stored(ids: Sequence[str], connection: Redis) -> Iterator[Stored]:

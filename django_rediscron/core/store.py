@@ -29,6 +29,7 @@ from .reading import Absent, Damaged, read_schedules
 from .saving import Change, save_changes
 from .scripts import PLACE, PRUNE, run_script
 from .timing import utc_text
+from .tombstones import Tombstone
 from .validation import check_id
 
 BATCH = 500
@@ -41,6 +42,8 @@ class Listing:
 
     jobs: list[RedisCronJob] = field(default_factory=list)
     damaged: list[Damaged] = field(default_factory=list)
+    deleted: list[Tombstone] = field(default_factory=list)
+    """Deleted by hand while code declares them, where somebody asked for it too."""
     leadership: Leadership | None = None
     """Who leads and who stands by, where somebody asked for it too."""
 

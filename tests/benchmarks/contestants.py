@@ -75,6 +75,7 @@ class Contestant:
 
 ENQUEUE_MANY = Contestant("enqueue_many", "run_enqueue_many.py")
 OURS = Contestant("django-rediscron", "run_django_rediscron.py")
+SYNC = Contestant("django-rediscron", "run_sync.py")
 RQ_REDISCRON = Contestant(
     "rq-rediscron", "run_rq_rediscron.py", ("rq-rediscron==0.1.10", "rq==3.0.0", *_BASE)
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from .contestants import OURS, RQ_REDISCRON
+from .contestants import OURS, RQ_REDISCRON, SYNC
 from .run import Run, table
 
 MANY = 10
@@ -114,6 +114,31 @@ class Registering:
         rows = _against_first(run, ["register"])
         head = ["", "time", "of rq-rediscron", "round trips"]
         return table(f"Registering {run.count:,} schedules", head, rows)
+
+
+class Syncing:
+    """What a project declares: written for the first time, unchanged, and changed in each."""
+
+    name = "sync"
+
+    def report(self, run: Run) -> str:
+        measured = [(rival, "register") for rival in run.taking_part([RQ_REDISCRON])]
+        measured += [(SYNC, which) for which in ("first", "unchanged", "changed")]
+        results = [[run.measure(*one) for one in measured] for _ in range(run.rounds)]
+        rows = []
+        for place, (contestant, which) in enumerate(measured):
+            own = [one[place] for one in results]
+            ratio = median(one[place]["seconds"] / one[0]["seconds"] for one in results)
+            rows.append(
+                [
+                    f"{contestant.name}, {which}",
+                    f"{median(one['seconds'] for one in own):.2f} s",
+                    f"**{ratio:.3f}**" if measured[0][0] is RQ_REDISCRON else "",
+                    f"{own[0]['round_trips']:,}",
+                ]
+            )
+        head = ["", "time", "of rq-rediscron", "round trips"]
+        return table(f"Syncing {run.count:,} declared schedules", head, rows)
 
 
 class Listing:

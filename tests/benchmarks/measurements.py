@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .costs import Edits, Idle, Large, Listing, Memory, Registering
+from .costs import Edits, Idle, Large, Listing, Memory, Registering, Syncing
 from .latencies import Effect, Lateness
 from .passes import Pass
 from .run import Run
@@ -27,6 +27,7 @@ MEASUREMENTS: list[Measurement] = [
     Lateness(),
     Effect(),
     Registering(),
+    Syncing(),
     Listing(),
     Memory(),
 ]
