@@ -6,32 +6,62 @@ import os
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from time import perf_counter
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from django_rediscron.core.exceptions import InvalidScheduleError
 from django_rediscron.core.timing import (
     around_cron,
     around_interval,
     check_cron,
+    count_cron_times,
+    last_cron_time,
     next_cron_time,
 )
 
 UTC = timezone.utc
 
 
+NAMES = {
+    name: str(number)
+    for start, names in (
+        (1, "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"),
+        (0, "SUN MON TUE WED THU FRI SAT"),
+    )
+    for number, name in enumerate(names.split(), start)
+}
+DAYS = 2
+"""Walked by the oracle on either side of a transition; a matching time that comes first in the
+second pass of a repeated stretch would need an earlier start."""
+
+
 def oracle(expression: str, middle: datetime, zone: ZoneInfo) -> list[datetime]:
-    """cron(8)'s rule applied to each real minute of four days in turn, with nothing clever."""
-    minute, hour = expression.split()[:2]
-    minutes, hours = values(minute, 60), values(hour, 24)
+    """cron(8)'s rule applied to each real minute in turn, with nothing clever."""
+    minute, hour, day, month, weekday = expression.split()
+    minutes, hours = values(minute, 0, 59), values(hour, 0, 23)
+    days, months = values(day, 1, 31), values(month, 1, 12)
+    weekdays = {number % 7 for number in values(weekday, 0, 7)}
+    both = day.startswith("*") or weekday.startswith("*")
     follows_clock = minute.startswith("*") or hour.startswith("*")
+
+    def matches(wall: datetime) -> bool:
+        by_day, by_weekday = wall.day in days, wall.isoweekday() % 7 in weekdays
+        return (
+            wall.minute in minutes
+            and wall.hour in hours
+            and wall.month in months
+            and (by_day and by_weekday if both else by_day or by_weekday)
+        )
+
     fired: set[datetime] = set()
     occurrences = []
-    begin = int(middle.timestamp()) // 60 * 60 - 2 * 86400
-    previous = wall_time(begin - 60, zone)
-    for instant in range(begin, begin + 4 * 86400, 60):
-        wall = wall_time(instant, zone)
+    previous, *walls = walls_around(middle, zone)
+    for number, wall in enumerate(walls):
         passed = [wall]
         if not follows_clock:
             while previous + timedelta(minutes=1) < wall:  # skipped times of day are made up for
@@ -39,26 +69,38 @@ def oracle(expression: str, middle: datetime, zone: ZoneInfo) -> list[datetime]:
                 passed.append(previous)
         hit = False
         for time_of_day in passed:
-            if time_of_day.minute in minutes and time_of_day.hour in hours:
+            if matches(time_of_day):
                 hit = hit or follows_clock or time_of_day not in fired
                 fired.add(time_of_day)
         if hit:
-            occurrences.append(datetime.fromtimestamp(instant, UTC))
+            occurrences.append(begin_of(middle) + timedelta(minutes=number))
         previous = max(previous, wall)
     return occurrences
 
 
-def wall_time(instant: int, zone: ZoneInfo) -> datetime:
-    return datetime.fromtimestamp(instant, zone).replace(tzinfo=None, fold=0)
+def begin_of(middle: datetime) -> datetime:
+    return middle.replace(second=0) - timedelta(days=DAYS)
 
 
-def values(field: str, limit: int) -> set[int]:
+@lru_cache
+def walls_around(middle: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Wall times of the minute before the first, and of all minutes to walk."""
+    begin = begin_of(middle) - timedelta(minutes=1)
+    count = 2 * DAYS * 1440 + 1
+    return [wall_time(begin + timedelta(minutes=number), zone) for number in range(count)]
+
+
+def wall_time(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def values(field: str, lowest: int, highest: int) -> set[int]:
     found = set()
-    for part in field.split(","):
+    for part in field.upper().split(","):
         span, _, step = part.partition("/")
-        low, _, high = span.partition("-")
+        low, _, high = (NAMES.get(word, word) for word in span.partition("-"))
         if span == "*":
-            low, high = "0", str(limit - 1)
+            low, high = str(lowest), str(highest)
         found |= set(range(int(low), int(high or low) + 1, int(step or 1)))
     return found
 
@@ -70,24 +112,129 @@ TRANSITIONS = [
     ("Australia/Lord_Howe", datetime(2026, 10, 3, 15, 30, tzinfo=UTC)),
     ("America/Santiago", datetime(2026, 4, 5, 3, tzinfo=UTC)),
     ("America/Santiago", datetime(2026, 9, 6, 4, tzinfo=UTC)),
+    # at midnight, so that a day begins at one o'clock, or begins twice
+    ("America/Havana", datetime(2026, 3, 8, 5, tzinfo=UTC)),
+    ("America/Havana", datetime(2026, 11, 1, 5, tzinfo=UTC)),
+    ("Asia/Beirut", datetime(2026, 3, 28, 22, tzinfo=UTC)),
+    ("Asia/Beirut", datetime(2026, 10, 24, 21, tzinfo=UTC)),
+    ("Africa/Cairo", datetime(2026, 4, 23, 22, tzinfo=UTC)),
+    ("Africa/Cairo", datetime(2026, 10, 29, 21, tzinfo=UTC)),
+    ("America/New_York", datetime(2027, 3, 14, 7, tzinfo=UTC)),
+    ("America/New_York", datetime(2027, 11, 7, 6, tzinfo=UTC)),
     ("Asia/Tokyo", datetime(2026, 6, 1, tzinfo=UTC)),
+    ("Asia/Kathmandu", datetime(2026, 2, 28, 18, 15, tzinfo=UTC)),
+    ("UTC", datetime(2028, 2, 29, tzinfo=UTC)),
 ]
 
 
-@pytest.mark.parametrize(("zone", "middle"), TRANSITIONS)
-@pytest.mark.parametrize(
-    "expression",
-    ["*/15 * * * *", "30 1 * * *", "30 2 * * *", "0,30 2 * * *", "*/7 2 * * *", "15 */2 * * *"]
-    + ["0 0 * * *", "45 23,0-3 * * *", "10 * * * *", "5 3 * * *"],
+FIXED = ["*/15 * * * *", "30 1 * * *", "30 2 * * *", "0,30 2 * * *", "*/7 2 * * *"]
+FIXED += ["15 */2 * * *", "0 0 * * *", "45 23,0-3 * * *", "10 * * * *", "5 3 * * *"]
+FIXED += ["0-59 * * * *", "0-59 0-23 * * *", "0 0 1-31 * MON", "30 2 * * 0-6"]
+
+
+def field(lowest: int, highest: int, names: list[str] | None = None) -> st.SearchStrategy[str]:
+    numbers = st.integers(lowest, highest)
+    spans = st.tuples(numbers, numbers).map(sorted)
+    steps = st.integers(1, highest)
+    plain = [
+        st.just("*"),
+        steps.map("*/{}".format),
+        numbers.map(str),
+        spans.map(lambda span: f"{span[0]}-{span[1]}"),
+        st.tuples(spans, steps).map(lambda part: f"{part[0][0]}-{part[0][1]}/{part[1]}"),
+        st.lists(numbers.map(str), min_size=2, max_size=4).map(",".join),
+    ]
+    if names:
+        plain += [st.sampled_from(names), st.just(f"{names[1]}-{names[4]}")]
+    return st.one_of(plain)
+
+
+WEEKDAYS = ["SUN", "mon", "TUE", "WED", "Thu", "FRI", "SAT"]
+MONTHS = ["JAN", "feb", "MAR", "APR", "MAY", "JUN", "SEP", "OCT", "nov"]
+EXPRESSIONS = st.one_of(
+    st.tuples(
+        field(0, 59),
+        field(0, 5),  # transitions are at night
+        st.just("*") | field(1, 31),
+        st.just("*") | field(1, 12, MONTHS),
+        st.just("*") | field(0, 7, WEEKDAYS),
+    ).map(" ".join),
+    st.tuples(field(0, 59), field(0, 23)).map(lambda fields: " ".join((*fields, "* * *"))),
+    st.sampled_from(FIXED),
 )
+
+
+@settings(max_examples=1000, deadline=None, derandomize=True, database=None)
+@given(EXPRESSIONS, st.sampled_from(TRANSITIONS), st.integers(-90_000, 90_000))
 def test_next_times_follow_cron8_through_daylight_saving(
-    zone: str, middle: datetime, expression: str
+    expression: str, transition: tuple[str, datetime], seconds: int
 ) -> None:
-    occurrences = oracle(expression, middle, ZoneInfo(zone))
-    for minutes in range(-150, 151, 5):
-        after = middle + timedelta(minutes=minutes, seconds=minutes % 7)
-        expected = next(time for time in occurrences if time > after)
-        assert next_cron_time(expression, after, ZoneInfo(zone)) == expected, after
+    zone, middle = ZoneInfo(transition[0]), transition[1]
+    occurrences = oracle(expression, middle, zone)
+    inside = [time for time in occurrences if abs(time - middle) <= timedelta(days=1.2)]
+    after = middle + timedelta(seconds=seconds)
+    for expected in [time for time in inside if time > after][:40]:
+        assert next_cron_time(expression, after, zone) == expected, after
+        after = expected
+    if inside:
+        now = max(inside[0], middle + timedelta(seconds=seconds))
+        until = max(time for time in occurrences if time <= now)
+        assert last_cron_time(expression, now, zone) == until
+        for first in inside[:: max(1, len(inside) // 5)]:
+            count = sum(first < time <= inside[-1] for time in inside)
+            assert count_cron_times(expression, first, inside[-1], zone) == count
+
+
+@pytest.mark.parametrize(("zone", "middle"), TRANSITIONS)
+def test_with_seconds_every_matching_real_second_fires(zone: str, middle: datetime) -> None:
+    info = ZoneInfo(zone)
+    expression = "*/15 1-3,23,0 * * * 0,59"
+    begin = middle - timedelta(hours=3)
+    expected = []
+    for second in range(1, 6 * 3600 + 1):
+        moment = begin + timedelta(seconds=second)
+        wall = wall_time(moment, info)
+        if wall.minute % 15 == 0 and wall.hour in (1, 2, 3, 23, 0) and wall.second in (0, 59):
+            expected.append(moment)
+    found = [begin]
+    while len(found) <= len(expected):
+        found.append(next_cron_time(expression, found[-1], info))
+    assert found[1:] == expected
+    end = middle + timedelta(hours=3)
+    assert count_cron_times(expression, begin, end, info) == sum(t <= end for t in expected)
+
+
+@pytest.mark.parametrize("alias", ["@hourly", "@daily", "@midnight", "@weekly", "@monthly"])
+def test_aliases_mean_what_cron_says(alias: str) -> None:
+    meant = {
+        "@hourly": "0 * * * *",
+        "@weekly": "0 0 * * 0",
+        "@monthly": "0 0 1 * *",
+    }.get(alias, "0 0 * * *")
+    after = datetime(2026, 2, 27, 23, 30, tzinfo=UTC)
+    zone = ZoneInfo("Asia/Tokyo")
+    for _ in range(30):
+        found = next_cron_time(alias, after, zone)
+        assert found == next_cron_time(meant, after, zone)
+        after = found
+
+
+def test_the_rarest_expression_is_found_and_the_impossible_one_is_not() -> None:
+    rare = next_cron_time("0 0 29 2 *", datetime(2096, 3, 1, tzinfo=UTC), ZoneInfo("UTC"))
+    assert rare == datetime(2104, 2, 29, tzinfo=UTC)
+    check_cron("0 0 29 2 *")
+    for never in ("0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 31 JUN *"):
+        with pytest.raises(InvalidScheduleError, match="never fires"):
+            check_cron(never)
+
+
+def test_a_year_of_minutes_is_counted_and_passed_over_in_no_time() -> None:
+    zone = ZoneInfo("Europe/Paris")
+    due, now = datetime(2025, 11, 1, tzinfo=UTC), datetime(2026, 11, 1, 0, 0, 30, tzinfo=UTC)
+    begin = perf_counter()
+    assert around_cron("* * * * *", due, now, zone)[0] == now - timedelta(seconds=30)
+    assert count_cron_times("* * * * *", due, now, zone) == 365 * 1440
+    assert perf_counter() - begin < 0.5  # walked one by one they would take seconds
 
 
 def test_without_a_zone_the_process_local_zone_counts() -> None:

@@ -61,7 +61,7 @@ def read_backlog(client: Redis, max_lag: float) -> Backlog:
 
 def _due_time(place: float, fields: _Fields | None) -> float:
     """Epoch seconds; infinite for what does not wait to run."""
-    if fields is None or fields.last_error or fields.enabled == b"0":
+    if fields is None or fields.last_error or fields.finished_at or fields.enabled == b"0":
         return math.inf
     try:
         return max(place, utcparse((fields.next_enqueue_time or b"").decode()).timestamp())
@@ -109,6 +109,7 @@ class _Fields(NamedTuple):
     enabled: bytes | None
     next_enqueue_time: bytes | None
     last_error: bytes | None
+    finished_at: bytes | None
 
 
 def _read_hashes(ids: Sequence[bytes], client: Redis) -> list[_Fields | None]:
@@ -124,8 +125,8 @@ def _fields(reply: list[bytes | None] | Exception) -> _Fields | None:
     if isinstance(reply, Exception):
         if "WRONGTYPE" not in str(reply):
             raise reply
-        return _Fields(None, None, b"its key does not hold a hash")
-    return None if reply == [None, None, None] else _Fields(*reply)
+        return _Fields(None, None, b"its key does not hold a hash", None)
+    return None if not any(value is not None for value in reply) else _Fields(*reply)
 
 
 def _shown(value: bytes) -> str:

@@ -126,7 +126,7 @@ class Turn:
         if job.interval is not None:
             self.times = around_interval(job.interval, due, moment)
         else:
-            self.times = around_cron(job.cron or "", due, moment)
+            self.times = around_cron(job.cron or "", due, moment, job.zone)
         latest, following = self.times
         place = f"{following.timestamp():.6f}"
         self.due = due.timestamp()
@@ -157,7 +157,7 @@ class Batch:
         self._corrected: list[bytes] = []
         self._ready: list[tuple[bytes, Ready]] = []
         self._shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
-        self._turns: dict[tuple[object, datetime, bytes], Turn] = {}
+        self._turns: dict[tuple[object, ...], Turn] = {}
         self._job_ids = new_job_ids(len(members))
         unknown = []
         for id, score in members:
@@ -197,6 +197,9 @@ class Batch:
             return
         try:
             due = next_time(job, self.moment)
+            if due is None:
+                self._add(id, seen, place=None)
+                return
             if due > self.moment + _CLOSE:
                 self._add(id, seen, ["next_enqueue_time", utc_text(due)], place=due)
                 return
@@ -224,7 +227,7 @@ class Batch:
         job, seen = ready.job, ready.fingerprint[2]
         due = job.next_enqueue_time
         assert due is not None
-        key = (job.interval or job.cron, due, seen)
+        key = (job.interval or job.cron, job.timezone, due, seen)
         turn = self._turns.get(key)
         if turn is None:
             turn = self._turns[key] = Turn(job, due, seen, self.moment)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 from zoneinfo import ZoneInfo
 
@@ -16,19 +16,22 @@ from . import codec, origin
 from . import validation as check
 from .codec import DEFAULT_RESULT_TTL
 from .exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
+from .grid import Grid, upcoming
 from .imports import function_name, resolve_function
-from .keys import history_key, job_key
+from .keys import history_key, job_key, skipped_key
 from .options import (
     CALLBACKS,
     CatchUp,
     Overlap,
     ScheduleOptions,
+    check_moment,
     find_zone,
     make_callback,
     set_options,
 )
 from .origin import Differences, Origin
-from .timing import next_cron_time, utc_text
+from .skips import Skip
+from .timing import utc_text
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -267,13 +270,38 @@ class RedisCronJob(CronJob):
         ids = cast("list[bytes]", connection.zrange(self.job_history_key, start, end, desc=True))
         return [as_text(job_id) for job_id in ids]
 
-    def get_next_enqueue_time(self) -> datetime:
-        """The next occurrence after the latest one; without one, from now."""
-        if self.cron:
-            return next_cron_time(self.cron, self.latest_enqueue_time or now(), self.zone)
-        if self.latest_enqueue_time and self.interval:
-            return self.latest_enqueue_time + timedelta(seconds=self.interval)
-        return now()
+    def get_next_enqueue_time(self) -> datetime | None:  # type: ignore[override]
+        """The next occurrence after the latest one; without one, from now. None for none."""
+        grid = Grid.of(self, self.latest_enqueue_time)
+        if self.latest_enqueue_time is not None:
+            return grid.next(self.latest_enqueue_time)
+        return grid.first(now(), None, retimed=False)
+
+    def upcoming(self, number: int, after: datetime | None = None) -> Iterator[datetime]:
+        """The next occurrences, at most `number`: when they are to be enqueued, jitter included.
+
+        With `after` (an aware datetime) those after that moment; without, the first one is the next
+        enqueue time, or, where that has passed, the latest one that is due. Aware datetimes in the
+        time zone of the schedule, without one in UTC. Ends where nothing is left to run: after
+        `end_at`, after `max_runs`, and at once where the schedule is disabled or finished.
+        """
+        if type(number) is not int or number < 0:
+            raise ValueError(f"number must be a whole number from 0, got {number!r}")
+        return upcoming(self, number, check_moment("after", after), now())
+
+    def describe(self) -> str:
+        """When it runs, in plain English: `Every 5 minutes, Monday to Friday (Europe/Paris)`."""
+        from .describing import describe
+
+        return describe(self)
+
+    def get_skips(self, connection: Redis, start: int = 0, end: int = -1) -> list[Skip]:
+        """Occurrences that did not run, and why, newest first (zero-based, inclusive).
+
+        At most the latest 100 records, for at most a year.
+        """
+        texts = cast("list[bytes]", connection.lrange(skipped_key(self.id), start, end))
+        return [Skip.from_text(as_text(text)) for text in texts]
 
     # What it may be
 

@@ -75,10 +75,13 @@ def skipped_key(id: str) -> str:
     return f"{SKIPPED_PREFIX}{id}"
 
 
-TIMING_FIELDS = ("interval", "cron")
+TIMING_FIELDS = ("interval", "cron", "timezone", "start_at")
 """A change of one of these makes the next enqueue time be computed anew."""
 
-FACTS = (*TIMING_FIELDS, "latest_enqueue_time")
+END_FIELDS = ("end_at", "max_runs")
+"""A change of one of these may finish a schedule, or revive it."""
+
+FACTS = (*TIMING_FIELDS, "end_at", "latest_enqueue_time")
 """What a next enqueue time is computed from; a field that is missing says nothing ("")."""
 
 RUNTIME_FIELDS = (

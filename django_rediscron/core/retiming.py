@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from .grid import Grid
 from .job import RedisCronJob
-from .timing import around_interval, next_cron_time
 from .validation import MAX_WAIT
 
 Rule = Callable[[RedisCronJob, datetime], "datetime | None"]
@@ -16,20 +16,28 @@ _CLOSE = timedelta(milliseconds=1)
 _LONGEST = timedelta(seconds=MAX_WAIT)
 
 
-def next_time(schedule: RedisCronJob, moment: datetime) -> datetime:
+def next_time(schedule: RedisCronJob, moment: datetime) -> datetime | None:
     """The next time of an enabled schedule: that of its hash, if it says one that can be.
 
     Otherwise, as after a change whose writer could not know all that it depends on, it is computed
-    from that change on, or from its latest occurrence if it ran since.
+    from that change on, or from its latest occurrence if it ran since. None where none is left.
     """
+    if schedule.finished_at is not None or _is_used_up(schedule):
+        return None
     following, latest = schedule.next_enqueue_time, schedule.latest_enqueue_time
     if following is not None and following - moment <= _LONGEST:
-        return following
+        start_at, end_at = schedule.start_at, schedule.end_at
+        if end_at is not None and following > end_at:
+            return None
+        if start_at is None or following >= start_at:
+            return following
     changed = min(schedule.updated_at or moment, moment)
     since = max(changed, latest or changed)
-    if schedule.cron:
-        return next_cron_time(schedule.cron, since)
-    return around_interval(schedule.interval or 0, latest, since)[1] if latest else changed
+    return Grid.of(schedule).first(since, latest, retimed=False)
+
+
+def _is_used_up(schedule: RedisCronJob) -> bool:
+    return schedule.max_runs is not None and schedule.runs >= schedule.max_runs
 
 
 def after_step_back(schedule: RedisCronJob, moment: datetime) -> datetime | None:
@@ -41,10 +49,7 @@ def after_step_back(schedule: RedisCronJob, moment: datetime) -> datetime | None
     latest, following = schedule.latest_enqueue_time, schedule.next_enqueue_time
     if latest is None or following is None or following - latest > latest - moment:
         return None
-    if schedule.cron:
-        return next_cron_time(schedule.cron, moment)
-    step = timedelta(seconds=schedule.interval or 0)
-    return latest - (latest - moment) // step * step
+    return Grid.of(schedule, latest).next(moment)
 
 
 def after_foreign_change(schedule: RedisCronJob, moment: datetime) -> datetime | None:
@@ -52,10 +57,15 @@ def after_foreign_change(schedule: RedisCronJob, moment: datetime) -> datetime |
     latest, following = schedule.latest_enqueue_time, schedule.next_enqueue_time
     if following is None or following <= moment:
         return None  # due at once anyhow
-    if schedule.cron:
-        expected = next_cron_time(schedule.cron, max(moment, latest or moment))
-        return None if abs(following - expected) < _CLOSE else expected
-    step = timedelta(seconds=schedule.interval or 0)
+    if schedule.cron or schedule.start_at is not None:
+        expected = Grid.of(schedule, latest).next(max(moment, latest or moment))
+        if expected is None or abs(following - expected) < _CLOSE:
+            return None
+        return expected
     if latest is None:
         return moment
-    return None if abs(following - latest - step) < _CLOSE else moment + step
+    step = timedelta(seconds=schedule.interval or 0)
+    # Points of the grid may have been skipped.
+    off = (following - latest) % step
+    near = following - moment <= step and min(off, step - off) < _CLOSE
+    return None if near else moment + step

@@ -6,13 +6,13 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from redis import Redis
 from rq.utils import now
 
-from .codec import LEFT_OUT, OPTIONAL_FIELDS, load_number, parse_time
+from .codec import LEFT_OUT, OPTIONAL_FIELDS, OPTIONS, load_number, parse_time, time_text
 from .exceptions import (
     DamagedScheduleError,
     InvalidScheduleError,
@@ -20,11 +20,13 @@ from .exceptions import (
     ScheduleChangedError,
     ScheduleLockedError,
 )
+from .grid import Grid
 from .job import RedisCronJob
-from .keys import RECEIPT_PREFIX, TIMING_FIELDS, member_key
+from .keys import FACTS, RECEIPT_PREFIX, TIMING_FIELDS, member_key
+from .options import find_zone
 from .queues import get_queue
 from .scripts import DELETE, SAVE, run_script, run_scripts
-from .timing import around_interval, next_cron_time, utc_text
+from .timing import utc_text
 from .validation import check_timing
 
 BATCH = 250
@@ -82,9 +84,10 @@ class Change:
         change.create = False
         change.unset = [name for name in change.unset if name in loaded]
         change.fields = {name: value for name, value in fields.items() if loaded.get(name) != value}
-        change.retimed = any(name in change.fields for name in TIMING_FIELDS)
+        written = {*change.fields, *change.unset}
+        change.retimed = not written.isdisjoint(TIMING_FIELDS)
         if change.retimed:  # one of them is empty, so they change together
-            change.fields.update({name: fields[name] for name in TIMING_FIELDS})
+            change.fields.update({name: fields[name] for name in ("interval", "cron")})
         change._believe_own()
         return change
 
@@ -113,12 +116,11 @@ class Change:
         return change
 
     @classmethod
-    def move(cls, job: RedisCronJob, latest: datetime, following: datetime) -> Change:
+    def move(cls, job: RedisCronJob, latest: datetime, following: datetime | None) -> Change:
         """Nothing but the times of the latest and the next occurrence."""
-        times = {
-            "latest_enqueue_time": utc_text(latest),
-            "next_enqueue_time": utc_text(following),
-        }
+        times = {"latest_enqueue_time": utc_text(latest)}
+        if following is not None:
+            times["next_enqueue_time"] = utc_text(following)
         change = cls(job, "updated", times=times, retimed=False)
         change._believe_own()
         return change
@@ -128,8 +130,8 @@ class Change:
         definition = self.fields
         if not self.create:
             loaded = self.job.loaded_definition() or self.job.definition()
-            definition = {**loaded, **self.fields}
-        self.facts = {name: definition.get(name, "") for name in TIMING_FIELDS}
+            definition = {**loaded, **dict.fromkeys(self.unset, ""), **self.fields}
+        self.facts = {name: definition.get(name, "") for name in FACTS}
         latest = self.job.latest_enqueue_time
         self.facts["latest_enqueue_time"] = utc_text(latest) if latest else ""
 
@@ -138,20 +140,23 @@ class Change:
         self.retimed, self.facts = retimed, facts
         try:
             check_timing(load_number(facts, "interval"), facts["cron"], stored=True)
+            self._grid()
         except InvalidScheduleError as error:
             raise DamagedScheduleError(self.job.id, str(error)) from error
 
     def next_time(self, moment: datetime) -> str:
-        """The next time, from this moment, if it has to be computed."""
-        if self.facts["cron"]:
-            return utc_text(next_cron_time(self.facts["cron"], moment))
+        """The next time, from this moment, if it has to be computed; "" where nothing is left."""
         latest = self.facts["latest_enqueue_time"]
-        if not latest:
-            return utc_text(moment)
-        start, seconds = moment, int(self.facts["interval"])
-        if not self.retimed:  # enabled again: it stays on its grid
-            start, _ = around_interval(seconds, parse_time(latest), moment)
-        return utc_text(start + timedelta(seconds=seconds))
+        found = self._grid().first(
+            moment, parse_time(latest) if latest else None, retimed=self.retimed
+        )
+        return time_text(found)
+
+    def _grid(self) -> Grid:
+        facts = self.facts
+        options = {name: OPTIONS[name].value(facts[name]) for name in _BOUNDS if facts[name]}
+        zone = find_zone(facts["timezone"]) if facts["timezone"] else None
+        return Grid(load_number(facts, "interval"), facts["cron"] or None, zone, **options)
 
     def to_script(self, moment: datetime) -> dict[str, Any]:
         """This change as the script SAVE takes it."""
@@ -185,7 +190,9 @@ class Change:
         job.updated_at = parse_time(version.partition("/")[2])
         job.last_error = job.last_error_at = None
         latest, following = (parse_time(text) if text else None for text in runtime[:2])
-        enabled = runtime[2]
+        enabled, finished, runs = runtime[2:]
+        job.finished_at = parse_time(finished) if finished else None
+        job.runs = int(runs) if runs.isdecimal() else 0
         written = (latest, following, enabled == "1")
         for name, said, value in zip(_STATE, self._said, written, strict=True):
             if getattr(job, name) == said:
@@ -193,6 +200,7 @@ class Change:
         job.mark_saved({**self.fields, "enabled": enabled}, self.unset, (latest, following))
 
 
+_BOUNDS = ("start_at", "end_at")
 _STATE = ("latest_enqueue_time", "next_enqueue_time", "enabled")
 
 

@@ -12,27 +12,15 @@ A zone of None is the process's local zone.
 from __future__ import annotations
 
 import re
-import threading
 import time
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-
-from croniter import croniter
-from croniter.croniter import CroniterBadDateError, CroniterError
+from hashlib import sha1
 
 from .exceptions import InvalidScheduleError
+from .expression import Expression, parse, split
 
 UTC = timezone.utc
-
-ALIASES = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 
 _SECOND = timedelta(seconds=1)
 _RANDOM = re.compile(r"(?:^|,)[rh](?:$|[/(,])", re.IGNORECASE)
@@ -55,54 +43,91 @@ def check_cron(expression: object, *, stored: bool = False) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _check_expression(expression: str, *, fires: bool) -> None:
-    fields = _expand_alias(expression).split()
+def _check_expression(text: str, *, fires: bool) -> None:
+    fields = split(text)
     if len(fields) not in _FIELD_COUNTS:
         raise InvalidScheduleError(
             f"cron must have five fields (minute hour day month weekday) or six (then seconds), "
-            f"got {expression!r}"
+            f"got {text!r}"
         )
     if any(_RANDOM.search(field) for field in fields):
         raise InvalidScheduleError(
-            f"cron must name its times, got {expression!r}: random fields (R, H) would differ "
+            f"cron must name its times, got {text!r}: random fields (R, H) would differ "
             f"from process to process"
         )
     try:
-        matcher = _matcher(expression)
+        expression = parse(text)
         if fires:
-            with _matchers_lock:
-                matcher.get_next(datetime, start_time=datetime(2000, 1, 1))
-    except CroniterBadDateError:
+            expression.next(datetime(2000, 1, 1))
+    except LookupError:
         raise InvalidScheduleError(
-            f"cron {expression!r} never fires: no date matches it; correct the day or the month"
+            f"cron {text!r} never fires: no date matches it; correct the day or the month"
         ) from None
-    except (CroniterError, ValueError, TypeError, KeyError, OverflowError) as error:
-        raise InvalidScheduleError(f"cron {expression!r} is not valid: {error}") from None
+    except ValueError as error:
+        raise InvalidScheduleError(f"cron {text!r} is not valid: {error}") from None
 
 
 def next_cron_time(expression: str, after: datetime, zone: tzinfo | None = None) -> datetime:
-    """The first occurrence strictly after `after` (an aware datetime), in UTC."""
+    """The first occurrence strictly after `after` (an aware datetime), in UTC.
+
+    Raises LookupError where there is none any more.
+    """
     second = int(after.timestamp() // 1)
-    if len(_expand_alias(expression).split()) < max(_FIELD_COUNTS):
-        second -= second % 60  # occurrences are whole minutes, so a minute has one answer
+    second -= second % parse(expression).step  # so many seconds have one answer
     return datetime.fromtimestamp(_next(expression, second, zone, time.tzname), UTC)
+
+
+def last_cron_time(expression: str, until: datetime, zone: tzinfo | None = None) -> datetime:
+    """The last occurrence not after `until` (an aware datetime), in UTC.
+
+    Raises LookupError where there was none.
+    """
+    # Wall times of the past say where to look; what they say is not exact in daylight saving.
+    second = int(until.timestamp() // 1)
+    starts = sorted(_instants(parse(expression).previous(_wall(second, zone)), zone))
+    reach = 60
+    while True:
+        start = starts.pop() - 1 if starts else second - reach
+        found = next_cron_time(expression, datetime.fromtimestamp(start, UTC), zone)
+        if found <= until:
+            break
+        if not starts:
+            reach *= 2
+    following = found
+    while following <= until:
+        found, following = following, next_cron_time(expression, following, zone)
+    return found
+
+
+def count_cron_times(
+    expression: str, after: datetime, until: datetime, zone: tzinfo | None = None
+) -> int:
+    """How many occurrences there are after the one and not after the other moment."""
+    parsed = parse(expression)
+    low, high = int(after.timestamp() // 1), int(until.timestamp() // 1)
+    counted, count = _wall(low, zone), 0
+    for turn in _transitions(low, high, zone):
+        if parsed.follows_clock:
+            count += parsed.count(counted, _wall(turn - 1, zone))
+            counted = _wall(turn, zone) - _SECOND
+        else:
+            # Close to it an occurrence may stand for skipped times, and a second pass has none.
+            shift = int(abs(_offset(turn, zone) - _offset(turn - 1, zone)).total_seconds())
+            begin, end = max(low, turn - shift - 1), min(high, turn + shift)
+            count += parsed.count(counted, _wall(begin, zone))
+            count += _count_steps(expression, begin, end, zone)
+            counted = _wall(end, zone)
+    return count + parsed.count(counted, _wall(high, zone))
 
 
 def around_cron(
     expression: str, due: datetime, now: datetime, zone: tzinfo | None = None
 ) -> tuple[datetime, datetime]:
     """The last occurrence not after `now`, where `due` is one, and the first one after `now`."""
-    latest, following = due, next_cron_time(expression, due, zone)
+    following = next_cron_time(expression, due, zone)
     if following > now:
-        return latest, following
-    # croniter's backward search knows no daylight saving, so look forward from ever earlier starts.
-    reach = timedelta(seconds=60)
-    while now - reach > due and next_cron_time(expression, now - reach, zone) > now:
-        reach *= 2
-    following = next_cron_time(expression, max(due, now - reach), zone)
-    while following <= now:
-        latest, following = following, next_cron_time(expression, following, zone)
-    return latest, following
+        return due, following
+    return last_cron_time(expression, now, zone), next_cron_time(expression, now, zone)
 
 
 def around_interval(interval: int, due: datetime, now: datetime) -> tuple[datetime, datetime]:
@@ -112,21 +137,33 @@ def around_interval(interval: int, due: datetime, now: datetime) -> tuple[dateti
     return latest, latest + step
 
 
+def occurrence_delay(id: str, time: datetime, jitter: float) -> float:
+    """Seconds between 0 and `jitter`, the same for an occurrence wherever they are computed.
+
+    The scripts compute them, too: see `scripts/times.py`.
+    """
+    if not jitter:
+        return 0.0
+    digest = sha1(f"{id} {utc_text(time)}".encode(errors="surrogateescape")).hexdigest()
+    return int(digest[:8], 16) / 2**32 * jitter
+
+
 @lru_cache(maxsize=4096)
-def _next(expression: str, after: int, zone: tzinfo | None, local: tuple[str, str]) -> int:
-    """One step of croniter costs 100 microseconds, and many schedules share an expression.
+def _next(text: str, after: int, zone: tzinfo | None, local: tuple[str, str]) -> int:
+    """Many schedules share an expression.
 
     `local` tells the local zone (None) of one moment from that of another.
     """
-    step = _next_matching if _follows_clock(expression) else _next_fixed
+    expression = parse(text)
+    step = _next_matching if expression.follows_clock else _next_fixed
     return step(expression, after, zone)
 
 
-def _next_matching(expression: str, after: int, zone: tzinfo | None) -> int:
+def _next_matching(expression: Expression, after: int, zone: tzinfo | None) -> int:
     """The first real second after `after` whose wall time matches."""
     wall = _wall(after, zone)
     first, second = _instants(wall, zone)
-    candidate = _match_after(expression, wall)
+    candidate = expression.next(wall)
     if wall.fold == 0 and first < second:
         # In the first pass through a repeated stretch: the second pass comes before what follows.
         turn = _transition(after, after + second - first, zone)
@@ -134,29 +171,29 @@ def _next_matching(expression: str, after: int, zone: tzinfo | None) -> int:
         if inside < turn:
             return inside
         after = turn - 1
-        candidate = _match_after(expression, _wall(turn, zone) - _SECOND)
+        candidate = expression.next(_wall(turn, zone) - _SECOND)
     while True:
         first, second = _instants(candidate, zone)
         if first > second:  # the wall clock skips this time: go on behind the gap
             resume = _wall(_transition(second, first, zone), zone)
-            candidate = _match_after(expression, resume - _SECOND)
+            candidate = expression.next(resume - _SECOND)
         elif first > after:
             return first
         elif second > after:
             return second
         else:
-            candidate = _match_after(expression, candidate)
+            candidate = expression.next(candidate)
 
 
-def _next_fixed(expression: str, after: int, zone: tzinfo | None) -> int:
+def _next_fixed(expression: Expression, after: int, zone: tzinfo | None) -> int:
     """The first instant after `after` at which a matching time of day fires, once for each."""
-    candidate = _match_after(expression, _wall(after, zone))
+    candidate = expression.next(_wall(after, zone))
     while True:
         first, second = _instants(candidate, zone)
         instant = _transition(second, first, zone) if first > second else first
         if instant > after:
             return instant
-        candidate = _match_after(expression, candidate)
+        candidate = expression.next(candidate)
 
 
 def _wall(instant: int, zone: tzinfo | None) -> datetime:
@@ -182,32 +219,23 @@ def _transition(low: int, high: int, zone: tzinfo | None) -> int:
     return high
 
 
-def _offset(instant: int, zone: tzinfo | None) -> timedelta:
-    return _wall(instant, zone) - datetime.fromtimestamp(instant, UTC).replace(tzinfo=None)
-
-
-def _follows_clock(expression: str) -> bool:
-    fields = _expand_alias(expression).split()
-    return len(fields) == max(_FIELD_COUNTS) or any(f.startswith("*") for f in fields[:2])
-
-
-def _expand_alias(expression: str) -> str:
-    return ALIASES.get(expression.strip().lower(), expression)
-
-
-_matchers_lock = threading.Lock()  # croniter objects carry their position
-
-
-def _match_after(expression: str, wall: datetime) -> datetime:
-    """The first matching wall time, a whole second, strictly after `wall`."""
-    with _matchers_lock:
-        found: datetime = _matcher(expression).get_next(
-            datetime, start_time=wall.replace(microsecond=0, fold=0)
-        )
+def _transitions(low: int, high: int, zone: tzinfo | None) -> list[int]:
+    """The first seconds, in (low, high], of all changes of the UTC offset."""
+    found = []
+    while low < high:
+        step = min(high, low + 86400)
+        if _offset(low, zone) != _offset(step, zone):
+            found.append(_transition(low, step, zone))
+        low = step
     return found
 
 
-@lru_cache(maxsize=2048)
-def _matcher(expression: str) -> croniter:
-    # cron's own rule for days: both fields must match where either begins with `*`, else one does
-    return croniter(_expand_alias(expression), datetime(2000, 1, 1), implement_cron_bug=True)
+def _count_steps(expression: str, low: int, high: int, zone: tzinfo | None) -> int:
+    count, local = 0, time.tzname
+    while (low := _next(expression, low, zone, local)) <= high:
+        count += 1
+    return count
+
+
+def _offset(instant: int, zone: tzinfo | None) -> timedelta:
+    return _wall(instant, zone) - datetime.fromtimestamp(instant, UTC).replace(tzinfo=None)

@@ -15,6 +15,7 @@ from ..keys import (
     LAST_UPDATE,
     RECEIPT_PREFIX,
     RECEIPT_TTL,
+    SKIPPED_PREFIX,
     TIMING_FIELDS,
 )
 from .origin import GUARD
@@ -66,7 +67,8 @@ SAVE = (
 --   fields: definition fields to write (for a new one: all of them), unset: fields to leave out,
 --     or to delete, because they have their defaults
 --   times: latest_enqueue_time, next_enqueue_time to move forward to, where given
---   next: the next enqueue time, computed now, for the case that it has to be computed; from:
+--   next: the next enqueue time, computed now, for the case that it has to be computed ('' where
+--     nothing is left to run); from:
 --     facts (after the write, by name), retimed (whether the timing fields change)
 --   expected: what a merge with the code read, where given: the change is refused if that changed,
 --     and not for a lock
@@ -79,7 +81,8 @@ SAVE = (
 -- Returns a JSON list, for each: {{'refused', reason, text}} where it may not be changed,
 --   {{'stale', true if the timing fields change, facts}} where the next time must be computed anew
 --   from these and nothing was written, or {{'ok', version, revision, created_at,
---   latest_enqueue_time, next_enqueue_time, enabled}}, or {{'marked'}} for a quiet one.
+--   latest_enqueue_time, next_enqueue_time, enabled, finished_at, runs}}, or {{'marked'}} for a
+--   quiet one.
 -- With 'once' a refusal is an error reply. Stale cannot be: an occurrence to come stays the next
 -- one, else there is no next time, and the scheduler, woken at once, computes it from updated_at.
 local now, now_text, once = ARGV[1], ARGV[2], ARGV[4] == 'once'
@@ -87,7 +90,7 @@ local replies, events = {{}}, {{}}
 local timing_fields = {{{_quoted(TIMING_FIELDS)}}}
 local facts = {{{_quoted(FACTS)}}}
 local read = {{'enabled', 'created_at', 'updated_at', 'revision', 'next_enqueue_time',
-              'locked', 'place', unpack(facts)}}
+              'finished_at', 'runs', 'max_runs', 'jitter', 'locked', 'place', unpack(facts)}}
 
 local function version_of(revision, updated_at, created_at)
   if revision == '' then revision = '0' end
@@ -120,9 +123,10 @@ local function write_marks(key, marks)
   end
 end
 
--- Where an enabled schedule stands in the index.
-local function place(id, following)
-  return following == '' and now or string.format('%.6f', epoch(following))
+-- Where a schedule that waits to run stands in the index.
+local function place(id, following, jitter)
+  if following == '' then return now end
+  return string.format('%.6f', epoch(following) + delay(id, following, jitter))
 end
 
 local function save(key, change)
@@ -152,34 +156,54 @@ local function save(key, change)
   local wanted_next = change.times.next_enqueue_time
   if wanted_latest and wanted_latest > latest then latest = wanted_latest end
 
+  local left_out = {{}}
+  for _, name in ipairs(change.unset) do left_out[name] = true end
+  local function said(name) return not left_out[name] and (fields[name] or stored[name]) or '' end
   local current, changed = {{}}, false
-  for _, name in ipairs(facts) do current[name] = fields[name] or stored[name] or '' end
+  for _, name in ipairs(facts) do current[name] = said(name) end
   for _, name in ipairs(timing_fields) do
     if current[name] ~= stored[name] then changed = true end
   end
   current.latest_enqueue_time = latest
-  local retime = changed or not sound(following, now) or (enabled == '1' and stored.enabled == '0')
-  if wanted_next and (retime or wanted_next > following) then
+  local finished_at, runs = stored.finished_at or '', stored.runs or ''
+  local end_moved = current.end_at ~= (stored.end_at or '')
+  local limit_moved = said('max_runs') ~= (stored.max_runs or '')
+  local revived = finished_at ~= '' and (changed or end_moved or limit_moved)
+  local max_runs = tonumber(said('max_runs')) or math.huge
+  local function used_up() return (tonumber(runs) or 0) >= max_runs end
+  if used_up() and (changed or end_moved) then runs = '' end
+  if revived then finished_at = '' end
+
+  local retime = changed or revived or not sound(following, now)
+                 or (enabled == '1' and stored.enabled == '0')
+  if finished_at ~= '' then
+    following = ''
+  elseif used_up() then
+    following, finished_at = '', now_text
+  elseif wanted_next and (retime or wanted_next > following) then
     following = wanted_next
   elseif retime then
     local expected = latest == '' or changed == change.retimed
     for name, fact in pairs(current) do expected = expected and fact == change.facts[name] end
     if expected then
       following = change.next
+      if following == '' then finished_at = now_text end
     elseif not once then
       return {{'stale', changed, current}}
-    elseif changed or not sound(following, now) or following <= now_text then
+    elseif changed or revived or not sound(following, now) or following <= now_text then
       following = ''
     end
   end
+  if following ~= '' and epoch(current.end_at) and epoch(following) > epoch(current.end_at) then
+    following, finished_at = '', now_text
+  end
 
   if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', key) end
-  local left_out, pairs_ = {{}}, {{'id', change.id}}
+  local pairs_ = {{'id', change.id}}
   local function set(name, value)
     pairs_[#pairs_ + 1] = name
     pairs_[#pairs_ + 1] = value
   end
-  for _, name in ipairs(change.unset) do left_out[name] = true end
   for name, value in pairs(fields) do
     if name ~= 'enabled' and name ~= 'created_at' and not left_out[name] then set(name, value) end
   end
@@ -192,6 +216,7 @@ local function save(key, change)
   if exists then set('updated_at', now_text) end
   if latest ~= '' then set('latest_enqueue_time', latest) end
   if following ~= '' then set('next_enqueue_time', following) end
+  if finished_at ~= '' then set('finished_at', finished_at) end
   redis.call('HSET', key, unpack(pairs_))
   write_marks(key, change.marks or (not exists and tombstone_marks(change.id)) or {{}})
   if change.expected or not exists then forget_deletion(change.id) end
@@ -200,6 +225,8 @@ local function save(key, change)
     redis.call('HDEL', key, 'last_error', 'last_error_at', unpack(change.unset))
     if latest == '' then redis.call('HDEL', key, 'latest_enqueue_time') end
     if following == '' then redis.call('HDEL', key, 'next_enqueue_time') end
+    if finished_at == '' then redis.call('HDEL', key, 'finished_at') end
+    if runs == '' then redis.call('HDEL', key, 'runs') end
     counted = redis.pcall('HINCRBY', key, 'revision', 1)
     if type(counted) ~= 'number' then
       counted = 1
@@ -207,8 +234,8 @@ local function save(key, change)
     end
   end
   redis.call('ZREM', '{ERRORS}', change.id)
-  if enabled == '1' then
-    redis.call('ZADD', '{INDEX}', place(change.id, following), change.id)
+  if enabled == '1' and finished_at == '' then
+    redis.call('ZADD', '{INDEX}', place(change.id, following, said('jitter')), change.id)
     redis.call('ZREM', '{DISABLED}', change.id)
   else
     redis.call('ZADD', '{DISABLED}', now, change.id)
@@ -219,7 +246,8 @@ local function save(key, change)
   events[#events + 1] = cjson.encode({{event = event, job_id = change.id}})
   counted = string.format('%.0f', counted)
   local version = version_of(counted, exists and now_text or '', created_at)
-  local reply = {{'ok', version, counted, created_at, latest, following, enabled}}
+  local reply = {{'ok', version, counted, created_at, latest, following, enabled, finished_at,
+                 runs}}
   if change.receipt then
     local receipt = '{RECEIPT_PREFIX}' .. change.receipt
     redis.call('SET', receipt, cjson.encode(reply), 'EX', {RECEIPT_TTL})
@@ -272,7 +300,7 @@ for i, key in ipairs(KEYS) do
     replies[i] = redis.call('DEL', key)
     if replies[i] == 1 then
       redis.call('ZREM', '{INDEX}', id)
-      redis.call('DEL', key .. ':jobs')
+      redis.call('DEL', key .. ':jobs', '{SKIPPED_PREFIX}' .. id)
       events[#events + 1] = cjson.encode({{event = 'deleted', job_id = id}})
     end
     redis.call('ZREM', '{DISABLED}', id)

@@ -25,4 +25,12 @@ local function sound(text, now)
   local at = epoch(text)
   return at and at - now <= {MAX_WAIT}
 end
+
+-- Seconds by which an occurrence is delayed: `occurrence_delay` in timing.py, in Lua.
+local function delay(id, text, jitter)
+  jitter = tonumber(jitter)
+  if not jitter or jitter <= 0 then return 0 end
+  local part = string.sub(redis.sha1hex(id .. ' ' .. text), 1, 8)
+  return tonumber(part, 16) / 4294967296 * jitter
+end
 """
