@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -22,6 +23,7 @@ from django_rediscron.core import (
 from django_rediscron.core.keys import (
     DISABLED,
     ERRORS,
+    EVENTS,
     INDEX,
     INDEXED,
     LAST_UPDATE,
@@ -312,3 +314,69 @@ def test_a_next_time_in_the_year_9999_is_refused_and_where_it_stands_computed_an
     connection.hset(job_key("visits"), "next_enqueue_time", text)
     load(connection).save()
     assert load(connection).next_enqueue_time - now() < timedelta(seconds=61)
+
+
+# Many at once
+
+
+def test_many_are_registered_as_one_by_one(connection: Redis) -> None:
+    """New ones, known ones, a deleted one, twice the same, damage, and options."""
+    options: dict[str, dict[str, Any]] = {
+        "interval": {"interval": 5},
+        "cron": {"cron": NEW_YEAR},
+        "off": {"enabled": False},
+        "arguments": {"args": (1, "é"), "kwargs": {"a": [None]}, "meta": {"m": 1}},
+        "numbers": {"job_timeout": "10m", "result_ttl": -1, "ttl": 5, "failure_ttl": 0},
+        "label": {"name": "a label"},
+        "description": {"description": "What it is for"},
+        "moved": {"next_enqueue_time": now() + timedelta(days=1)},
+        "known": {},
+        'quoted "/\u2028': {},
+        "list": {},
+    }
+    written: list[dict[str, Any]] = []
+    for together in (True, False):
+        connection.flushdb()
+        make(connection, "known", interval=7).save()
+        RedisCronJob.fetch("known", connection).disable()
+        connection.rpush(job_key("list"), "no hash")
+        connection.zadd(DISABLED, {"interval": 1})  # stale, as after a program that forgets it
+        connection.zadd(ERRORS, {"interval": 1})
+        jobs = [make(connection, id, **given) for id, given in options.items()]
+        for job in jobs:
+            job.enabled_given = job.id == "off"
+        with connection.pubsub(ignore_subscribe_messages=True) as pubsub:
+            pubsub.subscribe(EVENTS)
+            pubsub.get_message(timeout=5)
+            for group in [jobs] if together else [[job] for job in jobs]:
+                define_many(group, connection)
+            events = [pubsub.get_message(timeout=5)["data"] for _ in jobs]
+        kept = {id: connection.hgetall(job_key(id)) for id in options}
+        for job in jobs:
+            assert job.to_dict() == RedisCronJob.fetch(job.id, connection).to_dict()
+            assert job.version == RedisCronJob.fetch(job.id, connection).version
+        for fields in kept.values():
+            for name in (b"created_at", b"updated_at", b"next_enqueue_time"):
+                fields.pop(name, None)
+        members = [sorted(connection.zrange(key, 0, -1)) for key in (INDEX, DISABLED, ERRORS)]
+        told = sorted(map(json.loads, events), key=str)
+        written.append({"members": members, "events": told, **kept})
+        assert connection.get(LAST_UPDATE) == connection.get(INDEXED)
+        for id, score in connection.zrange(INDEX, 0, -1, withscores=True):
+            due = RedisCronJob.fetch(id.decode(), connection).next_enqueue_time
+            assert score == pytest.approx(due.timestamp(), abs=1e-5)
+    assert written[0] == written[1]
+
+
+def test_of_two_with_one_id_the_later_wins(connection: Redis) -> None:
+    define_many([make(connection, args=(1,)), make(connection, "other")], connection)
+    define_many([make(connection, "a", args=(n,)) for n in range(3)], connection)
+    assert RedisCronJob.fetch("a", connection).args == (2,)
+
+
+def test_of_many_nothing_is_written_where_one_is_refused(connection: Redis) -> None:
+    jobs = [make(connection, "a"), make(connection, "b")]
+    jobs[1].func_name = "tests.tasks.nothing"
+    with pytest.raises(InvalidScheduleError):
+        define_many(jobs, connection)
+    assert connection.keys("*") == []

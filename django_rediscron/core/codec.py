@@ -15,7 +15,7 @@ from rq import Retry
 from rq.utils import utcparse
 
 from .exceptions import InvalidScheduleError
-from .options import CHECKS, JOB_DEFAULTS, TIME_DEFAULTS
+from .options import CHECKS, JOB_DEFAULTS, TIME_DEFAULTS, has_no_options
 from .timing import utc_text
 from .webhooks import dump_webhooks, load_webhooks
 
@@ -165,6 +165,8 @@ def dump_definition(job: RedisCronJob) -> dict[str, str]:
         fields["name"] = job.name
     if options.get("webhooks"):
         fields["webhooks"] = dump_webhooks(options["webhooks"])
+    if has_no_options(job):
+        return fields
     for values in (job.__dict__, options):
         for name in values.keys() & OPTIONS.keys():
             text = OPTIONS[name].text(values[name])
@@ -213,7 +215,8 @@ def load(job: RedisCronJob, data: Mapping[str, str]) -> None:
 
 def dump_json(value: object) -> str:
     """The one JSON form that is written, so that equal values are equal texts."""
-    return _ENCODER.encode(value)
+    empty = _EMPTY_JSON.get(type(value)) if not value else None
+    return empty or _ENCODER.encode(value)
 
 
 def number_text(value: int | None) -> str:

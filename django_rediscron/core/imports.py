@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ def function_name(func: Callable[..., Any], what: str = "func") -> str:
             f"{what} must be importable by a worker, got {dotted}; "
             f"move it to the top of a module that the workers have"
         )
+    if getattr(sys.modules.get(module), name, None) is func:
+        return dotted  # as nearly always
     found = _import(dotted, what)
     # Each access to a class method makes a new object, equal to the others.
     if found is not func and not (inspect.ismethod(func) and found == func):

@@ -96,18 +96,28 @@ JOB_DEFAULTS: dict[str, Any] = {
 def set_options(job: RedisCronJob, options: ScheduleOptions) -> None:
     """Give a job these options, and the others' defaults. Raises TypeError for unknown ones."""
     values: dict[str, Any] = dict(options)
-    for name, default in TIME_DEFAULTS.items():
-        setattr(job, name, values.pop(name, default))
-    for name, default in JOB_DEFAULTS.items():
-        job.job_options[name] = values.pop(name, default)
+    for defaults, place in ((TIME_DEFAULTS, job.__dict__), (JOB_DEFAULTS, job.job_options)):
+        place.update(defaults)
+        for name in values.keys() & defaults.keys():
+            place[name] = values.pop(name)
     if values:
         unknown = ", ".join(map(repr, values))
         known = ", ".join((*TIME_DEFAULTS, *JOB_DEFAULTS))
         raise TypeError(f"unknown options of a schedule: {unknown}; there are {known}")
 
 
+def has_no_options(job: RedisCronJob) -> bool:
+    """Whether all are defaults, as of most schedules; asked of thousands at once."""
+    return (
+        TIME_DEFAULTS.items() <= job.__dict__.items()
+        and JOB_DEFAULTS.items() <= job.job_options.items()
+    )
+
+
 def check_options(job: RedisCronJob) -> None:
     """All options of a job, brought into the form in which they are kept."""
+    if has_no_options(job):
+        return
     fields, options = job.__dict__, job.job_options
     for names, values in ((TIME_DEFAULTS, fields), (JOB_DEFAULTS, options)):
         for name, default in names.items():

@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 from rq.utils import as_text, now
 
+from .creation import create_new
 from .job import RedisCronJob
 from .keys import (
     DISABLED,
@@ -111,7 +112,8 @@ def define_many(jobs: Sequence[RedisCronJob], connection: Redis) -> None:
     """
     for job in jobs:
         job.validate()
-    save_changes([Change.define(job) for job in jobs], connection)
+    changes = [Change.define(job) for job in create_new(jobs, connection)]
+    save_changes(changes, connection)
 
 
 def reindex(connection: Redis, step: Callable[[], object] | None = None) -> ReindexReport:

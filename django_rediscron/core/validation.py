@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -44,19 +45,18 @@ def check_schedule(job: RedisCronJob) -> None:
     check_arguments(job.args, job.kwargs)
     job.args = tuple(job.args)
     options = job.job_options
-    options["job_timeout"] = check_job_timeout(options.get("job_timeout"))
-    options["ttl"] = check_ttl(options.get("ttl"))
-    for option in ("result_ttl", "failure_ttl"):
-        options[option] = check_keep(option, options.get(option))
+    for name, check in _SECONDS.items():
+        if options.get(name) is not None:
+            options[name] = check(name, options[name])
     check_meta(options.get("meta"))
     dump_webhooks(options.get("webhooks"))
     check_options(job)
     if type(job.enabled) is not bool:
         raise InvalidScheduleError(f"enabled must be True or False, got {job.enabled!r}")
-    if not isinstance(job.name, str) or not _encodable(job.name):
+    if job.name is not job.id and (not isinstance(job.name, str) or not _encodable(job.name)):
         raise InvalidScheduleError(f"name must be a string, got {job.name!r}")
-    for field in ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at"):
-        time = getattr(job, field)
+    for field in _TIMES:
+        time = job.__dict__[field]
         if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
             raise InvalidScheduleError(f"{field} must be an aware datetime, got {time!r}")
     if job.next_enqueue_time is not None and job.next_enqueue_time != job._loaded_times[1]:
@@ -75,7 +75,8 @@ def check_id(id: object) -> None:
         raise InvalidScheduleError(
             f"id must have at most {MAX_ID_LENGTH} characters, got {len(id)}: {id[:40]!r}..."
         )
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in id):
+    # What is printable holds none; of the rest, spaces for instance are all right.
+    if not id.isprintable() and any(unicodedata.category(each) in ("Cc", "Cs") for each in id):
         raise InvalidScheduleError(f"id must not contain control characters, got {id!r}")
     if id.endswith(HISTORY_SUFFIX):
         raise InvalidScheduleError(
@@ -122,10 +123,12 @@ def check_arguments(args: object, kwargs: object) -> None:
     """Arguments that come out of Redis as they went in."""
     if not isinstance(args, (tuple, list)):
         raise InvalidScheduleError(f"args must be a tuple, got {args!r}")
-    _check_json(list(args), "args")
+    if args:
+        _check_json(list(args), "args")
     if not isinstance(kwargs, dict):
         raise InvalidScheduleError(f"kwargs must be a dict, got {kwargs!r}")
-    _check_json(kwargs, "kwargs")
+    if kwargs:
+        _check_json(kwargs, "kwargs")
 
 
 def check_meta(meta: object) -> None:
@@ -171,22 +174,20 @@ def _check_json(value: Any, where: str, depth: int = 0) -> None:
         )
 
 
-def check_job_timeout(value: object) -> int | None:
+def check_job_timeout(name: str, value: object) -> int | None:
     """Seconds, `"10m"` as RQ accepts it, -1 for no limit, or None for the queue's default."""
-    seconds = _seconds("job_timeout", value)
+    seconds = _seconds(name, value)
     if seconds is not None and seconds != -1 and seconds <= 0:
-        raise InvalidScheduleError(
-            f"job_timeout must be positive, or -1 for no limit, got {value!r}"
-        )
+        raise InvalidScheduleError(f"{name} must be positive, or -1 for no limit, got {value!r}")
     return seconds
 
 
-def check_ttl(value: object) -> int | None:
+def check_ttl(name: str, value: object) -> int | None:
     """Seconds that a job may wait in its queue, or None for ever."""
-    seconds = _seconds("ttl", value)
+    seconds = _seconds(name, value)
     if seconds is not None and seconds <= 0:
         raise InvalidScheduleError(
-            f"ttl must be a positive number of seconds, or None for no limit, got {value!r}"
+            f"{name} must be a positive number of seconds, or None for no limit, got {value!r}"
         )
     return seconds
 
@@ -199,6 +200,15 @@ def check_keep(name: str, value: object) -> int | None:
             f"{name} must be a number of seconds, 0 for not at all or -1 for ever, got {value!r}"
         )
     return seconds
+
+
+_SECONDS: dict[str, Callable[[str, object], int | None]] = {
+    "job_timeout": check_job_timeout,
+    "ttl": check_ttl,
+    "result_ttl": check_keep,
+    "failure_ttl": check_keep,
+}
+_TIMES = ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at")
 
 
 def _encodable(text: str) -> bool:

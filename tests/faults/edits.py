@@ -140,6 +140,12 @@ def register_one(connection: Redis) -> None:
     scheduler.register(tasks.echo, "metrics", id="one", interval=3600)
 
 
+def register_many(connection: Redis) -> None:
+    options: dict[str, Any] = {"interval": 3600, "connection": connection}
+    jobs = [RedisCronJob(id, "metrics", tasks.echo, **options) for id in ("one", "two")]
+    RedisCronScheduler(connection).register_many(jobs)
+
+
 def enable_one(connection: Redis) -> None:
     RedisCronJob.fetch("one", connection).enable()
 

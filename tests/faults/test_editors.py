@@ -171,6 +171,7 @@ ACTIONS: dict[str, tuple[Prepare, Prepare]] = {
     "create": (lambda connection: None, edits.create_one),
     "create in pipeline": (lambda connection: None, edits.create_one_in_pipeline),
     "register": (lambda connection: None, edits.register_one),
+    "register many": (lambda connection: None, edits.register_many),
     "register again": (edits.create_one_elsewhere, edits.register_one),
     "enable": (edits.create_one_disabled, edits.enable_one),
     "enable in pipeline": (edits.create_one_disabled, edits.enable_one_in_pipeline),

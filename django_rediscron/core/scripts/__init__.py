@@ -5,7 +5,7 @@ Redis runs a script alone and whole, so each of these is one transaction. A refu
 therefore no script may write before it has read and judged all that it needs.
 """
 
-from .changes import DELETE, SAVE
+from .changes import CREATE, DELETE, SAVE
 from .leader import REPLACE_LOCK
 from .origin import DECLARED, GUARDED_FIELDS, TOMBSTONES
 from .passes import DISPATCH, DUE
@@ -15,6 +15,7 @@ from .search import CENSUS, SEARCH
 
 __all__ = [
     "CENSUS",
+    "CREATE",
     "DECLARED",
     "DELETE",
     "DISPATCH",
