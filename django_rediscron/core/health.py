@@ -138,7 +138,7 @@ def _trouble(leadership: Leadership, client: Redis) -> Finding | None:
     leader, expires_in = leadership.leader, leadership.expires_in
     if leader is None:
         return _vacancy(leadership, client)
-    if died_here(leader.name, client):
+    if died_here(leader.name, client, leadership.token):
         life = "never expires" if expires_in is None else f"expires in {expires_in:.1f} s"
         return "no-scheduler", f"{leader} died, the lock that it held {life}"
     if leader.age is None:

@@ -45,6 +45,8 @@ class Leadership:
     """Seconds until the lock expires unless extended; None: it cannot, or nobody holds it."""
     others: list[SchedulerState]
     """Latest heartbeat first."""
+    token: str | None = None
+    """What the lock holds."""
 
     @property
     def standbys(self) -> list[SchedulerState]:
@@ -70,7 +72,8 @@ def read_leadership(client: Redis) -> Leadership:
     ages: dict[str, float | None] = {
         _text(name): max(0.0, moment - heartbeat) for name, heartbeat in registered
     }
-    holder = None if token is None else holder_name(_text(token))
+    token = None if token is None else _text(token)
+    holder = None if token is None else holder_name(token)
     if holder is not None:
         ages.setdefault(holder, None)
     with client.pipeline(transaction=False) as pipe:
@@ -81,7 +84,7 @@ def read_leadership(client: Redis) -> Leadership:
             for name, values in zip(ages, pipe.execute(), strict=True)
         }
     leader = None if holder is None else states.pop(holder)
-    return Leadership(leader, life / 1000 if life >= 0 else None, list(states.values()))
+    return Leadership(leader, life / 1000 if life >= 0 else None, list(states.values()), token)
 
 
 def _state(name: str, age: float | None, values: Sequence[bytes | None]) -> SchedulerState:

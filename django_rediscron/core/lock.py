@@ -58,7 +58,7 @@ class LeaderLock:
             raise SchedulerLockedError(holder_name(holder), expires_in)
 
     def _replace_dead(self, holder: str) -> bool:
-        if not died_here(holder_name(holder), self.connection):
+        if not died_here(holder_name(holder), self.connection, holder):
             return False
         arguments = [holder, self.token, int(self.ttl * 1000)]
         return bool(run_script(self.connection, REPLACE_LOCK, [LOCK], arguments))

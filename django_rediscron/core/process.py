@@ -25,10 +25,16 @@ def identity() -> dict[str, str]:
     return {"pid": str(pid), "machine": machine, "started": started} if machine and started else {}
 
 
-def died_here(name: str, connection: Redis) -> bool:
-    """Whether the scheduler of that name was a process of this machine that lives no more."""
-    fields = connection.hmget(scheduler_key(name), "pid", "machine", "started")
-    pid, machine, started = (as_text(value) if value else "" for value in fields)
+def died_here(name: str, connection: Redis, token: str | None = None) -> bool:
+    """Whether the scheduler of that name was a process of this machine that lives no more.
+
+    With a token, the process that held the lock with it: one that has just taken the lock may not
+    have replaced yet what its dead namesake wrote.
+    """
+    fields = connection.hmget(scheduler_key(name), "pid", "machine", "started", "token")
+    pid, machine, started, held = (as_text(value) if value else "" for value in fields)
+    if token is not None and held != token:
+        return False
     if not pid.isdecimal() or not machine or machine != _machine():
         return False
     return _started(int(pid)) not in (started, None)

@@ -273,7 +273,8 @@ class RedisCronScheduler(CronScheduler):
 
     def to_dict(self) -> dict[str, Any]:
         """What RQ keeps of a scheduler, with its role and what tells its process from others."""
-        return {**super().to_dict(), "role": self.role, **process.identity()}
+        token = "" if self._lock is None else self._lock.token
+        return {**super().to_dict(), "role": self.role, "token": token, **process.identity()}
 
 
 def _check_positive(name: str, value: object) -> None:
