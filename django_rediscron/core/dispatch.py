@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import WatchError
 from rq import Queue
 from rq.job import Job
 from rq.utils import now
@@ -34,6 +35,9 @@ BATCH = 200
 
 REMEMBERED = 20_000
 """Definitions whose RQ job is kept ready; each takes about three kilobytes."""
+
+ATTEMPTS = 3
+"""How often a job that somebody asks for is sent to a Redis that does not answer."""
 
 RETRY_DELAYS = (1, 2, 4, 8, 15, 30, 60)
 """Seconds until a schedule that could not be enqueued is tried again; the last one repeats."""
@@ -135,11 +139,26 @@ def enqueue_now(schedule: RedisCronJob, connection: Redis) -> Job:
     whose: Any = dict(zip(OCCURRENCE_FIELDS, (schedule.id, ""), strict=True))
     if not queue.is_async:  # it runs before the rest is written
         connection.hset(job.key, mapping=whose)
-    with connection.pipeline() as pipe:
-        queue.enqueue_job(job, pipeline=pipe, at_front=bool(schedule.job_options.get("at_front")))
-        pipe.hset(job.key, mapping=whose)
-        pipe.zadd(history, {job.id: now().timestamp()})
-        pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
-        pipe.expire(history, HISTORY_TTL)
-        pipe.execute()
+    for attempt in range(1, ATTEMPTS + 1):
+        pipe: Any
+        try:
+            with connection.pipeline() as pipe:
+                if queue.is_async:
+                    # While it watches, redis-py does not send again by itself what Redis may have
+                    # done already, though nobody heard of it. The history tells.
+                    pipe.watch(job.key)
+                    if pipe.zscore(history, job.id) is not None:
+                        return job
+                    pipe.multi()
+                at_front = bool(schedule.job_options.get("at_front"))
+                queue.enqueue_job(job, pipeline=pipe, at_front=at_front)
+                pipe.hset(job.key, mapping=whose)
+                pipe.zadd(history, {job.id: now().timestamp()})
+                pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
+                pipe.expire(history, HISTORY_TTL)
+                pipe.execute()
+            return job
+        except WatchError:
+            if attempt == ATTEMPTS:
+                raise
     return job
