@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +18,7 @@ from redis import Redis
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.keys import EVENTS, LOCK, SCHEDULERS, scheduler_key
 from tests import tasks
+from tests.processes import start_python
 
 from .servers import Server
 from .victims import Victim
@@ -89,6 +93,21 @@ def project(server: Server) -> dict[str, str]:
         "REDISCRON_TEST_URL": server.url,
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
+
+
+@contextmanager
+def command(
+    server: Server, *declared: dict[str, object], arguments: tuple[str, ...] = (), name: str = "one"
+) -> Iterator[subprocess.Popen[str]]:
+    """`manage.py rqcron_scheduler` in a project that declares these."""
+    options = {**project(server), "REDISCRON_TEST_DECLARED": json.dumps(declared)}
+    arguments = ("-m", "django", "rqcron_scheduler", "--name", name, *arguments)
+    process = start_python(*arguments, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def declare(scheduler: RedisCronScheduler) -> None:

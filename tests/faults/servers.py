@@ -46,7 +46,8 @@ class Server:
 
     def client(self, **options: Any) -> Redis:
         """A client that fails at once where the server is away."""
-        client = Redis.from_url(self.url, **{"retry": Retry(NoBackoff(), 0), **options})
+        defaults = {"retry": Retry(NoBackoff(), 0), "socket_timeout": 60}  # as long as tests wait
+        client = Redis.from_url(self.url, **{**defaults, **options})
         self._clients.append(client)
         return client
 

@@ -42,6 +42,7 @@ from .schedulers import (
     Living,
     Run,
     assert_no_occurrence_twice,
+    command,
     declare,
     leads,
     listens,
@@ -297,6 +298,22 @@ def test_goes_on_without_what_redis_lost(server: Server, run: Run) -> None:
     assert one.wait() == STOPPED
     assert not client.exists(LOCK)
     assert client.zcard("rq:cron_job:declared:jobs") == 1
+
+
+def test_the_command_goes_on_without_what_redis_lost(server: Server) -> None:
+    """In a Django project, whose declared schedules are written again."""
+    client = server.client()
+    with command(server, {"queue_name": "default", "id": "declared", "interval": 86400}) as one:
+        next_job_id(client, "default", timeout=30)
+        server.stop(signal.SIGKILL)
+        server.lose_data()
+        server.start()
+        next_job_id(client, "default", timeout=SOON + 1)
+        one.send_signal(signal.SIGTERM)
+        output, _ = one.communicate(timeout=10)
+    assert one.returncode == 0, output
+    assert output.count("is in trouble") == output.count("is back after") <= 1, output
+    assert output.count("Declared schedules: 1 created") == 2, output
 
 
 def test_outlives_an_outage_in_which_it_lost_the_lock(server: Server, run: Run) -> None:

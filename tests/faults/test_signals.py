@@ -12,7 +12,6 @@ Seen to fail, each with this taken out of the core:
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import threading
@@ -29,14 +28,15 @@ from django_rediscron.core.keys import INDEX, LOCK, SCHEDULERS
 from tests import tasks
 from tests.processes import next_job_id, start_python, wait_until, within
 
+from . import edits
 from .proxy import Proxy, RoundTrip, is_batch, proxy_before
 from .schedulers import (
     Living,
     Run,
     assert_no_occurrence_twice,
+    command,
     leads,
     listens,
-    project,
     register_every_second,
 )
 from .servers import Server
@@ -67,16 +67,10 @@ def assert_nothing_left(client: Redis) -> None:
 
 
 @contextmanager
-def command(server: Server, *declared: dict[str, object]) -> Iterator[subprocess.Popen[str]]:
-    """`manage.py rqcron_scheduler`, idle, in a project that declares these."""
-    options = {**project(server), "REDISCRON_TEST_DECLARED": json.dumps(declared)}
-    process = start_python("-m", "django", "rqcron_scheduler", "--name", "one", **options)
-    try:
-        wait_until(lambda: leads(server.client(), "one") and listens(server.client()), timeout=20)
+def idle_command(server: Server, *declared: dict[str, object]) -> Iterator[subprocess.Popen[str]]:
+    with command(server, *declared) as process:
+        wait_until(lambda: leads(server.client(), "one") and listens(server.client()), timeout=30)
         yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize("number", STOPPING)
@@ -84,7 +78,7 @@ def test_ends_when_idle(server: Server, number: int) -> None:
     """With all of its interpreter."""
 
     def stop() -> float:
-        with command(server) as process:
+        with idle_command(server) as process:
             started = time.monotonic()
             process.send_signal(number)
             assert process.wait(timeout=10) == 0
@@ -98,7 +92,7 @@ def test_ends_when_idle(server: Server, number: int) -> None:
 @pytest.mark.parametrize("number", STOPPING)
 def test_signals_without_end(server: Server, number: int) -> None:
     """It is not killed by one that comes while its interpreter ends, which takes a while."""
-    with command(server) as process:
+    with idle_command(server) as process:
         while process.poll() is None:
             process.send_signal(number)
             with suppress(subprocess.TimeoutExpired):
@@ -236,9 +230,9 @@ def be_patient(scheduler: RedisCronScheduler) -> None:
 def test_sighup_syncs_what_is_declared_again(server: Server) -> None:
     client = server.client()
     declared = {"queue_name": "default", "id": "declared", "interval": 86400}
-    with command(server, declared) as process:
+    with idle_command(server, declared) as process:
         next_job_id(client, "default")
-        RedisCronJob.fetch("declared", client).delete()
+        edits.foreign_delete(RedisCronJob.fetch("declared", client))  # ours would be respected
         process.send_signal(signal.SIGHUP)
         next_job_id(client, "default")
         process.send_signal(signal.SIGTERM)

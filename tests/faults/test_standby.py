@@ -27,20 +27,21 @@ from redis import Redis
 from rq.cron import CronScheduler
 
 from django_rediscron.core import RedisCronScheduler, SchedulerLockedError, process
+from django_rediscron.core.health import check_health
 from django_rediscron.core.keys import LOCK, scheduler_key
 from django_rediscron.core.life import MARK
 from django_rediscron.core.process import died_here
-from tests.processes import next_job_id, start_python, wait_until, within
+from tests.processes import next_job_id, wait_until, within
 
 from .schedulers import (
     SCHEDULES,
     Living,
     Run,
     assert_no_occurrence_twice,
+    command,
     declare,
     leads,
     listens,
-    project,
     register_every_second,
     roles,
 )
@@ -237,20 +238,34 @@ def test_a_lock_that_vanished_is_taken_again(server: Server, run: Run) -> None:
 def test_a_lock_that_another_one_holds_ends_the_command_with_status_3(server: Server) -> None:
     client = server.client()
     register_every_second(client)
-    one = start_python("-m", "django", "rqcron_scheduler", "--name", "one", **project(server))
-    try:
-        wait_until(lambda: leads(client, "one"), timeout=20)
-        client.set(LOCK, "two:token", px=30_000)
-        output, _ = one.communicate(timeout=20)
-    finally:
-        one.kill()
-        one.wait()
+    with command(server) as one:
+        wait_until(lambda: leads(client, "one"), timeout=30)
+        client.set(LOCK, "two:token", px=60_000)
+        output, _ = one.communicate(timeout=30)
     assert one.returncode == 3, output
     assert "Traceback" not in output
     last = output.splitlines()[-1]
     assert "another scheduler is running: 'two' holds the lock, which expires in" in last
     assert client.get(LOCK) == b"two:token"
     assert roles(client) == {}
+
+
+def test_the_command_stands_by(server: Server) -> None:
+    """With `--standby`; the lock of the one that leads lives for 30 seconds by default."""
+    client = server.client()
+    with command(server) as one:
+        wait_until(lambda: leads(client, "one"), timeout=30)
+        with command(server, arguments=("--standby",), name="two") as two:
+            wait_until(lambda: roles(client) == {"one": "leader", "two": "standby"}, timeout=30)
+            assert 20_000 < client.pttl(LOCK) <= 30_000
+            health = check_health(client)
+            assert (health.ok, health.leader, health.standbys) == (True, "one", ["two"])
+            one.send_signal(signal.SIGTERM)
+            wait_until(lambda: leads(client, "two"))
+            two.send_signal(signal.SIGTERM)
+            output, _ = two.communicate(timeout=10)
+    assert (one.returncode, two.returncode) == (0, 0), output
+    assert "stands by: another scheduler is running: 'one' holds the lock" in output
 
 
 def test_a_frozen_leader_that_wakes_up_writes_nothing_and_stands_by(
