@@ -10,6 +10,7 @@ from rq.utils import as_text
 
 from .conf import conf
 from .core import merging
+from .core.connections import own_client
 from .core.exceptions import InvalidScheduleError
 from .core.keys import DISABLED, INDEX
 from .core.merging import ALL, Expectation, Merge, Wanted, delete_orphans
@@ -135,7 +136,9 @@ def _group_of(connection: Redis, groups: list[_Group]) -> _Group:
     return groups[-1]
 
 
-def _sync_one_server(group: _Group, report: SyncReport, options: Options) -> None:
+def _sync_one_server(found: _Group, report: SyncReport, options: Options) -> None:
+    # A new leader syncs before its first pass, so nothing here may wait long for Redis.
+    group = _Group(own_client(found.connection), found.declarations)
     _merge_all(group, report, options)
     declared = {each.job.id for each in group.declarations}
     ids = [id for id in _ever_declared(group.connection) if id not in declared]

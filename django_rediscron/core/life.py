@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import time
 from contextlib import suppress
@@ -247,7 +248,9 @@ class Life:
             self._stand_by()
             self._sync_wanted = True
             return
-        scheduler.log.warning("Scheduler %s: took the lost lock again", scheduler.name)
+        # After an outage longer than its life that is no news.
+        level = logging.INFO if self._trouble else logging.WARNING
+        scheduler.log.log(level, "Scheduler %s: took the lost lock again", scheduler.name)
         self._mark_wanted = True
 
     def _mark(self) -> None:
