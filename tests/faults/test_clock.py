@@ -1,8 +1,9 @@
 """The wall clock steps, as when a machine wakes up or is told the time: no silence and no flood.
 
 Seen to fail, each with this taken out of the core: `_watch_clock` in `Life._work` (silence
-until the old time comes again); the jump over missed occurrences in `around_interval` (a flood
-after a step forward).
+until the old time comes again), and that before and after the pass (the same where the clock was
+wrong for one pass only); the jump over missed occurrences in `around_interval` (a flood after a
+step forward).
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def count_runs(server: Server) -> int:
 
 def latest_time(server: Server) -> float:
     """The latest nominal time, of the schedule that is behind all others."""
-    return min(times[-1] for times in server.read_writes().times.values())
+    return min((times[-1] for times in server.read_writes().times.values()), default=0)
 
 
 @pytest.mark.parametrize(("step", "offset"), [(BACK, -HOUR), (FORWARD, DAY)])
@@ -116,6 +117,28 @@ def test_goes_on_when_a_step_forward_is_undone(server: Server, run: Run) -> None
     wait_until(lambda: latest_time(server) < time.time() + 10)
     count = count_runs(server)
     wait_until(lambda: count_runs(server) > count)
+
+
+def test_notices_a_step_that_is_undone_after_one_pass(server: Server, run: Run) -> None:
+    """The clock was wrong when the schedules were timed, and is right when it goes to sleep."""
+    register_every_second(server.client())
+    one = run("one", prepare=on_a_clock_that_is_ahead_for_one_pass)
+    wait_until(lambda: latest_time(server) > time.time() + DAY - 60)
+    wait_until(lambda: latest_time(server) < time.time() + 10)
+    assert one.said("the clock was set back")
+
+
+def on_a_clock_that_is_ahead_for_one_pass(scheduler: RedisCronScheduler) -> None:
+    clock = Clock()
+    clock.install()
+    clock.step(DAY)
+    heartbeat = scheduler.heartbeat
+
+    def beat() -> None:  # which follows the pass
+        heartbeat()
+        clock.step(0)
+
+    scheduler.heartbeat = beat  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("options", [{"interval": 60}, {"cron": "* * * * *"}])

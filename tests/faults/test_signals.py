@@ -7,6 +7,7 @@ Seen to fail, each with this taken out of the core:
 - Redis back: `register_death` in `Life._leave` only where there was no trouble (the lock is left);
 - SIGHUP: `_sync_on_signal` in `Signals` (the process is killed);
 - signals without end: `_ignore_at_the_end` in `Signals` (status -15 instead of 0);
+- a signal that wakes nobody: `NAP` of a minute in `life.py` (it ends when it wakes by itself);
 - a thread: the look at the main thread in `Signals` (`start()` raises).
 """
 
@@ -87,6 +88,24 @@ def test_ends_when_idle(server: Server, number: int) -> None:
         return taken
 
     within(IDLE, stop)
+
+
+def test_a_signal_that_does_not_wake_it(server: Server, run: Run) -> None:
+    """As one that comes in the very moment in which it falls asleep, or to another thread."""
+    one = run("one", prepare=signal_another_thread)
+    wait_until(lambda: leads(server.client(), "one") and listens(server.client()))
+    server.client().rpush("go", 1)
+    assert one.wait() == STOPPED
+    assert_nothing_left(server.client())
+
+
+def signal_another_thread(scheduler: RedisCronScheduler) -> None:
+    def wait_for_word() -> None:
+        while scheduler.connection.blpop(["go"], timeout=2) is None:
+            pass
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    threading.Thread(target=wait_for_word, daemon=True).start()
 
 
 @pytest.mark.parametrize("number", STOPPING)
