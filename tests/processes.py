@@ -33,7 +33,8 @@ def running_scheduler(
     process = start_python("-c", script)
     try:
         connection = Redis.from_url(url)
-        wait_until(lambda: (connection.get("rq:cron_jobs:lock") or b"").startswith(name.encode()))
+        lock = "rq:cron_jobs:lock"
+        wait_until(lambda: (connection.get(lock) or b"").startswith(name.encode()), timeout=30)
         wait_until(lambda: connection.pubsub_numsub("rq:cron_jobs:events")[0][1] >= 1)
         connection.close()
         yield process

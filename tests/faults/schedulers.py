@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -18,7 +19,7 @@ from redis import Redis
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.keys import EVENTS, LOCK, SCHEDULERS, scheduler_key
 from tests import tasks
-from tests.processes import start_python
+from tests.processes import start_python, wait_until
 
 from .servers import Server
 from .victims import Victim
@@ -78,6 +79,20 @@ def leads(client: Redis, name: str) -> bool:
 def listens(client: Redis) -> bool:
     """Whether somebody listens to changes."""
     return client.pubsub_numsub(EVENTS)[0][1] > 0
+
+
+def falls_silent(client: Redis, seconds: float = 0.2) -> bool:
+    """Whether nobody else asks the server for anything for so long."""
+    count = count_commands(client)
+    moment = time.monotonic()
+    wait_until(lambda: time.monotonic() > moment + seconds)
+    return count_commands(client) == count + 1
+
+
+def count_commands(client: Redis) -> int:
+    """That the server has ever executed, but for this one."""
+    count: int = client.info("stats")["total_commands_processed"]
+    return count
 
 
 def roles(client: Redis) -> dict[str, str]:

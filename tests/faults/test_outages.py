@@ -44,6 +44,7 @@ from .schedulers import (
     assert_no_occurrence_twice,
     command,
     declare,
+    falls_silent,
     leads,
     listens,
     register_every_second,
@@ -260,20 +261,6 @@ def test_sees_a_change_that_it_did_not_hear_of(server: Server, run: Run) -> None
     RedisCronScheduler(client).register(tasks.echo, "metrics", "b", interval=86400)
     next_job_id(client, "metrics")
     assert one.complaints() == []
-
-
-def falls_silent(client: Redis, seconds: float = 0.2) -> bool:
-    """Whether nobody else asks the server for anything for so long."""
-    count = count_commands(client)
-    moment = time.monotonic()
-    wait_until(lambda: time.monotonic() > moment + seconds)
-    return count_commands(client) == count + 1
-
-
-def count_commands(client: Redis) -> int:
-    """That the server has ever executed, but for this one."""
-    count: int = client.info("stats")["total_commands_processed"]
-    return count
 
 
 def test_goes_on_without_what_redis_lost(server: Server, run: Run) -> None:

@@ -36,6 +36,7 @@ from .schedulers import (
     Run,
     assert_no_occurrence_twice,
     command,
+    falls_silent,
     leads,
     listens,
     register_every_second,
@@ -94,6 +95,7 @@ def test_a_signal_that_does_not_wake_it(server: Server, run: Run) -> None:
     """As one that comes in the very moment in which it falls asleep, or to another thread."""
     one = run("one", prepare=signal_another_thread)
     wait_until(lambda: leads(server.client(), "one") and listens(server.client()))
+    wait_until(lambda: falls_silent(server.client()))
     server.client().rpush("go", 1)
     assert one.wait() == STOPPED
     assert_nothing_left(server.client())
