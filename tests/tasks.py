@@ -67,3 +67,11 @@ def make_nested() -> Any:
 
 
 NOT_A_FUNCTION = 5
+
+
+def wait_for_release(name: str) -> None:
+    """Run until somebody pushes something to the list of that name; at the most for a minute."""
+    job = get_current_job()
+    assert job is not None
+    job.connection.rpush(f"{name}:started", job.id)
+    job.connection.blpop([name], timeout=60)

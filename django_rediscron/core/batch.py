@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,12 +14,15 @@ from . import msgpack
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .keys import FINGERPRINT_FIELDS, LOCK
+from .missed import settle_due
 from .reading import Absent, Damaged, Fields, read_schedules
+from .ready import DONE, NO, OVERLAPPED, YES, Ready, Turn
 from .retiming import Rule, next_time
 from .scripts import DISPATCH, run_script
+from .skips import Skip
 from .store import prune
 from .template import JobTemplate, Shape, new_job_ids, packed_times
-from .timing import around_cron, around_interval, utc_text
+from .timing import around_cron, around_interval, occurrence_delay, utc_text
 
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
@@ -27,14 +31,14 @@ logger = logging.getLogger(__name__)
 
 _CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microseconds
 _ERROR_LENGTH = 500
-_DONE = "1f"
-_UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
-_UNTIDIED_SPAN = 86400.0
 _BLOCKED = {
     "h": "its history {history!r} is not a sorted set; delete that key",
     "q": "the key of its queue {queue!r} is not a list; delete that key",
 }
 
+
+ROOM = 200
+"""Occurrences in one script call, beyond which a schedule that missed many has one at a time."""
 
 HISTORY_LIMIT = 1000
 HISTORY_TTL = 365 * 86400
@@ -43,103 +47,6 @@ HISTORY_TTL = 365 * 86400
 
 class LockLostError(Exception):
     """The token does not hold the lock (any more), so nothing was enqueued."""
-
-
-class Ready:
-    """A schedule in memory: its RQ job made ready, and what it was when it was last read."""
-
-    __slots__ = (
-        "_head",
-        "_tidied",
-        "_turn",
-        "_untidied",
-        "fingerprint",
-        "job",
-        "job_id",
-        "place",
-        "template",
-    )
-
-    def __init__(self, job: RedisCronJob, seen: list[bytes], template: JobTemplate) -> None:
-        self.job = job
-        self.template = template
-        self.fingerprint = seen
-        self.place = 0.0
-        self.job_id = ""
-        *constant, _ = map(msgpack.text, seen)
-        length = _OCCURRENCE_LENGTH + template.values_count
-        self._head = b"".join((msgpack.head(length), msgpack.text(job.id), *constant))
-        self._turn: Turn | None = None
-        # The history is kept short, and its TTL long, now and then: each costs as much as a write.
-        self._untidied = _UNTIDIED_RUNS
-        self._tidied = 0.0
-
-    def occurrence(self, turn: Turn, job_id: str, shape: bytes) -> bytes:
-        """What the dispatch script is told of the occurrence whose turn it is."""
-        self._turn = turn
-        self.job_id = job_id
-        tidy = self._untidied >= _UNTIDIED_RUNS or turn.due - self._tidied > _UNTIDIED_SPAN
-        return b"".join(
-            (
-                self._head,
-                turn.packed,
-                _YES if self.job.last_error else _NO,
-                msgpack.text(job_id),
-                shape,
-                _YES if tidy else _NO,
-                self.template.values,
-            )
-        )
-
-    def log_attributes(self) -> dict[str, str]:
-        """What a formatter of log records finds: of which schedule, occurrence and RQ job."""
-        latest = self.job.latest_enqueue_time
-        occurrence = latest.isoformat() if latest else ""
-        return {
-            "schedule_id": self.job.id,
-            "occurrence": occurrence,
-            "rq_job_id": self.job_id,
-        }
-
-    def advance(self, *, full: bool) -> None:
-        """The occurrence has been written; `full`: the history has no room left to speak of."""
-        turn, job = self._turn, self.job
-        assert turn is not None
-        if full:
-            self._untidied = _UNTIDIED_RUNS
-        elif self._untidied >= _UNTIDIED_RUNS:
-            self._untidied, self._tidied = 0, turn.due
-        else:
-            self._untidied += 1
-        job.latest_enqueue_time, job.next_enqueue_time = job._loaded_times = turn.times
-        job.last_error = job.last_error_at = None
-        self.fingerprint[2] = turn.following
-        self.place = turn.place
-
-
-class Turn:
-    """The times of an occurrence that is due: many schedules share them."""
-
-    __slots__ = ("due", "following", "packed", "place", "times")
-
-    def __init__(self, job: RedisCronJob, due: datetime, seen: bytes, moment: datetime) -> None:
-        if job.interval is not None:
-            self.times = around_interval(job.interval, due, moment)
-        else:
-            self.times = around_cron(job.cron or "", due, moment, job.zone)
-        latest, following = self.times
-        place = f"{following.timestamp():.6f}"
-        self.due = due.timestamp()
-        self.place = float(place)
-        self.following = utc_text(following).encode()
-        self.packed = b"".join(
-            (
-                msgpack.text(seen),
-                _EMPTY if seen and latest is due else msgpack.text(utc_text(latest)),
-                msgpack.text(self.following),
-                msgpack.text(place),
-            )
-        )
 
 
 class Batch:
@@ -155,10 +62,12 @@ class Batch:
         self._occurrences: list[bytes] = []
         self._corrections: list[bytes] = []
         self._corrected: list[bytes] = []
-        self._ready: list[tuple[bytes, Ready]] = []
+        self._items: list[tuple[bytes, Ready, Turn, str]] = []
         self._shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
         self._turns: dict[tuple[object, ...], Turn] = {}
         self._job_ids = new_job_ids(len(members))
+        self.left_from = math.inf
+        """The lowest place of what is still due, because this batch has no room for it."""
         unknown = []
         for id, score in members:
             ready = owner.recall(id, score)
@@ -198,10 +107,11 @@ class Batch:
         try:
             due = next_time(job, self.moment)
             if due is None:
-                self._add(id, seen, place=None)
+                self._add(id, seen, finished=job.finished_at is None)
                 return
-            if due > self.moment + _CLOSE:
-                self._add(id, seen, ["next_enqueue_time", utc_text(due)], place=due)
+            place = due + timedelta(seconds=occurrence_delay(job.id, due, job.jitter))
+            if place > self.moment + _CLOSE:
+                self._add(id, seen, ["next_enqueue_time", utc_text(due)], place)
                 return
             job.next_enqueue_time = due
             template = JobTemplate(
@@ -220,22 +130,96 @@ class Batch:
             if isinstance(schedule, RedisCronJob) and schedule.enabled:
                 following = rule(schedule, self.moment)
                 if following is not None:
-                    times = ("next_enqueue_time", utc_text(following))
-                    self._add(schedule.id.encode(), _fingerprint(fields), times, following)
+                    delay = occurrence_delay(schedule.id, following, schedule.jitter)
+                    self._add_skips(
+                        schedule.id.encode(), _fingerprint(fields), following, delay, ()
+                    )
 
     def _add_occurrence(self, id: bytes, ready: Ready) -> None:
+        if not ready.plain:
+            self._add_by_policy(id, ready)
+            return
         job, seen = ready.job, ready.fingerprint[2]
         due = job.next_enqueue_time
         assert due is not None
-        key = (job.interval or job.cron, job.timezone, due, seen)
+        key = (ready.rhythm, due, seen)
         turn = self._turns.get(key)
         if turn is None:
-            turn = self._turns[key] = Turn(job, due, seen, self.moment)
+            if job.interval is not None:
+                times = around_interval(job.interval, due, self.moment)
+            else:
+                times = around_cron(job.cron or "", due, self.moment, job.zone)
+            turn = self._turns[key] = Turn(due, seen, *times)
+        self._add_item(id, ready, turn)
+
+    def _add_by_policy(self, id: bytes, ready: Ready) -> None:
+        """What is due of a schedule with options, one occurrence after the other.
+
+        Each must find the next time that the one before it wrote, so the script takes all of them,
+        or those up to where somebody else changed the schedule.
+        """
+        job, seen = ready.job, ready.fingerprint[2]
+        due = job.next_enqueue_time
+        assert due is not None
+        room = max(1, ROOM - len(self._occurrences))
+        if job.max_runs is not None:
+            room = min(room, job.max_runs - job.runs)
+        for step in settle_due(job, due, self.moment, room):
+            following, delay = step.following, 0.0
+            if following is not None:
+                delay = occurrence_delay(job.id, following, job.jitter)
+            records = [skip.to_text() for skip in step.skips]
+            for skip in step.skips:
+                log_skip(job, skip)
+            if step.run is None:
+                fingerprint = [*ready.fingerprint[:2], seen]
+                self._add_skips(id, fingerprint, following, delay, records)
+            else:
+                turn = Turn(due, seen, step.run, following, delay)
+                self._add_item(id, ready, turn, self._policy(job, step.run, records))
+                seen = turn.following
+            if following is not None:
+                due = following
+                place = due.timestamp() + delay
+                if place <= self.moment.timestamp():
+                    self.left_from = min(self.left_from, place)
+
+    def _policy(self, job: RedisCronJob, run: datetime, records: Sequence[str]) -> bytes:
+        """What the script is told of the options of a schedule."""
+        overlapping = Skip(run, run, 1, "overlap", self.moment)
+        return msgpack.array(
+            (
+                msgpack.texts(records),
+                msgpack.text("" if job.overlap == "allow" else job.overlap),
+                msgpack.text(overlapping.to_text()),
+                msgpack.text("" if job.max_runs is None else str(job.max_runs)),
+            )
+        )
+
+    def _add_item(self, id: bytes, ready: Ready, turn: Turn, policy: bytes = b"") -> None:
         shape = self._shapes.get(ready.template.shape)
         if shape is None:
             shape = self._shapes[ready.template.shape] = msgpack.number(len(self._shapes) + 1)
-        self._occurrences.append(ready.occurrence(turn, self._job_ids.pop(), shape))
-        self._ready.append((id, ready))
+        if not self._job_ids:
+            self._job_ids = new_job_ids(ROOM)
+        job_id = self._job_ids.pop()
+        self._occurrences.append(ready.occurrence(turn, job_id, shape, policy))
+        self._items.append((id, ready, turn, job_id))
+
+    def _add_skips(
+        self,
+        id: bytes,
+        seen: Sequence[bytes],
+        following: datetime | None,
+        delay: float,
+        records: Sequence[str],
+    ) -> None:
+        if following is None:
+            self._add(id, seen, records=records, finished=True)
+        else:
+            times = ("next_enqueue_time", utc_text(following))
+            place = following + timedelta(seconds=delay)
+            self._add(id, seen, times, place, records=records)
 
     def _add_error(
         self, id: bytes, fields: Fields | None, reason: str, due: datetime | None = None
@@ -258,6 +242,8 @@ class Batch:
         place: datetime | None = None,
         *,
         failed: bool = False,
+        records: Sequence[str] = (),
+        finished: bool = False,
     ) -> None:
         """No occurrence: fields to set, and a place in the index, or (None) none."""
         packed = (
@@ -265,7 +251,9 @@ class Batch:
             msgpack.texts(seen),
             msgpack.texts(fields),
             msgpack.text("" if place is None else f"{place.timestamp():.6f}"),
-            _YES if failed else _NO,
+            YES if failed else NO,
+            msgpack.texts(records),
+            YES if finished else NO,
         )
         self._corrections.append(msgpack.array(packed))
         self._corrected.append(id)
@@ -290,6 +278,7 @@ class Batch:
             HISTORY_TTL,
             f"{moment.timestamp():.6f}",
             msgpack.array(lists),
+            utc_text(moment),
         )
         reply = run_script(self.owner.connection, DISPATCH, [LOCK], arguments)
         if reply is None:
@@ -297,18 +286,26 @@ class Batch:
         outcomes = reply.decode()
         enqueued = []
         blocked = Batch(self.owner, [], self.moment)
-        for (id, ready), outcome in zip(self._ready, outcomes, strict=False):
-            if outcome in _DONE:
-                ready.advance(full=outcome == "f")
-                self.owner.remember(id, ready)
-                enqueued.append(ready.job)
-                self._follow_up(ready)
+        for (id, ready, turn, job_id), outcome in zip(self._items, outcomes, strict=False):
+            if outcome in DONE:
+                ready.advance(turn, job_id, outcome)
+                if ready.job.next_enqueue_time is not None:
+                    self.owner.remember(id, ready)
+                else:
+                    self.owner.forget(id)
+                    logger.info("Schedule %r is finished: nothing is left to run", ready.job.id)
+                if outcome != OVERLAPPED:
+                    # Several of one schedule differ in their times.
+                    enqueued.append(ready.job if ready.plain else ready.job.snapshot())
+                    self._follow_up(ready)
+                else:
+                    log_skip(ready.job, Skip(turn.times[0], turn.times[0], 1, "overlap", moment))
             else:
                 self.owner.forget(id)
                 if outcome in _BLOCKED:
                     blocked._add_blocked(id, ready, outcome)
-        ids = (*(id for id, _ in self._ready), *self._corrected)
-        self.kept.update(id for id, done in zip(ids, outcomes, strict=True) if done not in _DONE)
+        ids = (*(id for id, *_ in self._items), *self._corrected)
+        self.kept.update(id for id, done in zip(ids, outcomes, strict=True) if done not in DONE)
         if blocked:
             blocked.write(token, lock_ttl)
         return enqueued
@@ -334,13 +331,15 @@ class Batch:
         self._add(id, ready.fingerprint, self._error_record(reason), retry_at, failed=True)
 
 
+def log_skip(job: RedisCronJob, skip: Skip) -> None:
+    """An occurrence that overlaps is nothing new to its schedule; one that was missed is news."""
+    level = logging.INFO if skip.reason == "overlap" else logging.WARNING
+    extra = {"schedule_id": job.id, "occurrence": skip.occurrence.isoformat()}
+    logger.log(level, "Schedule %r skipped %s", job.id, skip, extra=extra)
+
+
 def _fingerprint(fields: Fields) -> list[bytes]:
     """What a hash said when it was read: revision, time of the last change, next time."""
     revision, updated, following, created = (fields.get(name, "") for name in FINGERPRINT_FIELDS)
     seen = (revision, updated or created, following)
     return [text.encode(errors="surrogateescape") for text in seen]
-
-
-_OCCURRENCE_LENGTH = 11
-_EMPTY = msgpack.text("")
-_NO, _YES = msgpack.number(0), msgpack.number(1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -21,9 +22,10 @@ from rq import Queue
 from rq.job import Job
 from rq.utils import now
 
-from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch, Ready
+from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
 from .job import FUNCTION_FIELDS, RedisCronJob
 from .queues import get_queue
+from .ready import Ready
 from .retiming import Rule
 from .scripts import DUE, run_script
 from .template import OCCURRENCE_FIELDS, Shape, create_job
@@ -66,17 +68,19 @@ class Dispatcher:
             memory.clear()  # settings may differ from pass to pass, in tests
         lowest, kept = float("-inf"), set[bytes]()
         while True:
-            # What was seen has left, or stands before the lowest score, or is among those kept.
+            # What was seen has left, or stands before the lowest score, or is among those kept;
+            # or it is one of many occurrences that a schedule missed, and the next one is seen.
             limit = BATCH + len(kept)
             found = self._due(lowest, moment, limit)
             members = [member for member in found if member[0] not in kept][:BATCH]
             batch = Batch(self, members, moment)
             if batch:
                 yield batch.write(token, lock_ttl)
-            if len(found) < limit:
+            if len(found) < limit and batch.left_from == math.inf:
                 return
-            lowest = members[-1][1]
-            kept = {id for id, score in found if score == lowest and id in kept | batch.kept}
+            lowest = min(members[-1][1], batch.left_from)
+            kept |= batch.kept
+            kept = {id for id, score in found if score >= lowest and id in kept}
 
     def retime(self, ids: Sequence[str], rule: Rule, token: str, lock_ttl: float) -> None:
         """Time schedules anew whose next time is wrong by this rule. Raises `LockLostError`."""

@@ -33,6 +33,7 @@ JOB_PREFIX = f"{PREFIX}:cron_job:"
 HISTORY_SUFFIX = ":jobs"
 
 SKIPPED_PREFIX = f"{INDEX}:skipped:"
+"""Lists: see `skipped_key`."""
 
 RECEIPT_PREFIX = f"{INDEX}:receipt:"
 """Strings with a TTL: what Redis answered to a save whose answer nobody may have heard."""
@@ -48,6 +49,13 @@ ERRORS = f"{INDEX}:errors"
 
 SCHEDULERS = f"{PREFIX}:cron_schedulers"
 """Sorted set: RQ's registry of schedulers, scored by their last heartbeat."""
+
+QUEUE_PREFIX = f"{PREFIX}:queue:"
+EXECUTIONS_PREFIX = f"{PREFIX}:executions:"
+"""Sorted sets: ids of the executions of an RQ job."""
+
+EXECUTION_PREFIX = f"{PREFIX}:execution:"
+"""Hashes, `{job id}:{execution id}`, that live as long as the worker's heartbeats last."""
 
 
 def scheduler_key(name: str) -> str:

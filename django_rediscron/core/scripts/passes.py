@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..keys import DISABLED, ERRORS, FINGERPRINT_FIELDS, INDEX, JOB_PREFIX
+from ..keys import DISABLED, ERRORS, FINGERPRINT_FIELDS, INDEX, JOB_PREFIX, SKIPPED_PREFIX
+from ..skips import SKIPS_KEPT, SKIPS_TTL
+from .overlap import OVERLAP
 
 DUE = f"""
 -- ARGV: lowest score, highest score, how many members to return at the most.
@@ -13,7 +15,9 @@ if not due[1] then return '[]' end
 return cjson.encode(due)
 """
 
-DISPATCH = f"""
+DISPATCH = (
+    OVERLAP
+    + f"""
 -- One batch of a pass. Occurrences: for each its RQ job, the schedule's new times, its place in the
 -- index and its history. Corrections: recorded errors and places in the index.
 --
@@ -27,16 +31,22 @@ DISPATCH = f"""
 --   occurrences: id, revision, updated_at (created_at where that is missing), next_enqueue_time as
 --     read ('' for a missing field), new latest ('' where it is the next one as read) and
 --     next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ job, index of
---     its shape, 1 to tidy the history up, values of the variable fields...
+--     its shape, 1 to tidy the history up, values of the variable fields..., and, where the
+--     schedule has options for it: records of what was skipped before, overlap ('' to allow it),
+--     record for the case that it overlaps, most runs ('' for any number of them)
 --   corrections: id, the three as read (or nothing: it was no hash), field/value list to set, place
---     in the index ('' to take it out: it waits for nothing), 1 to list it among the errors
+--     in the index ('' to take it out: it waits for nothing), 1 to list it among the errors,
+--     records of what was skipped, 1 if nothing is left to run
+-- ARGV[7]: the time as UTC text
+-- Where a next_enqueue_time is '', the schedule is finished: nothing is left to run.
 -- Returns false where the token does not hold the lock and nothing was done; else a text with a
 -- character for each occurrence, then for each correction: 1 done; f done, and the history is
--- nearly full: tidy it up next time; left alone: 0 it was changed meanwhile, h its history is no
--- sorted set, q its queue is no list.
+-- nearly full: tidy it up next time; s skipped, because an earlier run had not ended; left alone:
+-- 0 it was changed meanwhile, h its history is no sorted set, q its queue is no list.
 local call, try = redis.call, redis.pcall
 if call('GET', KEYS[1]) ~= ARGV[1] then return false end
 local history_limit, history_ttl, moment = tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local finished = {{}}
 local shapes, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
 local done, places = {{}}, {{}}
 
@@ -58,6 +68,39 @@ local function unchanged(key, revision, updated_at, following)
   return following ~= '' or updated_at ~= '' or revision ~= '' or call('EXISTS', key) == 1
 end
 
+local function record(id, records)
+  if not records[1] then return end
+  local key = '{SKIPPED_PREFIX}' .. id
+  local pushed = try('LPUSH', key, unpack(records))
+  if type(pushed) ~= 'number' then
+    if not string.find(pushed.err, 'WRONGTYPE', 1, true) then error(pushed.err) end
+    call('DEL', key)
+    call('LPUSH', key, unpack(records))
+  end
+  call('LTRIM', key, 0, {SKIPS_KEPT - 1})
+  call('EXPIRE', key, {SKIPS_TTL})
+end
+
+-- The schedule's next time, or that it has none any more.
+local function move_on(key, id, following, place)
+  if following ~= '' then
+    call('HSET', key, 'next_enqueue_time', following)
+    places[#places + 1] = place
+    places[#places + 1] = id
+  else
+    call('HSET', key, 'finished_at', ARGV[7])
+    call('HDEL', key, 'next_enqueue_time')
+    try('ZADD', '{DISABLED}', moment, id)
+    call('ZREM', '{INDEX}', id)
+    finished[id] = true
+  end
+end
+
+local function heal(key, id)
+  call('HDEL', key, 'last_error', 'last_error_at')
+  call('ZREM', '{ERRORS}', id)
+end
+
 local function occur(item)
   local id, job_id, shape = item[1], item[9], shapes[item[10]]
   local key = '{JOB_PREFIX}' .. id
@@ -67,6 +110,22 @@ local function occur(item)
     return type(try('ZSCORE', history, job_id)) == 'string' and '1' or '0'
   end
   if not shape.good then return 'q' end
+  local latest, following = item[5] ~= '' and item[5] or item[4], item[6]
+  local policy = item[12 + shape[6]]
+  if policy then
+    local records, overlap, overlapping, most_runs = unpack(policy)
+    if overlap ~= '' and overlaps(history, shape[1], shape[3], overlap == 'queue_one', moment) then
+      record(id, records)
+      record(id, {{overlapping}})
+      move_on(key, id, following, item[7])
+      if item[8] == 1 then heal(key, id) end
+      return 's'
+    end
+    if most_runs ~= '' then
+      policy.runs = (tonumber(call('HGET', key, 'runs') or '') or 0) + 1
+      if policy.runs >= tonumber(most_runs) then following = '' end
+    end
+  end
   -- The first write, so that a history of the wrong type is known before anything is changed.
   local entered = try('ZADD', history, moment, job_id)
   if type(entered) ~= 'number' then
@@ -74,19 +133,23 @@ local function occur(item)
     error(entered.err)
   end
   local fields, job = shape[7], shape[1] .. job_id
-  local latest = item[5] ~= '' and item[5] or item[4]
   for i = 1, shape[6] do fields[2 * i] = item[11 + i] end
   fields[#fields - 2], fields[#fields] = id, latest
   call('HSET', job, unpack(fields))
   if shape[2] > 0 then call('EXPIRE', job, shape[2]) end
-  call('HSET', key, 'latest_enqueue_time', latest, 'next_enqueue_time', item[6])
-  shape.pushed[#shape.pushed + 1] = job_id
-  places[#places + 1] = item[7]
-  places[#places + 1] = id
-  if item[8] == 1 then
-    call('HDEL', key, 'last_error', 'last_error_at')
-    call('ZREM', '{ERRORS}', id)
+  created[job_id] = true
+  if policy then
+    record(id, policy[1])
+    if policy.runs then call('HSET', key, 'runs', policy.runs) end
+    call('HSET', key, 'latest_enqueue_time', latest)
+    move_on(key, id, following, item[7])
+  else
+    call('HSET', key, 'latest_enqueue_time', latest, 'next_enqueue_time', following)
+    places[#places + 1] = item[7]
+    places[#places + 1] = id
   end
+  shape.pushed[#shape.pushed + 1] = job_id
+  if item[8] == 1 then heal(key, id) end
   if item[11] == 0 then return '1' end
   local entries = call('ZCARD', history)
   if entries > history_limit then
@@ -97,17 +160,19 @@ local function occur(item)
 end
 
 local function correct(item)
-  local id, seen, set, place, failed = unpack(item)
+  local id, seen, set, place, failed, records, is_finished = unpack(item)
   local key = '{JOB_PREFIX}' .. id
-  if not seen[1] then
-    if call('TYPE', key).ok == 'hash' then return '0' end
-  elseif not unchanged(key, unpack(seen)) then
-    return '0'
+  if seen[1] and not unchanged(key, unpack(seen)) then return '0' end
+  record(id, records)
+  if is_finished == 1 then
+    move_on(key, id, '')
+    return '1'
   end
   if failed == 1 then call('ZADD', '{ERRORS}', moment, id) end
   if set[1] then call('HSET', key, unpack(set)) end
   if place ~= '' then
-    call('ZADD', '{INDEX}', place, id)
+    places[#places + 1] = place
+    places[#places + 1] = id
   else
     try('ZADD', '{DISABLED}', call('ZSCORE', '{INDEX}', id) or 0, id)
     call('ZREM', '{INDEX}', id)
@@ -145,6 +210,16 @@ for _, shape in ipairs(shapes) do
     try('SADD', shape[4], shape[3])
   end
 end
+if next(finished) then
+  local waiting = {{}}
+  for i = 1, #places, 2 do
+    if not finished[places[i + 1]] then
+      waiting[#waiting + 1] = places[i]
+      waiting[#waiting + 1] = places[i + 1]
+    end
+  end
+  places = waiting
+end
 if places[1] then call('ZADD', '{INDEX}', unpack(places)) end
 if failure and not string.find(table.concat(done), '[1f]') then
   return redis.error_reply(type(failure) == 'table' and failure.err or tostring(failure))
@@ -152,3 +227,4 @@ end
 call('PEXPIRE', KEYS[1], ARGV[2])
 return table.concat(done)
 """
+)

@@ -1,0 +1,144 @@
+"""Schedules that a scheduler remembers from pass to pass, ready to be enqueued."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from . import msgpack
+from .job import RedisCronJob
+from .options import TIME_DEFAULTS
+from .template import JobTemplate
+from .timing import utc_text
+
+DONE, NEARLY_FULL, OVERLAPPED = "1fs", "f", "s"
+"""What the dispatch script says of an occurrence that is settled."""
+
+POLICIES = ("end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overlap")
+"""Options that take more than one step from the due occurrence to the next one."""
+
+NO, YES = msgpack.number(0), msgpack.number(1)
+
+Times = tuple["datetime | None", "datetime | None"]
+
+_EMPTY = msgpack.text("")
+_LENGTH = 11  # of an occurrence as the script takes it, without the values of its RQ job
+_UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
+_UNTIDIED_SPAN = 86400.0
+
+
+class Ready:
+    """A schedule in memory: its RQ job made ready, and what it was when it was last read."""
+
+    __slots__ = (
+        "_head",
+        "_tidied",
+        "_untidied",
+        "fingerprint",
+        "job",
+        "job_id",
+        "place",
+        "plain",
+        "rhythm",
+        "template",
+    )
+
+    def __init__(self, job: RedisCronJob, seen: list[bytes], template: JobTemplate) -> None:
+        self.job = job
+        self.template = template
+        self.fingerprint = seen
+        self.place = 0.0
+        self.job_id = ""
+        self.rhythm = (job.interval or job.cron, job.timezone)
+        """What tells its times of others."""
+        self.plain = not any(getattr(job, name) != TIME_DEFAULTS[name] for name in POLICIES)
+        """Whether one run stands for all that are due, whatever else is the case."""
+        *constant, _ = map(msgpack.text, seen)
+        length = _LENGTH + template.values_count + (0 if self.plain else 1)
+        self._head = b"".join((msgpack.head(length), msgpack.text(job.id), *constant))
+        # The history is kept short, and its TTL long, now and then: each costs as much as a write.
+        self._untidied = _UNTIDIED_RUNS
+        self._tidied = 0.0
+
+    def occurrence(self, turn: Turn, job_id: str, shape: bytes, policy: bytes = b"") -> bytes:
+        """What the dispatch script is told of the occurrence whose turn it is."""
+        tidy = self._untidied >= _UNTIDIED_RUNS or turn.due - self._tidied > _UNTIDIED_SPAN
+        return b"".join(
+            (
+                self._head,
+                turn.packed,
+                YES if self.job.last_error else NO,
+                msgpack.text(job_id),
+                shape,
+                YES if tidy else NO,
+                self.template.values,
+                policy,
+            )
+        )
+
+    def log_attributes(self) -> dict[str, str]:
+        """What a formatter of log records finds: of which schedule, occurrence and RQ job."""
+        latest = self.job.latest_enqueue_time
+        occurrence = latest.isoformat() if latest else ""
+        return {
+            "schedule_id": self.job.id,
+            "occurrence": occurrence,
+            "rq_job_id": self.job_id,
+        }
+
+    def advance(self, turn: Turn, job_id: str, outcome: str) -> None:
+        """The occurrence has been written, with this outcome."""
+        job = self.job
+        if outcome == NEARLY_FULL:
+            self._untidied = _UNTIDIED_RUNS
+        elif self._untidied >= _UNTIDIED_RUNS:
+            self._untidied, self._tidied = 0, turn.due
+        else:
+            self._untidied += 1
+        times: Times = turn.times
+        if not self.plain:
+            times = self._times_by_policy(turn, ran=outcome != OVERLAPPED)
+        job.latest_enqueue_time, job.next_enqueue_time = job._loaded_times = times
+        job.last_error = job.last_error_at = None
+        self.job_id = job_id
+        self.fingerprint[2] = turn.following
+        self.place = turn.place
+
+    def _times_by_policy(self, turn: Turn, *, ran: bool) -> Times:
+        """Latest and next time, as the script wrote them."""
+        job = self.job
+        latest, following = turn.times
+        if not ran:
+            return job.latest_enqueue_time, following
+        if job.max_runs is not None:
+            job.runs += 1
+            if job.runs >= job.max_runs:
+                return latest, None
+        return latest, following
+
+
+class Turn:
+    """The times of an occurrence that is due: many schedules share them."""
+
+    __slots__ = ("due", "following", "packed", "place", "times")
+
+    def __init__(
+        self,
+        due: datetime,
+        seen: bytes,
+        latest: datetime,
+        following: datetime | None,
+        delay: float = 0.0,
+    ) -> None:
+        self.times = latest, following
+        self.due = due.timestamp()
+        place = "" if following is None else f"{following.timestamp() + delay:.6f}"
+        self.place = float(place or "inf")
+        self.following = b"" if following is None else utc_text(following).encode()
+        self.packed = b"".join(
+            (
+                msgpack.text(seen),
+                _EMPTY if seen and latest is due else msgpack.text(utc_text(latest)),
+                msgpack.text(self.following),
+                msgpack.text(place),
+            )
+        )

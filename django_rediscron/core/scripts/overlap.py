@@ -1,0 +1,66 @@
+"""Whether an earlier run of a schedule has not ended, by what RQ itself says of its jobs."""
+
+from __future__ import annotations
+
+from ..keys import EXECUTION_PREFIX, EXECUTIONS_PREFIX, QUEUE_PREFIX
+
+LOOKED_AT = 20
+"""Of the newest jobs in the history: with overlapping runs refused, older ones have ended."""
+
+MISSING = 60
+"""Seconds: a job that is said to be queued, but is in no queue, is lost when this has passed. A
+worker takes it out of the queue a moment before it says that it runs it."""
+
+OVERLAP = f"""
+-- Jobs that this very script makes are not in their queue before it ends.
+local created = {{}}
+
+-- Whether RQ's heartbeat for an execution of the job has not run out.
+local function is_alive(job_id)
+  local executions = redis.pcall('ZRANGE', '{EXECUTIONS_PREFIX}' .. job_id, 0, -1)
+  for _, execution in ipairs(executions) do
+    local key = '{EXECUTION_PREFIX}' .. job_id .. ':' .. execution
+    if redis.call('EXISTS', key) == 1 then return true end
+  end
+  return false
+end
+
+local function is_listed(queue, job_id)
+  for _, list in ipairs({{queue, queue .. ':intermediate'}}) do
+    if type(redis.pcall('LPOS', list, job_id)) == 'number' then return true end
+  end
+  return false
+end
+
+-- Whether a job that is said to be queued waits, or has just been taken by a worker.
+local function is_queued(job_id, job, queue, origin, missing_since, now)
+  if created[job_id] or is_listed(queue, job_id)
+     or is_listed('{QUEUE_PREFIX}' .. origin, job_id) then
+    if missing_since ~= '' then redis.call('HDEL', job, 'missing_since') end
+    return true
+  end
+  if is_alive(job_id) then return true end
+  if missing_since == '' then
+    redis.call('HSET', job, 'missing_since', now)
+    return true
+  end
+  return now - (tonumber(missing_since) or 0) < {MISSING}
+end
+
+-- Whether one of the newest jobs of this history waits or, unless only waiting ones count, runs.
+-- A job that is gone has ended, and so has one whose worker died.
+local function overlaps(history, prefix, queue, waiting_only, now)
+  local newest = redis.pcall('ZREVRANGE', history, 0, {LOOKED_AT - 1})
+  for _, job_id in ipairs(newest) do
+    local job = prefix .. job_id
+    local said = redis.pcall('HMGET', job, 'status', 'origin', 'missing_since')
+    local status, origin, missing_since = said[1], said[2] or '', said[3] or ''
+    if status == 'deferred' or status == 'scheduled' then return true end
+    if status == 'queued' and is_queued(job_id, job, queue, origin, missing_since, now) then
+      return true
+    end
+    if status == 'started' and not waiting_only and is_alive(job_id) then return true end
+  end
+  return false
+end
+"""
