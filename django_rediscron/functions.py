@@ -25,6 +25,7 @@ from django.apps import apps
 from .conf import conf
 from .core.exceptions import InvalidScheduleError
 from .core.imports import resolve_function
+from .core.options import CALLBACKS
 from .declared import declarations
 
 logger = logging.getLogger(__name__)
@@ -32,8 +33,6 @@ logger = logging.getLogger(__name__)
 JOB_MODULES = ("tasks", "jobs")
 """Modules of an application in which functions that `@job` decorates are looked for, packages with
 all that is in them. They are imported for that, so that every process knows the same ones."""
-
-CALLBACKS = ("on_success", "on_failure", "on_stopped")
 
 
 class FunctionNotAllowedError(InvalidScheduleError):
@@ -105,10 +104,13 @@ def _settings() -> tuple[set[str], list[str]]:
 
 
 def _declared_names() -> set[str]:
-    names = set()
+    names: set[str] = set()
     for each in declarations():
-        callbacks = (each.job.job_options.get(option) for option in CALLBACKS)
-        names.update([each.job.func_name, *(name for name in callbacks if isinstance(name, str))])
+        names.add(each.job.func_name)
+        for option in CALLBACKS:
+            callback = each.job.job_options.get(option)
+            if callback:
+                names.add(callback.partition(" ")[0])  # behind it may stand its time-out
     return names
 
 

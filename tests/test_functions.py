@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
+from rq import Callback
 
 from django_rediscron import InvalidScheduleError, register
 from django_rediscron.functions import (
@@ -57,10 +58,12 @@ def test_everything_else_is_refused_with_the_remedy(starting: None, name: str) -
 
 def test_what_is_declared_is_allowed_with_its_callbacks(starting: None) -> None:
     assert not is_allowed("tests.tasks.echo")
-    register(tasks.echo, "default", id="echo", interval=60)
+    done = Callback(app_tasks.undecorated, timeout=90)
+    register(tasks.echo, "default", id="echo", interval=60, on_success=done)
 
-    assert is_allowed("tests.tasks.echo")
-    assert "tests.tasks.echo" in allowed_functions()
+    for name in ("tests.tasks.echo", "tests.app.tasks.undecorated"):
+        assert is_allowed(name)
+        assert name in allowed_functions()
 
 
 def test_a_setting_names_functions_or_all_of_a_module(starting: None) -> None:

@@ -1,0 +1,158 @@
+"""Two people at one schedule: what the second one is told of what the first one did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import get_content_type_for_model
+from django.core import signing
+from django.utils.formats import localize
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from rq.utils import now
+
+from ..core.codec import parse_time
+from ..core.job import RedisCronJob
+from ..core.timing import utc_text
+from ..models import Schedule
+from .changelog import changed_fields, definition, names_field
+from .labels import label, shown
+
+_SALT = "django_rediscron.base"
+
+
+@dataclass(frozen=True)
+class Base:
+    """A schedule as it was when the form was loaded; it travels with the form, signed."""
+
+    id: str
+    version: str
+    at: str
+    fields: Mapping[str, str]
+
+    @classmethod
+    def of(cls, job: RedisCronJob) -> Base:
+        return cls(job.id, job.version, utc_text(now()), definition(job))
+
+    @classmethod
+    def load(cls, text: str, id: str) -> Base | None:
+        """What `dump` wrote for this schedule; None for anything else."""
+        try:
+            base = cls(**signing.loads(text, salt=_SALT))
+        except (signing.BadSignature, TypeError):
+            return None
+        return base if base.id == id else None
+
+    def dump(self) -> str:
+        facts = {"id": self.id, "version": self.version, "at": self.at, "fields": self.fields}
+        return signing.dumps(facts, salt=_SALT, compress=True)
+
+    def job(self) -> RedisCronJob:
+        """The schedule as it was."""
+        return RedisCronJob.restore({"id": self.id, **self.fields})
+
+    @property
+    def loaded_at(self) -> datetime:
+        return parse_time(self.at)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that somebody else changed."""
+
+    field: str
+    old: str
+    new: str
+    mine: str | None
+    """What this user wants it to be; None where they left it alone."""
+    who: str
+
+
+class Conflict:
+    """What changed since the form was loaded, and by whom.
+
+    `mine` is the definition that this user wanted to save.
+    """
+
+    def __init__(self, base: Base, stored: RedisCronJob, mine: Mapping[str, str]) -> None:
+        before, after = base.fields, definition(stored)
+        entries = _entries(stored.id, base.loaded_at)
+        self.who = _names(entries)
+        self.differences = [
+            Difference(
+                field=label(name),
+                old=shown(name, before.get(name, "")),
+                new=shown(name, after.get(name, "")),
+                mine=_wanted(name, before, after, mine),
+                who=_who(name, entries),
+            )
+            for name in changed_fields(before, after)
+        ]
+
+    def message(self) -> SafeString:
+        """For people, with all values escaped."""
+        if not self.differences:
+            told = _("%(who)s saved this schedule while you had the form open; save again.")
+            return format_html("{}", told % {"who": self.who})
+        told = _("While you had the form open, %(who)s changed this schedule. Nothing was saved.")
+        return format_html(
+            '{}<ul class="conflict">{}</ul>{}',
+            told % {"who": self.who},
+            format_html_join("", "<li>{}</li>", ((_line(each),) for each in self.differences)),
+            _(
+                "The form below shows these changes, and yours over them. Save again to apply "
+                "yours, or leave the page to keep the schedule as it is now."
+            ),
+        )
+
+
+def _line(difference: Difference) -> SafeString:
+    told = format_html(
+        "<strong>{}</strong>: <del>{}</del> → <ins>{}</ins> ({})",
+        difference.field,
+        difference.old,
+        difference.new,
+        difference.who,
+    )
+    if difference.mine is None:
+        return told
+    return format_html("{}; {} <strong>{}</strong>", told, _("yours:"), difference.mine)
+
+
+def _wanted(
+    name: str, before: Mapping[str, str], after: Mapping[str, str], mine: Mapping[str, str]
+) -> str | None:
+    wanted = mine.get(name, "")
+    if wanted in (before.get(name, ""), after.get(name, "")):
+        return None
+    return shown(name, wanted)
+
+
+def _entries(id: str, since: datetime) -> list[LogEntry]:
+    """The log since then, newest first."""
+    return list(
+        LogEntry.objects.filter(
+            content_type=get_content_type_for_model(Schedule),
+            object_id=id,
+            action_time__gt=since,
+        ).select_related("user")
+    )
+
+
+def _names(entries: Sequence[LogEntry]) -> str:
+    names = list(dict.fromkeys(str(entry.user) for entry in entries))
+    return ", ".join(names) if names else _("a program")
+
+
+def _who(name: str, entries: Sequence[LogEntry]) -> str:
+    """Who changed a field last, by the log; what is not in the log was done by a program."""
+    for entry in entries:
+        if names_field(entry, name):
+            time = localize(localtime(entry.action_time))
+            return _("%(user)s, %(time)s") % {"user": entry.user, "time": time}
+    return _("a program")

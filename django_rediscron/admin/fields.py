@@ -1,0 +1,170 @@
+"""Form fields for what a schedule says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+_SECONDS = re.compile(r"(-?\d{1,20}(?:\.\d{1,9})?)\s*([smhdw]?)", re.ASCII | re.IGNORECASE)
+
+
+class JsonField(forms.CharField):
+    """A JSON list or object; an error names line and column. Empty text is the empty value."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "cols": 60, "spellcheck": "false"})
+
+    def __init__(self, kind: type[list[Any]] | type[dict[str, Any]], **options: Any) -> None:
+        self.kind = kind
+        super().__init__(required=False, strip=False, **options)
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return self.kind() if value is None else value
+        if not value.strip():
+            return self.kind()
+        try:
+            parsed = json.loads(value, parse_constant=_refuse_constant, object_pairs_hook=_pairs)
+        except json.JSONDecodeError as error:
+            near = error.doc[error.pos : error.pos + 20].partition("\n")[0]
+            raise ValidationError(
+                _("Not JSON: %(reason)s at line %(line)d, column %(column)d, before “%(near)s”.")
+                if near
+                else _("Not JSON: %(reason)s at line %(line)d, column %(column)d, the end."),
+                code="json",
+                params={
+                    "reason": error.msg,
+                    "line": error.lineno,
+                    "column": error.colno,
+                    "near": near,
+                },
+            ) from None
+        except (ValueError, RecursionError) as error:
+            text = _("it is nested too deep") if isinstance(error, RecursionError) else str(error)
+            raise ValidationError(_("Not JSON: %s.") % text, code="json") from None
+        if not isinstance(parsed, self.kind):
+            wanted = (
+                _("a list, such as [1, 2]")
+                if self.kind is list
+                else _('an object, such as {"key": "value"}')
+            )
+            raise ValidationError(_("This must be %s.") % wanted, code="kind")
+        return parsed
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        text = json.dumps(value, ensure_ascii=False)
+        return text if len(text) <= 60 else json.dumps(value, ensure_ascii=False, indent=2)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool(_exact(self.to_python(data)) != _exact(initial))
+        except ValidationError:
+            return True
+
+
+class SecondsField(forms.CharField):
+    """Seconds, whole or with a fraction, or a number with a unit: `90`, `10m`, `2h`, `1d`."""
+
+    widget = forms.TextInput(attrs={"size": 12, "autocomplete": "off"})
+
+    def __init__(self, *, fraction: bool = False, **options: Any) -> None:
+        self.fraction = fraction
+        super().__init__(required=False, **options)
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        value = value.strip()
+        if not value:
+            return None
+        found = _SECONDS.fullmatch(value)
+        if found is None:
+            raise ValidationError(
+                _("Enter a number of seconds, or a number with s, m, h, d or w such as 10m."),
+                code="seconds",
+            )
+        seconds = float(found[1]) * UNITS[found[2].lower() or "s"]
+        if "." not in found[1]:
+            return int(found[1]) * UNITS[found[2].lower() or "s"]
+        if seconds == int(seconds):
+            return int(seconds)
+        if not self.fraction:
+            raise ValidationError(_("Enter a whole number of seconds."), code="seconds")
+        return seconds
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if value is None else str(value)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool(self.to_python(data) != initial)
+        except ValidationError:
+            return True
+
+
+class IntervalsField(forms.CharField):
+    """Seconds between further attempts, separated by commas; the last one repeats."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return list(value or ())
+        seconds = SecondsField()
+        return [seconds.to_python(each) for each in value.split(",") if each.strip()]
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if isinstance(value, str) else ", ".join(map(str, value or ()))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool(self.to_python(data) != list(initial or ()))
+        except ValidationError:
+            return True
+
+
+class SuggestingInput(forms.TextInput):
+    """A text input with a list to choose from, which the browser searches as one types."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        plain = {"size": 60, "spellcheck": "false", "autocomplete": "off"}
+        super().__init__(attrs={**plain, **(attrs or {})})
+        self.suggestions: Iterable[str] = ()
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        id = f"{(attrs or {}).get('id', name)}_suggestions"
+        input = super().render(name, value, {**(attrs or {}), "list": id}, renderer)
+        options = format_html_join(
+            "", '<option value="{}"></option>', ((each,) for each in self.suggestions)
+        )
+        return format_html('{}<datalist id="{}">{}</datalist>', input, id, options)
+
+
+def _exact(value: Any) -> str:
+    """A text that differs for 1 and true, which are equal to Python."""
+    return json.dumps(value)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(_("%s is no number of JSON") % name)
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [pair[0] for pair in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(_("the key “%s” stands twice in one object") % twice[:80])
+    return found

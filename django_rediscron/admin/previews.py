@@ -1,0 +1,188 @@
+"""When a schedule would run: what the form shows as one types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from rq.utils import now
+
+from ..core.exceptions import InvalidScheduleError
+from ..core.job import RedisCronJob
+from ..core.options import find_zone
+from .forms import TimingForm
+from .values import apply, values_of
+
+RUNS = 10
+TIMING = ("interval", "cron", "timezone", "start_at", "end_at", "max_runs", "jitter")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One time at which it runs."""
+
+    time: datetime
+    """In the zone of the schedule."""
+    text: str
+    jump: str = ""
+    """What the clocks do between the run before and this one."""
+    note: str = ""
+    """What is special about this wall time."""
+
+
+@dataclass
+class Preview:
+    """A description in words and the next runs, or errors."""
+
+    description: str = ""
+    runs: list[Run] = field(default_factory=list)
+    last: bool = False
+    """Whether nothing comes after these runs."""
+    disabled: bool = False
+    """Whether these are the runs that it would have if it were enabled."""
+    change: str = ""
+    """The next change of the clocks after these runs, and the run that follows it."""
+    errors: list[str] = field(default_factory=list)
+
+
+class PreviewForm(TimingForm):
+    """The timing fields of the form, of a schedule that is stored or not."""
+
+    def __init__(self, *args: Any, stored: RedisCronJob | None = None, **kwargs: Any) -> None:
+        self.stored = stored
+        super().__init__(*args, **kwargs)
+
+    def preview(self) -> Preview | None:
+        """Evaluates nothing but what says when; imports no function and reads no Redis.
+
+        None where neither interval nor expression was given yet.
+        """
+        if not any(self.data.get(name, "").strip() for name in ("interval", "cron")):
+            return None
+        if not self.is_valid():
+            return Preview(errors=list(self._errors_of_fields()))
+        try:
+            return preview(self._schedule())
+        except InvalidScheduleError as error:
+            return Preview(errors=[str(error)])
+
+    def _schedule(self) -> RedisCronJob:
+        values = self.cleaned_data
+        stored = self.stored
+        if stored is not None:
+            before = values_of(stored)
+            if all(before[name] == values[name] for name in TIMING):
+                return stored
+        # Jitter depends on the id; any other id delays by other seconds.
+        id = stored.id if stored else "new"
+        job = RedisCronJob(id, "default", func_name="none.none", interval=1)
+        job.next_enqueue_time = None
+        apply(job, values, TIMING)
+        job.validate()
+        return job
+
+    def _errors_of_fields(self) -> Iterable[str]:
+        for name, errors in self.errors.items():
+            label = "" if name == NON_FIELD_ERRORS else self.fields[name].label
+            for error in errors:
+                yield f"{label}: {error}" if label else str(error)
+
+
+def preview(job: RedisCronJob) -> Preview:
+    """What a schedule says of its next runs."""
+    zone = find_zone(job.timezone) if job.timezone else None
+    if job.enabled:
+        times = list(job.upcoming(RUNS))
+    else:
+        wanted = job.snapshot()
+        wanted.enabled = True
+        times = list(wanted.upcoming(RUNS, after=now()))
+    last = len(times) < RUNS
+    return Preview(
+        description=job.describe(),
+        runs=list(_runs(times, zone)),
+        last=last,
+        disabled=not job.enabled,
+        change="" if last or job.interval else _next_change(job, times[-1], zone),
+    )
+
+
+def _runs(times: Iterable[datetime], zone: tzinfo | None) -> Iterable[Run]:
+    before = now().astimezone(zone)
+    times = [time.astimezone(zone) for time in times]
+    exact = any(time.second or time.microsecond for time in times)
+    for time in times:
+        yield Run(time, wall_text(time, exact=exact), _jump(before, time), _note(time, zone))
+        before = time
+
+
+def wall_text(time: datetime, *, exact: bool = False) -> str:
+    """Weekday, date and time with its offset from UTC."""
+    text = date_format(time, "D Y-m-d H:i:s" if exact else "D Y-m-d H:i")
+    return f"{text} {_offset_text(time.utcoffset() or timedelta())}"
+
+
+def _offset_text(offset: timedelta) -> str:
+    minutes = round(offset.total_seconds() / 60)
+    hours, rest = divmod(abs(minutes), 60)
+    sign = "−" if minutes < 0 else "+"
+    return f"UTC{sign}{hours}:{rest:02}" if rest else f"UTC{sign}{hours}" if hours else "UTC"
+
+
+def _jump(before: datetime, time: datetime) -> str:
+    change = (time.utcoffset() or timedelta()) - (before.utcoffset() or timedelta())
+    if not change:
+        return ""
+    minutes = round(abs(change).total_seconds() / 60)
+    length = f"{minutes // 60}:{minutes % 60:02} h"
+    told = _("clocks go forward by %s") if change > timedelta() else _("clocks go back by %s")
+    return told % length
+
+
+def _next_change(job: RedisCronJob, after: datetime, zone: tzinfo | None) -> str:
+    """When the clocks change within a year, and which run comes next then."""
+    offset = after.astimezone(zone).utcoffset()
+    low = after
+    for _day in range(366):
+        high = low + timedelta(days=1)
+        if high.astimezone(zone).utcoffset() != offset:
+            break
+        low = high
+    else:
+        return ""
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) / 2
+        if middle.astimezone(zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    # A time that the clocks skip runs at the very moment of the change.
+    runs = list(_runs(job.upcoming(1, after=high - timedelta(seconds=2)), zone))
+    told = _jump(low.astimezone(zone), high.astimezone(zone))
+    if not runs:
+        return ""
+    return _("Later: %(change)s on %(day)s; the run then: %(run)s") % {
+        "change": told,
+        "day": date_format(high.astimezone(zone), "D Y-m-d"),
+        "run": " ".join(filter(None, (runs[0].text, runs[0].note and f"({runs[0].note})"))),
+    }
+
+
+def _note(time: datetime, zone: tzinfo | None) -> str:
+    """Whether the wall clock shows this time twice."""
+    naive = time.replace(tzinfo=None)
+    first, second = (_utc(naive, fold, zone) for fold in (0, 1))
+    if first >= second:
+        return ""
+    if time.timestamp() == first:
+        return _("this time comes twice; the first")
+    return _("this time comes twice; the second")
+
+
+def _utc(naive: datetime, fold: int, zone: tzinfo | None) -> float:
+    return naive.replace(tzinfo=zone, fold=fold).timestamp()

@@ -1,0 +1,88 @@
+"""Running a schedule now."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from rq.job import Job
+
+from ..core.exceptions import InvalidScheduleError
+from ..models import Schedule
+from ..query import connection
+from .links import job_url
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Schedule]
+else:
+    Base = admin.ModelAdmin
+
+
+class ScheduleRun(Base):
+    """Run now: one job more, apart from the schedule, whose times stay as they are."""
+
+    def has_run_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether this user may run a schedule now."""
+        user: Any = request.user
+        return bool(user.has_perm("django_rediscron.run_schedule"))
+
+    def run_now(self, request: HttpRequest, schedule: Schedule) -> Job:
+        """Enqueue it, and enter that in the log. Raises `InvalidScheduleError`."""
+        if schedule.job is None:
+            raise InvalidScheduleError(f"schedule {schedule.id!r} cannot be read")
+        job = schedule.job.enqueue(connection())
+        self.log_change(request, schedule, f"Run now, as job {job.id} in queue {job.origin}.")
+        return job
+
+    def run_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, and then run it."""
+        schedule = self.get_object(request, unquote(object_id))
+        if not self.has_run_permission(request, schedule):
+            raise PermissionDenied
+        if schedule is None:
+            raise Http404(_("There is no schedule %(id)r.") % {"id": unquote(object_id)})
+        if request.method != "POST":
+            return self._ask(request, schedule)
+        try:
+            job = self.run_now(request, schedule)
+        except InvalidScheduleError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            told = _("Schedule “%(id)s” was enqueued as job") % {"id": schedule.id}
+            url = job_url(job.origin, job.id)
+            link = format_html('<a href="{}">{}</a>', url, job.id) if url else job.id
+            self.message_user(request, format_html("{} {}.", told, link), messages.SUCCESS)
+        return HttpResponseRedirect(self._page_after(request, schedule))
+
+    def _ask(self, request: HttpRequest, schedule: Schedule) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Run now?"),
+            "subtitle": str(schedule),
+            "opts": self.opts,
+            "schedule": schedule,
+            "args": json.dumps(list(schedule.job.args), ensure_ascii=False) if schedule.job else "",
+            "kwargs": json.dumps(schedule.job.kwargs, ensure_ascii=False) if schedule.job else "",
+            "back": self._page_after(request, schedule),
+            "media": self.media,
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(
+            request, "admin/django_rediscron/schedule/run_confirmation.html", context
+        )
+
+    def _page_after(self, request: HttpRequest, schedule: Schedule) -> str:
+        """Its own page, for those who may see it."""
+        site = self.admin_site.name
+        if self.has_view_or_change_permission(request, schedule):
+            page = f"{site}:django_rediscron_schedule_change"
+            return reverse(page, args=[quote(schedule.id)])
+        return reverse(f"{site}:index")

@@ -1,0 +1,103 @@
+"""A schedule as the values of its form, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..core.job import RedisCronJob
+from ..core.options import CALLBACKS
+from ..queues import default_result_ttl
+
+RUN_FIELDS = ("func_name", "args", "kwargs")
+"""What runs: fixed where the function is not on the allow-list."""
+
+ATTRIBUTES = (
+    "func_name",
+    "queue_name",
+    "interval",
+    "cron",
+    "timezone",
+    "start_at",
+    "end_at",
+    "max_runs",
+    "jitter",
+    "catch_up",
+    "catch_up_limit",
+    "misfire_grace",
+    "overlap",
+    "enabled",
+)
+"""Fields that are attributes of the schedule."""
+
+OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "at_front", "description", *CALLBACKS)
+"""Fields that are options of its jobs."""
+
+FORM_FIELDS = {"retry": ("retry_max", "retry_intervals")}
+"""Fields of the hash that have another name in the form, or several there."""
+
+
+def values_of(job: RedisCronJob) -> dict[str, Any]:
+    """The value of every field of the form."""
+    values: dict[str, Any] = {name: getattr(job, name) for name in ATTRIBUTES}
+    values.update({name: job.job_options.get(name) for name in OPTIONS})
+    for name in ("cron", "timezone", "description", *CALLBACKS):
+        values[name] = values[name] or ""
+    retry = job.job_options.get("retry")
+    return {
+        **values,
+        "id": job.id,
+        "name": "" if job.name == job.id else job.name,
+        "args": list(job.args),
+        "kwargs": job.kwargs,
+        "meta": job.job_options.get("meta") or {},
+        "retry_max": retry.max if retry else None,
+        "retry_intervals": list(retry.intervals) if retry else [],
+    }
+
+
+def apply(job: RedisCronJob, values: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Give a schedule the values of these fields of the form."""
+    names = set(names)
+    for name in names.intersection(ATTRIBUTES):
+        value = values[name]
+        setattr(job, name, None if value == "" else value)
+    for name in names.intersection(OPTIONS):
+        value = values[name]
+        job.job_options[name] = None if value == "" else value
+    if "result_ttl" in names and values["result_ttl"] is None:
+        job.job_options["result_ttl"] = default_result_ttl(job.queue_name)
+    if "name" in names:
+        job.name = values["name"] or job.id
+    if "args" in names:
+        job.args = tuple(values["args"])
+    if "kwargs" in names:
+        job.kwargs = values["kwargs"]
+    if "meta" in names:
+        job.job_options["meta"] = values["meta"] or None
+    if names.intersection(FORM_FIELDS["retry"]):
+        job.job_options["retry"] = _retry(job, values)
+
+
+def form_fields(name: str) -> tuple[str, ...]:
+    """The fields of the form that show this field of the hash."""
+    return FORM_FIELDS.get(name, (name,))
+
+
+def hash_field(name: str) -> str:
+    """The field of the hash that a field of the form shows."""
+    for field, names in FORM_FIELDS.items():
+        if name in names:
+            return field
+    return name
+
+
+def _retry(job: RedisCronJob, values: Mapping[str, Any]) -> Any:
+    greatest, intervals = values["retry_max"], values["retry_intervals"]
+    if greatest is None and not intervals:
+        return None
+    before = job.job_options.get("retry")
+    retry: dict[str, Any] = {"max": greatest, "intervals": intervals or [0]}
+    if getattr(before, "enqueue_at_front", False):
+        retry["enqueue_at_front"] = True
+    return retry

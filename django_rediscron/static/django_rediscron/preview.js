@@ -1,0 +1,75 @@
+"use strict";
+// Shows the next runs of the schedule in the form while one types.
+{
+    const DELAY = 300; // ms after the last key
+    const NAMES = ["id", "interval", "cron", "timezone", "start_at_0", "start_at_1",
+        "end_at_0", "end_at_1", "max_runs", "jitter"];
+
+    const watch = (box) => {
+        const inputs = NAMES.map((name) => document.getElementById(`id_${name}`)).filter(Boolean);
+        if (!inputs.length) {
+            return;
+        }
+        let timer = null;
+        let request = null;
+        let shown = null;
+
+        const query = () => {
+            const values = new URLSearchParams();
+            for (const input of inputs) {
+                values.set(input.name, input.value);
+            }
+            if (box.dataset.id) {
+                values.set("stored", box.dataset.id);
+            }
+            return values.toString();
+        };
+
+        const update = async () => {
+            const wanted = query();
+            if (wanted === shown) {
+                return;
+            }
+            request?.abort();
+            request = new AbortController();
+            try {
+                const response = await fetch(`${box.dataset.url}?${wanted}`, {
+                    headers: {"X-Requested-With": "XMLHttpRequest"},
+                    signal: request.signal,
+                });
+                if (!response.ok || response.redirected) {
+                    throw new Error(response.statusText);
+                }
+                box.innerHTML = await response.text(); // our own server's, escaped there
+                shown = wanted;
+            } catch (error) {
+                if (error.name !== "AbortError") {
+                    box.textContent = box.dataset.unreachable;
+                    shown = null;
+                }
+            }
+        };
+
+        const later = () => {
+            clearTimeout(timer);
+            timer = setTimeout(update, DELAY);
+        };
+        for (const input of inputs) {
+            input.addEventListener("input", later);
+            input.addEventListener("change", later);
+            // Django's calendar and clock set values without an event, and then the focus.
+            input.addEventListener("focus", later);
+        }
+        shown = box.closest("form")?.querySelector(".errorlist, .errornote") ? null : query();
+        if (shown === null || !box.dataset.id) {
+            later();
+        }
+    };
+
+    document.addEventListener("DOMContentLoaded", () => {
+        const box = document.getElementById("rediscron-preview");
+        if (box) {
+            watch(box);
+        }
+    });
+}
