@@ -162,15 +162,13 @@ def _merge_all(
         changes: list[Change] = []
         for stored in read_stored(pending, group.connection):
             want, tombstone = wanted[stored.id], tombstones.get(stored.id)
-            merges.pop(stored.id, None)
-            report.failed.pop(stored.id, None)
             if tombstone is None and not reset and want.is_met_by(stored.fields):
                 continue
             try:
                 found = stored.understand(group.connection)
                 merge = merging.merge(found, stored.fields, want, tombstone, reset)
                 queues.check(merge.change)
-            except InvalidScheduleError as error:
+            except ValueError as error:
                 report.failed[stored.id] = f"{error} (declared at {want.place})"
                 continue
             merges[stored.id] = merge
@@ -180,6 +178,8 @@ def _merge_all(
         pending = [change.job.id for change in refused]
         if not pending:
             break
+        for id in pending:
+            del merges[id]
     if not (options.check or reset):
         _keep_tombstones(tombstones.values(), wanted, merges, group.connection)
     _record(report, len(wanted), merges)

@@ -343,6 +343,8 @@ class RedisCronJob(CronJob):
             fields["runs"] = self.runs
         if self.finished_at is not None:
             fields["finished_at"] = codec.time_text(self.finished_at)
+        if self._origin is not None:
+            fields |= self._origin.fields()
         if self.last_error is not None:
             fields["last_error"] = self.last_error
             fields["last_error_at"] = codec.time_text(self.last_error_at)

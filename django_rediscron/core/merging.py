@@ -21,6 +21,7 @@ from .exceptions import InvalidScheduleError, NoSuchJobError
 from .job import RedisCronJob
 from .keys import ORIGIN_FIELDS, job_key
 from .origin import (
+    CODE,
     DEFAULTS,
     ONE_UNIT,
     Differences,
@@ -64,7 +65,7 @@ class Wanted:
         return Origin(
             self.application,
             self.place,
-            dump_declared(self.definition),
+            dump_declared(without_defaults(self.definition)),
             self.locked,
             self.orphaned_at_text,
         )
@@ -72,11 +73,17 @@ class Wanted:
     @cached_property
     def fields(self) -> dict[str, str]:
         """What a hash holds where nobody overrode anything."""
-        fields = {**without_defaults(self.definition), **self.origin.fields()}
+        told = without_defaults(self.definition)
+        fields = {
+            **told,
+            "source": CODE,
+            "application": self.application,
+            "place": self.place,
+            "declared": dump_declared(told),
+        }
+        fields.pop("enabled", None)
         if self.locked:
-            fields["enabled"] = self.definition["enabled"]
-        else:
-            fields.pop("enabled", None)
+            fields.update(locked="1", enabled=self.definition["enabled"])
         return fields
 
     @cached_property
