@@ -27,7 +27,7 @@ EXTENSION = ("call('PEXPIRE', KEYS[1], ARGV[2])", "")
 
 EXISTENCE = ("if not stored and not change.create then return 'NOSUCHJOB', 'was deleted' end", "")
 RECOMPUTATION = ("if expected then", "if true then")
-PLACE = ("redis.call('ZADD', 'rq:cron_jobs', place(change.id, following), change.id)", "")
+PLACE = ("redis.call('ZADD', 'rq:cron_jobs', ", "tostring(")
 
 
 def is_batch_in_full(trip: RoundTrip) -> bool:
