@@ -323,11 +323,13 @@ class Soak:
             self._go_on(self._chance.uniform(0.5, 2) * LOCK_TTL)
 
     def stop(self) -> None:
-        """As a deployment does. It has to end well."""
+        """As a deployment does. It has to end well, if it had begun."""
         chosen = self._chance.choice(self._living)
+        had_begun = chosen.said("leads") or chosen.said("stands by")
         chosen.send(signal.SIGTERM)
-        if chosen.wait() != STOPPED:
-            self.problems.append(f"{chosen.name} was asked to stop, and ended: {chosen.error}")
+        code = chosen.wait()
+        if code != STOPPED and (had_begun or code != -signal.SIGTERM):
+            self.problems.append(f"{chosen.name} was asked to stop: {code} {chosen.error}")
         self._replace(chosen)
 
     @contextmanager
