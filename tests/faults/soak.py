@@ -407,6 +407,7 @@ def main() -> int:
 
         options.server = str(get_binary_path())
     print(f"--seed {options.seed} --server {options.server}", flush=True)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # leave no process behind
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(options.server, Path(folder), options.seed, options.schedules)
         soak.run(options.minutes * 60, lambda line: print(line, flush=True))
