@@ -138,40 +138,56 @@ TIME_FIELDS = (
     "finished_at",
 )
 
+_UNSAID = {**TIME_DEFAULTS, **dict.fromkeys(TIME_FIELDS)}
+
 DEFAULT_RESULT_TTL = 500
 """Seconds; RQ's own default."""
 
 EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
 """What people and their programs write."""
 
+_BLANK = {name: LEFT_OUT.get(name, "") for name in DEFINITION_FIELDS}
+_EDITABLE = frozenset(EDITABLE_FIELDS)
+
 
 def dump_definition(job: RedisCronJob) -> dict[str, str]:
     """The hash fields that say what to run and when."""
-    options = job.job_options
-    fields = {
-        "func_name": job.func_name,
-        "queue_name": job.queue_name,
-        "args": dump_json(list(job.args)),
-        "kwargs": dump_json(job.kwargs),
-        "interval": number_text(job.interval),
-        "cron": job.cron or "",
-        "job_timeout": number_text(options.get("job_timeout")),
-        "result_ttl": number_text(options.get("result_ttl")),
-        "ttl": number_text(options.get("ttl")),
-        "failure_ttl": number_text(options.get("failure_ttl")),
-        "meta": dump_json(options.get("meta") or {}),
-    }
-    if job.name != job.id:
-        fields["name"] = job.name
-    if options.get("webhooks"):
-        fields["webhooks"] = dump_webhooks(options["webhooks"])
+    fields = {**_BLANK, **dump_plain(job)}
     if has_no_options(job):
         return fields
-    for values in (job.__dict__, options):
+    for values in (job.__dict__, job.job_options):
         for name in values.keys() & OPTIONS.keys():
             text = OPTIONS[name].text(values[name])
             if text is not None:
                 fields[name] = text
+    return fields
+
+
+def dump_plain(job: RedisCronJob) -> dict[str, str]:
+    """Those of them that are stored, without options."""
+    options = job.job_options
+    fields = {
+        "func_name": job.func_name,
+        "queue_name": job.queue_name,
+        "result_ttl": number_text(options.get("result_ttl")),
+    }
+    if job.args:
+        fields["args"] = dump_json(list(job.args))
+    if job.kwargs:
+        fields["kwargs"] = dump_json(job.kwargs)
+    if job.interval is not None:
+        fields["interval"] = str(job.interval)
+    if job.cron:
+        fields["cron"] = job.cron
+    for name in ("job_timeout", "ttl", "failure_ttl"):
+        if options.get(name) is not None:
+            fields[name] = str(options[name])
+    if options.get("meta"):
+        fields["meta"] = dump_json(options["meta"])
+    if job.name != job.id:
+        fields["name"] = job.name
+    if options.get("webhooks"):
+        fields["webhooks"] = dump_webhooks(options["webhooks"])
     return fields
 
 
@@ -184,8 +200,9 @@ def load(job: RedisCronJob, data: Mapping[str, str]) -> None:
     job.func_name = data["func_name"]
     job.queue_name = data["queue_name"]
     job.name = data.get("name") or job.id
-    job.args = tuple(load_json(data, "args", list))
-    job.kwargs = load_json(data, "kwargs", dict)
+    # Thousands are listed at once, and of most fields most hashes say nothing.
+    job.args = tuple(load_json(data, "args", list)) if "args" in data else ()
+    job.kwargs = load_json(data, "kwargs", dict) if "kwargs" in data else {}
     job.interval = load_number(data, "interval")
     job.cron = data.get("cron") or None
     job.job_options = {
@@ -193,24 +210,31 @@ def load(job: RedisCronJob, data: Mapping[str, str]) -> None:
         "result_ttl": load_number(data, "result_ttl", DEFAULT_RESULT_TTL),
         "ttl": load_number(data, "ttl"),
         "failure_ttl": load_number(data, "failure_ttl"),
-        "meta": load_json(data, "meta", dict) or None,
+        "meta": (load_json(data, "meta", dict) or None) if "meta" in data else None,
         "webhooks": load_webhooks(data.get("webhooks")),
         **JOB_DEFAULTS,
     }
     attributes = job.__dict__
-    attributes.update(TIME_DEFAULTS)
-    for name in data.keys() & OPTIONS.keys():
-        if data[name]:
-            values = job.job_options if name in JOB_DEFAULTS else attributes
-            values[name] = OPTIONS[name].value(data[name])
+    attributes.update(_UNSAID)
+    if not OPTIONS.keys().isdisjoint(data):
+        for name in data.keys() & OPTIONS.keys():
+            if data[name]:
+                values = job.job_options if name in JOB_DEFAULTS else attributes
+                values[name] = OPTIONS[name].value(data[name])
     job.enabled = load_flag(data, "enabled", True)
     job.revision = load_number(data, "revision") or 0
     job.runs = load_number(data, "runs") or 0
     job.last_error = data.get("last_error") or None
     for field in TIME_FIELDS:
-        setattr(job, field, load_time(data, field))
+        if field in data:
+            attributes[field] = load_time(data, field)
     if job.updated_at is None:
         job.updated_at = job.created_at
+
+
+def editable(data: Mapping[str, str]) -> dict[str, str]:
+    """Of a hash, what people and their programs write."""
+    return {field: text for field, text in data.items() if field in _EDITABLE}
 
 
 def dump_json(value: object) -> str:

@@ -10,7 +10,7 @@ from functools import cache
 from redis import Redis
 from rq.utils import now
 
-from .codec import LEFT_OUT
+from .codec import dump_plain
 from .job import RedisCronJob
 from .options import has_no_options
 from .queues import get_queue
@@ -65,7 +65,7 @@ def _create(batch: list[RedisCronJob], connection: Redis, moment: datetime) -> l
     definitions, items = [], []
     for job in batch:
         _, following, place = first(job.cron)
-        definition = {n: v for n, v in job.definition().items() if LEFT_OUT.get(n) != v}
+        definition = dump_plain(job)
         definition["enabled"] = "1" if job.enabled else "0"
         definitions.append(definition)
         item = [place if job.enabled else "", "id", job.id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, cast
 
 from rq.utils import import_attribute
@@ -61,6 +62,10 @@ def _import(dotted: str, what: str) -> Any:
         raise InvalidScheduleError(
             f"{what} must be a dotted name such as 'reports.tasks.build', got {dotted!r}"
         )
+    module, _, name = dotted.rpartition(".")
+    loaded = sys.modules.get(module)
+    if isinstance(loaded, ModuleType) and loaded.__dict__.get(name) is not None:
+        return loaded.__dict__[name]  # what RQ's import would find, in a tenth of its time
     try:
         return import_attribute(dotted)
     except KeyboardInterrupt:

@@ -548,7 +548,7 @@ class RedisCronJob(CronJob):
         codec.load(job, data)
         check.check_timing(job.interval, job.cron, stored=True)
         job._origin = Origin.of(data)
-        job._stored = {field: data[field] for field in codec.EDITABLE_FIELDS if field in data}
+        job._stored = codec.editable(data)
         job._loaded_times = (job.latest_enqueue_time, job.next_enqueue_time)
         changed_at = data.get("updated_at") or data.get("created_at") or ""
         job.version = f"{data.get('revision') or '0'}/{changed_at}"

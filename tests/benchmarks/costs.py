@@ -112,7 +112,7 @@ class Registering:
 
     def report(self, run: Run) -> str:
         rows = _against_first(run, ["register"])
-        head = ["", "time", "of rq-rediscron", "round trips"]
+        head = ["", "time", "of rq-rediscron", "by processor time", "round trips"]
         return table(f"Registering {run.count:,} schedules", head, rows)
 
 
@@ -128,16 +128,20 @@ class Syncing:
         rows = []
         for place, (contestant, which) in enumerate(measured):
             own = [one[place] for one in results]
-            ratio = median(one[place]["seconds"] / one[0]["seconds"] for one in results)
+            ratio, effort = (
+                median(one[place][unit] / one[0][unit] for one in results)
+                for unit in ("seconds", "cpu")
+            )
             rows.append(
                 [
                     f"{contestant.name}, {which}",
                     f"{median(one['seconds'] for one in own):.2f} s",
                     f"**{ratio:.3f}**" if measured[0][0] is RQ_REDISCRON else "",
+                    f"{effort:.3f}" if measured[0][0] is RQ_REDISCRON else "",
                     f"{own[0]['round_trips']:,}",
                 ]
             )
-        head = ["", "time", "of rq-rediscron", "round trips"]
+        head = ["", "time", "of rq-rediscron", "by processor time", "round trips"]
         return table(f"Syncing {run.count:,} declared schedules", head, rows)
 
 
@@ -148,7 +152,7 @@ class Listing:
 
     def report(self, run: Run) -> str:
         rows = _against_first(run, ["list_all", "list_crowded"])
-        head = ["", "time", "of rq-rediscron", "round trips"]
+        head = ["", "time", "of rq-rediscron", "by processor time", "round trips"]
         return table(
             f"get_all_jobs of {run.count:,} (crowded: with {CROWD * run.count:,} other keys)",
             head,
@@ -183,12 +187,17 @@ def _against_first(run: Run, measurements: list[str]) -> list[list[str]]:
         ]
         for place, contestant in enumerate(contestants):
             own = [one[place] for one in results]
-            ratio = median(one[place]["seconds"] / one[0]["seconds"] for one in results)
+            ratio, effort = (
+                median(one[place][unit] / one[0][unit] for one in results)
+                for unit in ("seconds", "cpu")
+            )
+            compared = contestants[0] is RQ_REDISCRON
             rows.append(
                 [
                     f"{contestant.name}{' (crowded)' if 'crowded' in measurement else ''}",
                     f"{median(one['seconds'] for one in own):.2f} s",
-                    f"**{ratio:.3f}**" if contestants[0] is RQ_REDISCRON else "",
+                    f"**{ratio:.3f}**" if compared else "",
+                    f"{effort:.3f}" if compared else "",
                     f"{own[0]['round_trips']:,}",
                 ]
             )
