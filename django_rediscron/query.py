@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.core.exceptions import FieldError
@@ -171,8 +172,8 @@ class ScheduleQuerySet(_QuerySet):
         for name, descending in reversed(order):
             place = 0 if name == "id" else 1 + names.index(name)
             rows.sort(key=_sort_key(name, place), reverse=descending)
-            # Nothing comes after everything, upwards and downwards.
-            rows.sort(key=lambda row, place=place: not row[place])  # type: ignore[misc]
+            if place:  # nothing comes after everything, upwards and downwards
+                rows.sort(key=lambda row, place=place: not row[place])  # type: ignore[misc]
         if self._found is not None:
             self._found[key] = rows
         return rows
@@ -304,4 +305,4 @@ def _names_ids(lookup: Any) -> bool:
 def _sort_key(name: str, place: int) -> Callable[[tuple[str, ...]], Any]:
     if name in _NUMBERS:
         return lambda row: int(row[place]) if row[place].isdecimal() else 0
-    return lambda row: row[place]
+    return itemgetter(place)

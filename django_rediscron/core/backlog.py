@@ -51,7 +51,8 @@ def read_backlog(client: Redis, max_lag: float) -> Backlog:
                 late -= 1
             if due <= moment:
                 oldest = min(oldest, (due, id)) if oldest else (due, id)
-        if len(members) < PAGE or (oldest and oldest[0] <= deadline):
+        # Nothing is due before its place in the index, and those that follow are placed later.
+        if len(members) < PAGE or (oldest and oldest[0] <= max(deadline, members[-1][1])):
             break
     if oldest is None:
         return Backlog()

@@ -26,7 +26,7 @@ _DEFAULTS = {name: LEFT_OUT.get(name, "") for name in (*DEFINITION_FIELDS, *OPTI
 _MADE_OF: dict[str, tuple[str, ...]] = {
     "overridden": ("declared", *_DEFAULTS),
     "state": ("enabled", "finished_at", "last_error"),
-    "next_enqueue_time": ("next_enqueue_time", "enabled", "finished_at", "last_error"),
+    "next_enqueue_time": ("next_enqueue_time", "enabled", "finished_at"),
     "id": (),
 }
 """Fields that the script makes of others."""
@@ -89,8 +89,8 @@ def search(
     rows: dict[str, tuple[str, ...]] = {}
     pages = _pages(connection, request) if among is None else _chosen(connection, request, among)
     for cells in pages:
-        for start in range(0, len(cells), width):
-            rows[cells[start]] = tuple(cells[start : start + width])
+        # zip of one iterator several times: the cells of each row, in turn
+        rows.update((row[0], row) for row in zip(*[iter(cells)] * width, strict=True))
     return list(rows.values())
 
 
@@ -145,7 +145,8 @@ def _run(
 ) -> tuple[str, list[str]]:
     reply = run_script(connection, SEARCH, [], [json.dumps(request), *members])
     cursor, cells = json.loads(reply.decode(errors="surrogateescape"))
-    return cursor, [shown(cell) for cell in cells]
+    # cjson writes an empty list as an object
+    return cursor, cells if reply.isascii() else [shown(cell) for cell in cells]
 
 
 def shown(text: str) -> str:

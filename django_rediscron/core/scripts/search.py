@@ -50,8 +50,7 @@ local function value(name)
   if name == 'enabled' then return stored(name) == '0' and '0' or '1' end
   if name == 'source' and kind == 'hash' and stored(name) == '' then return 'runtime' end
   if name == 'next_enqueue_time' then
-    local current = state()
-    if current == 'disabled' or current == 'finished' then return '' end
+    if row.enabled == '0' or stored('finished_at') ~= '' then return '' end
   end
   return stored(name)
 end
@@ -68,10 +67,18 @@ tests['in'] = function(text, values)
   return set[text] == true
 end
 function tests.contains(text, values) return string.find(text, values[1], 1, true) ~= nil end
+local seen = {{}}
+-- Few functions are named by many schedules: each text is looked at once.
 function tests.icontains(text, values)
-  text = string.lower(text)
-  for i = 2, #values, 2 do text = string.gsub(text, values[i], values[i + 1]) end
-  return string.find(text, values[1], 1, true) ~= nil
+  seen[values] = seen[values] or {{}}
+  local known = seen[values][text]
+  if known == nil then
+    local small = string.lower(text)
+    for i = 2, #values, 2 do small = string.gsub(small, values[i], values[i + 1]) end
+    known = string.find(small, values[1], 1, true) ~= nil
+    seen[values][text] = known
+  end
+  return known
 end
 function tests.startswith(text, values)
   return string.sub(text, 1, #values[1]) == values[1]
