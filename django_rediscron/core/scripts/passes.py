@@ -162,7 +162,11 @@ end
 local function correct(item)
   local id, seen, set, place, failed, records, is_finished = unpack(item)
   local key = '{JOB_PREFIX}' .. id
-  if seen[1] and not unchanged(key, unpack(seen)) then return '0' end
+  if not seen[1] then
+    if call('TYPE', key).ok == 'hash' then return '0' end
+  elseif not unchanged(key, unpack(seen)) then
+    return '0'
+  end
   record(id, records)
   if is_finished == 1 then
     move_on(key, id, '')
