@@ -1,0 +1,116 @@
+"""The admin in a real browser: Debian's Chromium, driven by Playwright, under a strict CSP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from redis import Redis
+
+from django_rediscron import RedisCronJob
+
+# Playwright keeps an event loop in this thread, which Django would take for async code.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+CHROMIUM = "/usr/bin/chromium"
+OPTIONS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PHONE = {"width": 390, "height": 844}
+NAMES = ("alice", "bob", "carol")
+PERMISSIONS = ("view", "add", "change", "delete", "run")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium of the whole run. Where tests have to run, one that is missing is a failure."""
+    if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
+        pytest.skip(f"needs {CHROMIUM}")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(autouse=True)
+def _site(settings: Any, transactional_db: None, rq_queues: None, connection: Redis) -> None:
+    """An empty Redis, and a policy that forbids scripts and styles inside of pages."""
+    settings.MIDDLEWARE = ["tests.browser.policy.strict", *settings.MIDDLEWARE]
+
+
+@pytest.fixture
+def log_in(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
+    """Open a browser of a user with these permissions, by default all, at the list.
+
+    Whatever the browser complains about, as of the policy, fails the test.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(*permissions: str, **options: Any) -> Page:
+        permissions = permissions or PERMISSIONS
+        name = NAMES[len(contexts)]
+        user = User.objects.create_user(name, password="secret", is_staff=True)
+        for each in permissions:
+            user.user_permissions.add(Permission.objects.get(codename=f"{each}_schedule"))
+        context = browser.new_context(base_url=live_server.url, **options)
+        contexts.append(context)
+        page = context.new_page()
+        context.on("console", lambda message: _note(message, complaints))
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        page.goto("/admin/login/?next=/admin/django_rediscron/schedule/")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill("secret")
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_load_state()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def schedule(connection: Redis) -> Callable[..., RedisCronJob]:
+    """Make a schedule that is stored."""
+
+    def make(id: str, **options: Any) -> RedisCronJob:
+        options.setdefault("func_name", "tests.app.tasks.build_report")
+        options.setdefault("args", ("daily",))
+        if "cron" not in options:
+            options.setdefault("interval", 300)
+        job = RedisCronJob(
+            id, options.pop("queue_name", "default"), connection=connection, **options
+        )
+        job.save()
+        return job
+
+    return make
+
+
+def take_screenshot(page: Page, name: str) -> None:
+    """Keep a picture for the documentation, where the environment names a directory for them.
+
+    Made again by `REDISCRON_SCREENSHOTS=docs/images tox run -e browser`.
+    """
+    directory = os.environ.get("REDISCRON_SCREENSHOTS")
+    if directory:
+        page.screenshot(path=Path(directory) / f"{name}.png")
+
+
+def _note(message: Any, complaints: list[str]) -> None:
+    if message.type == "error" and "favicon" not in str(message.location):
+        complaints.append(message.text)
