@@ -15,15 +15,21 @@ Disturb = Callable[[int, World], None]
 """Run one pass and disturb it at the round trip of that number; returns when it has ended."""
 
 
-def at_each_round_trip(connection: Redis, proxy: Proxy, disturb: Disturb, **options: Any) -> None:
+def at_each_round_trip(
+    connection: Redis,
+    proxy: Proxy,
+    disturb: Disturb,
+    make_world: Callable[[Redis], World] = World,
+    **options: Any,
+) -> None:
     """Count the round trips of a pass with these options, then disturb it once at each of them.
 
     After each the world must be whole, and one clean pass must make good what is missing. All round
     trips are tried before it fails, and all that failed are named.
     """
     failures = []
-    for number in range(count_round_trips(connection, proxy, **options)):
-        world = World(connection)
+    for number in range(count_round_trips(connection, proxy, make_world, **options)):
+        world = make_world(connection)
         try:
             disturb(number, world)
             proxy.raise_errors()
@@ -35,9 +41,14 @@ def at_each_round_trip(connection: Redis, proxy: Proxy, disturb: Disturb, **opti
     assert not failures, "\n\n".join(failures)
 
 
-def count_round_trips(connection: Redis, proxy: Proxy, **options: Any) -> int:
+def count_round_trips(
+    connection: Redis,
+    proxy: Proxy,
+    make_world: Callable[[Redis], World] = World,
+    **options: Any,
+) -> int:
     """Of a pass that nobody disturbs."""
-    world = World(connection)
+    world = make_world(connection)
     proxy.forget()
     victim = Victim(lead, proxy.url, **options).start()
     assert victim.wait() == STOPPED, victim.error
