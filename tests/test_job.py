@@ -57,7 +57,6 @@ def test_hash_has_the_documented_fields_as_plain_texts_but_for_defaults(
         "kwargs": '{"a":[1]}',
         "interval": "300",
         "job_timeout": "600",
-        "result_ttl": "500",
         "meta": '{"m":1}',
         "enabled": "1",
         "next_enqueue_time": created,

@@ -121,10 +121,14 @@ DEFINITION_FIELDS = (
 OPTIONAL_FIELDS = ("name", "webhooks", *OPTIONS)
 """Further fields of the definition, in the order of people's interest."""
 
+DEFAULT_RESULT_TTL = 500
+"""Seconds; RQ's own default."""
+
 LEFT_OUT = {
     "args": "[]",
     "kwargs": "{}",
     "meta": "{}",
+    "result_ttl": str(DEFAULT_RESULT_TTL),
     **dict.fromkeys(("interval", "cron", "job_timeout", "ttl", "failure_ttl", *OPTIONS), ""),
 }
 """Defaults that are not stored, for they would take a fifth of the memory of a plain schedule."""
@@ -139,9 +143,6 @@ TIME_FIELDS = (
 )
 
 _UNSAID = {**TIME_DEFAULTS, **dict.fromkeys(TIME_FIELDS)}
-
-DEFAULT_RESULT_TTL = 500
-"""Seconds; RQ's own default."""
 
 EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
 """What people and their programs write."""
@@ -169,8 +170,10 @@ def dump_plain(job: RedisCronJob) -> dict[str, str]:
     fields = {
         "func_name": job.func_name,
         "queue_name": job.queue_name,
-        "result_ttl": number_text(options.get("result_ttl")),
     }
+    result_ttl = options.get("result_ttl")
+    if result_ttl != DEFAULT_RESULT_TTL:
+        fields["result_ttl"] = number_text(result_ttl)
     if job.args:
         fields["args"] = dump_json(list(job.args))
     if job.kwargs:
