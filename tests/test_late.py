@@ -289,6 +289,8 @@ def test_a_call_that_is_sent_twice_catches_up_once(
 
     def lose_reply(*call: Any) -> Any:
         run_script(*call)
+        if connection.hexists("rq:cron_job:report", "finished_at"):
+            assert connection.zscore(INDEX, "report") is None, "whoever dies now leaves it whole"
         return run_script(*call)
 
     monkeypatch.setattr(batch, "run_script", lose_reply)
@@ -300,6 +302,7 @@ def test_a_call_that_is_sent_twice_catches_up_once(
     leader.enqueue_jobs()
     job = stored(connection)
     assert (job.state, job.runs, len(enqueued(connection))) == ("finished", 30, 30)
+    assert connection.zscore(INDEX, "report") is None
 
 
 # Jitter
@@ -338,6 +341,34 @@ def test_lateness_counts_from_the_delayed_time(
     assert [reason for *_, reason in skipped(connection)] == ["misfire"]
 
 
+def test_of_delayed_runs_the_last_one_stands_whose_own_time_has_come(
+    connection: Redis, clock: Clock, leader: RedisCronScheduler
+) -> None:
+    job = register(leader, jitter=1800)
+    own_times = list(job.upcoming(6))
+    clock.time = own_times[4] + timedelta(seconds=1)
+    leader.enqueue_jobs()
+    clock.time = own_times[5] - timedelta(seconds=1)
+    assert leader.enqueue_jobs() == []
+    clock.time = own_times[5]
+    leader.enqueue_jobs()
+    assert enqueued(connection) == [MONDAY + 5 * HOUR, MONDAY + 6 * HOUR]
+
+
+def test_a_place_in_the_index_that_is_too_early_is_put_right(
+    connection: Redis, clock: Clock, leader: RedisCronScheduler
+) -> None:
+    """As rq-rediscron leaves it, which does not know of jitter."""
+    (own_time,) = register(leader, jitter=1800).upcoming(1)
+    connection.zadd(INDEX, {"report": (MONDAY + HOUR).timestamp()})
+    clock.time = own_time - timedelta(seconds=1)
+    assert clock.time > MONDAY + HOUR
+    assert leader.enqueue_jobs() == []
+    assert connection.zscore(INDEX, "report") == pytest.approx(own_time.timestamp(), abs=1e-5)
+    clock.time = own_time
+    assert len(leader.enqueue_jobs()) == 1
+
+
 # The end
 
 
@@ -361,6 +392,7 @@ def test_after_the_last_run_it_is_finished_and_costs_nothing(
     second = RedisCronScheduler(connection, name="second")
     second.register_birth()
     second._life._repair()
+    assert connection.zscore(INDEX, "report") is None
     clock.advance(DAY)
     assert second.enqueue_jobs() == []
     assert connection.zscore(INDEX, "report") is None

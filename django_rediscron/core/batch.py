@@ -63,6 +63,8 @@ class Batch:
         self._corrections: list[bytes] = []
         self._corrected: list[bytes] = []
         self._items: list[tuple[bytes, Ready, Turn, str]] = []
+        # Whether they go with an occurrence or with a correction, and with which of them.
+        self._skips: list[tuple[bool, int, RedisCronJob, list[Skip]]] = []
         self._shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
         self._turns: dict[tuple[object, ...], Turn] = {}
         self._job_ids = new_job_ids(len(members))
@@ -169,12 +171,12 @@ class Batch:
             if following is not None:
                 delay = occurrence_delay(job.id, following, job.jitter)
             records = [skip.to_text() for skip in step.skips]
-            for skip in step.skips:
-                log_skip(job, skip)
             if step.run is None:
                 fingerprint = [*ready.fingerprint[:2], seen]
+                self._skips.append((False, len(self._corrections), job, step.skips))
                 self._add_skips(id, fingerprint, following, delay, records)
             else:
+                self._skips.append((True, len(self._items), job, step.skips))
                 turn = Turn(due, seen, step.run, following, delay)
                 self._add_item(id, ready, turn, self._policy(job, step.run, records))
                 seen = turn.following
@@ -304,6 +306,10 @@ class Batch:
                 self.owner.forget(id)
                 if outcome in _BLOCKED:
                     blocked._add_blocked(id, ready, outcome)
+        for with_run, position, job, skips in self._skips:
+            if outcomes[position if with_run else position + len(self._items)] in DONE:
+                for skip in skips:
+                    log_skip(job, skip)
         ids = (*(id for id, *_ in self._items), *self._corrected)
         self.kept.update(id for id, done in zip(ids, outcomes, strict=True) if done not in DONE)
         if blocked:
