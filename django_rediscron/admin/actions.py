@@ -20,6 +20,7 @@ from ..core.job import RedisCronJob
 from ..listing import UnreachableError, one_line, reaching
 from ..models import Schedule
 from ..query import ScheduleQuerySet, connection
+from .changelog import change_message
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Schedule]
@@ -109,13 +110,13 @@ class Report:
 class ScheduleActions(Base):
     """Actions, each with its own permission; each tells what became of every schedule."""
 
-    actions = ("enable_selected", "disable_selected", "delete_selected")
+    actions: tuple[str, ...] = ("enable_selected", "disable_selected", "delete_selected")
 
     @admin.action(permissions=["change"], description=gettext_lazy("Enable selected schedules"))
     def enable_selected(self, request: HttpRequest, queryset: Any) -> None:
         """Let them run from now on."""
         report = self._do(request, queryset, lambda schedule: _switch(schedule, True))
-        self._log(request, report, "Enabled.")
+        self._log(request, report, change_message({"enabled": "0"}, {"enabled": "1"}))
         count = len(report.done)
         self._tell(request, report, ngettext("%d enabled", "%d enabled", count) % count)
 
@@ -123,7 +124,7 @@ class ScheduleActions(Base):
     def disable_selected(self, request: HttpRequest, queryset: Any) -> None:
         """Keep them, but do not run them."""
         report = self._do(request, queryset, lambda schedule: _switch(schedule, False))
-        self._log(request, report, "Disabled.")
+        self._log(request, report, change_message({"enabled": "1"}, {"enabled": "0"}))
         count = len(report.done)
         self._tell(request, report, ngettext("%d disabled", "%d disabled", count) % count)
 
@@ -171,7 +172,7 @@ class ScheduleActions(Base):
         report.do(chosen, do)
         return report
 
-    def _log(self, request: HttpRequest, report: Report, message: str) -> None:
+    def _log(self, request: HttpRequest, report: Report, message: Any) -> None:
         user: Any = request.user
         if report.done:
             LogEntry.objects.log_actions(user.pk, report.done, CHANGE, message)

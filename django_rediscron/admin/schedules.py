@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.contrib import admin
 
 from .lists import ScheduleList
+from .operations import ScheduleOperations
 from .pages import SchedulePages
 
 
-class ScheduleAdmin(SchedulePages, ScheduleList):
+class ScheduleAdmin(SchedulePages, ScheduleOperations, ScheduleList):
     """List, form, detail and history of schedules."""
 
     show_facets = admin.ShowFacets.NEVER

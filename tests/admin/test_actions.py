@@ -15,6 +15,8 @@ from django_rediscron import RedisCronJob
 from .conftest import LIST
 
 Make = Callable[..., RedisCronJob]
+ENABLED = "Changed enabled: no → yes."
+DISABLED = "Changed enabled: yes → no."
 
 
 def act(client: Client, action: str, *ids: str, **more: str) -> list[str]:
@@ -41,10 +43,16 @@ def test_enable_and_disable(connection: Redis, schedule: Make, operator: Client)
     told = act(operator, "enable_selected", "a", "b", "c", "deleted")
     assert told == ["2 enabled, 1 was so already, 1 was deleted meanwhile."]
     assert all(is_enabled(id, connection) for id in "abc")
-    assert logged(CHANGE) == [("a", "Enabled."), ("b", "Enabled.")]
+    assert logged(CHANGE) == [
+        ("a", ENABLED),
+        ("b", ENABLED),
+    ]
     assert act(operator, "disable_selected", "a") == ["1 disabled."]
     assert not is_enabled("a", connection)
-    assert logged(CHANGE)[:2] == [("a", "Enabled."), ("a", "Disabled.")]
+    assert logged(CHANGE)[:2] == [
+        ("a", ENABLED),
+        ("a", DISABLED),
+    ]
 
 
 def test_those_that_meet_the_filter_no_more_are_not_passed_over(

@@ -14,6 +14,7 @@ from django_rediscron import RedisCronJob, RedisCronScheduler
 
 from .conftest import LIST
 from .forms import change_url, errors, inputs, load, messages, send
+from .test_actions import act
 
 Make = Callable[..., RedisCronJob]
 URL = change_url("job")
@@ -77,11 +78,14 @@ def test_a_change_by_a_program_is_one_too(operator: Client, connection: Redis) -
     assert RedisCronJob.fetch("job", connection).job_options["job_timeout"] == 60
 
 
-def test_being_disabled_meanwhile_is_not_undone(operator: Client, connection: Redis) -> None:
+def test_being_disabled_meanwhile_is_not_undone(
+    operator: Client, other: Client, connection: Redis
+) -> None:
     form = load(operator, URL)
-    RedisCronJob.fetch("job", connection).disable()
+    act(other, "disable_selected", "job")
     response = send(operator, URL, form, interval="900")
-    assert "enabled" in errors(response)["__all__"][0]
+    (told,) = errors(response)["__all__"]
+    assert "<strong>enabled</strong>: <del>yes</del> → <ins>no</ins> (user-view-" in told
     assert "enabled" not in inputs(response)
     send(operator, URL, inputs(response))
     after = RedisCronJob.fetch("job", connection)

@@ -122,6 +122,13 @@ def test_a_double_click_runs_it_once(log_in: LogIn, schedule: Make, connection: 
     schedule("job")
     page = log_in()
     page.goto(f"{LIST}job/run/")
+    # Chromium alone mostly sends a double click once, too: so ask our script.
+    sent = page.evaluate(
+        """() => [1, 2].map(() => document.querySelector("form[data-once]").dispatchEvent(
+            new Event("submit", {cancelable: true})))"""
+    )
+    assert sent == [True, False]
+    page.reload()
     page.get_by_role("button", name="Run now").dblclick()
     expect(page.locator(".messagelist")).to_contain_text("was enqueued as job")
     assert connection.llen("rq:queue:default") == 1
