@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -20,10 +16,7 @@ from ..core.job import RedisCronJob
 from ..core.options import CALLBACKS
 from ..core.validation import check_id
 from ..functions import (
-    FunctionNotAllowedError,
-    allowed_function,
     allowed_functions,
-    check_call,
     is_allowed,
 )
 from ..models import Schedule
@@ -32,104 +25,13 @@ from ..queues import get_connection, queue_configs
 from ..servers import server
 from .changelog import definition
 from .conflicts import Base, Conflict
-from .fields import IntervalsField, JsonField, SecondsField, SuggestingInput
+from .job_form import JobForm
 from .labels import LABELS
+from .timing_form import TimingForm
 from .values import RUN_FIELDS, apply, values_of
 
-_FIRST_WORD = re.compile(r"[a-z_]+", re.ASCII)
-_OF_WORD = {
-    "function": "func_name",
-    "queue": "queue_name",
-    "either": "cron",
-    "retry": "retry_max",
-}
-"""Fields of errors that do not begin with a field's name."""
 
-
-def field_of(error: InvalidScheduleError) -> str:
-    """The field that an error of the core speaks of; its texts begin with it."""
-    word = _FIRST_WORD.match(str(error))
-    return _OF_WORD.get(word[0], word[0]) if word else ""
-
-
-class TimingForm(forms.Form):
-    """When a schedule runs: all that a preview needs."""
-
-    interval = SecondsField(
-        label=LABELS["interval"],
-        help_text=gettext_lazy(
-            "Seconds, or with a unit: 90, 10m, 2h, 1d. Either this or a cron expression."
-        ),
-    )
-    cron = forms.CharField(
-        label=LABELS["cron"],
-        required=False,
-        widget=forms.TextInput(attrs={"size": 30, "spellcheck": "false", "autocomplete": "off"}),
-        help_text=gettext_lazy(
-            "minute hour day month weekday, such as 30 6 * * mon-fri; a sixth field is seconds."
-        ),
-    )
-    timezone = forms.CharField(
-        label=LABELS["timezone"],
-        required=False,
-        widget=SuggestingInput(attrs={"size": 30}),
-        help_text=gettext_lazy(
-            "In which the expression is read, such as Europe/Paris. Empty: the server's."
-        ),
-    )
-    start_at = forms.SplitDateTimeField(
-        label=LABELS["start_at"],
-        required=False,
-        widget=AdminSplitDateTime,
-        help_text=gettext_lazy("No run before this; an interval counts from it."),
-    )
-    end_at = forms.SplitDateTimeField(
-        label=LABELS["end_at"],
-        required=False,
-        widget=AdminSplitDateTime,
-        help_text=gettext_lazy("No run after this."),
-    )
-    max_runs = forms.IntegerField(
-        label=LABELS["max_runs"],
-        required=False,
-        min_value=1,
-        help_text=gettext_lazy("The schedule is finished after so many. Empty: no limit."),
-    )
-    jitter = SecondsField(
-        fraction=True,
-        label=LABELS["jitter"],
-        help_text=gettext_lazy(
-            "Each run comes late by up to this, always alike for the same run, so that many "
-            "schedules do not start at once."
-        ),
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.label = capfirst(str(field.label or ""))
-        zone = self.fields.get("timezone")
-        if zone is not None:
-            zone.widget.suggestions = sorted(available_timezones())
-
-    def clean_jitter(self) -> float:
-        """None is no jitter."""
-        return self.cleaned_data["jitter"] or 0
-
-    def accept(self, make: Callable[[], None]) -> None:
-        """What the core does not accept is told at the field that it speaks of."""
-        try:
-            make()
-        except InvalidScheduleError as error:
-            self.refuse(error)
-
-    def refuse(self, error: InvalidScheduleError) -> None:
-        """Show an error of the core where it belongs."""
-        field = field_of(error)
-        self.add_error(field if field in self.fields else None, ValidationError(str(error)))
-
-
-class ScheduleForm(forms.ModelForm, TimingForm):  # type: ignore[type-arg]
+class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-arg]
     """All that people may say of a schedule.
 
     Nothing is written before `write`. A form of a stored schedule carries what was loaded, so that
@@ -155,108 +57,6 @@ class ScheduleForm(forms.ModelForm, TimingForm):  # type: ignore[type-arg]
         help_text=gettext_lazy("RQ's name of it. Empty: the id."),
     )
     enabled = forms.BooleanField(label=LABELS["enabled"], required=False, initial=True)
-    func_name = forms.CharField(
-        label=LABELS["func_name"],
-        widget=SuggestingInput,
-        help_text=gettext_lazy(
-            "One of those that the code declares, decorates with @job, or lists in the settings."
-        ),
-    )
-    args = JsonField(
-        list,
-        label=LABELS["args"],
-        initial=list,
-        help_text=gettext_lazy('A JSON list, such as ["daily", 7].'),
-    )
-    kwargs = JsonField(
-        dict,
-        label=LABELS["kwargs"],
-        initial=dict,
-        help_text=gettext_lazy('A JSON object, such as {"pages": 7}.'),
-    )
-    queue_name = forms.ChoiceField(label=LABELS["queue_name"])
-
-    catch_up = forms.ChoiceField(
-        label=LABELS["catch_up"],
-        required=False,
-        initial="latest",
-        choices=[
-            ("latest", gettext_lazy("one run for all that were missed")),
-            ("all", gettext_lazy("one run for each, oldest first")),
-            ("skip", gettext_lazy("none: wait for the next time")),
-        ],
-        help_text=gettext_lazy("What to do when no scheduler ran at the time."),
-    )
-    catch_up_limit = forms.IntegerField(
-        label=LABELS["catch_up_limit"],
-        required=False,
-        initial=100,
-        min_value=1,
-        help_text=gettext_lazy("Of one run for each: only so many, the newest ones."),
-    )
-    misfire_grace = SecondsField(
-        fraction=True,
-        label=LABELS["misfire_grace"],
-        help_text=gettext_lazy("A run that is later than this is skipped. Empty: no limit."),
-    )
-    overlap = forms.ChoiceField(
-        label=LABELS["overlap"],
-        required=False,
-        initial="allow",
-        choices=[
-            ("allow", gettext_lazy("run even if the run before has not ended")),
-            ("skip", gettext_lazy("skip a run while the run before waits or works")),
-            ("queue_one", gettext_lazy("at most one run waits while another works")),
-        ],
-    )
-
-    job_timeout = SecondsField(
-        label=LABELS["job_timeout"],
-        help_text=gettext_lazy("A job that works longer fails. -1: no limit. Empty: the queue's."),
-    )
-    result_ttl = SecondsField(
-        label=LABELS["result_ttl"],
-        help_text=gettext_lazy("-1: for ever. 0: not at all. Empty: the queue's."),
-    )
-    failure_ttl = SecondsField(
-        label=LABELS["failure_ttl"],
-        help_text=gettext_lazy("-1: for ever. 0: not at all. Empty: RQ's, a year."),
-    )
-    ttl = SecondsField(
-        label=LABELS["ttl"],
-        help_text=gettext_lazy("A job that waits longer in its queue is dropped. Empty: no limit."),
-    )
-    at_front = forms.BooleanField(label=LABELS["at_front"], required=False)
-    retry_max = forms.IntegerField(
-        label=LABELS["retry_max"],
-        required=False,
-        min_value=1,
-        help_text=gettext_lazy("After a failure. Empty: none."),
-    )
-    retry_intervals = IntervalsField(
-        label=LABELS["retry_intervals"],
-        help_text=gettext_lazy("Seconds, or with a unit, separated by commas: 10, 1m, 5m."),
-    )
-    on_success = forms.CharField(
-        label=LABELS["on_success"],
-        required=False,
-        widget=SuggestingInput,
-        help_text=gettext_lazy("A function of RQ's callbacks; behind it, if wanted, its time-out."),
-    )
-    on_failure = forms.CharField(label=LABELS["on_failure"], required=False, widget=SuggestingInput)
-    on_stopped = forms.CharField(label=LABELS["on_stopped"], required=False, widget=SuggestingInput)
-    description = forms.CharField(
-        label=LABELS["description"],
-        required=False,
-        widget=forms.TextInput(attrs={"size": 60}),
-        help_text=gettext_lazy("RQ's description of each job. Empty: the call."),
-    )
-    meta = JsonField(
-        dict,
-        label=LABELS["meta"],
-        initial=dict,
-        help_text=gettext_lazy("A JSON object that each job carries."),
-    )
 
     class Media:
         js = ("django_rediscron/preview.js",)
@@ -267,7 +67,7 @@ class ScheduleForm(forms.ModelForm, TimingForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.stored: RedisCronJob | None = self.instance.job
+        self.stored = self.instance.job
         self.conflict: Conflict | None = None
         self.job: RedisCronJob | None = None
         self._offer()
@@ -311,45 +111,6 @@ class ScheduleForm(forms.ModelForm, TimingForm):  # type: ignore[type-arg]
             raise ValidationError(str(error)) from None
         return id
 
-    def clean_func_name(self) -> str:
-        """On the allow-list, and importable."""
-        name: str = self.cleaned_data["func_name"]
-        self.function = self._allowed(name, "func_name")
-        return name
-
-    def clean_catch_up(self) -> str:
-        return self.cleaned_data["catch_up"] or "latest"
-
-    def clean_catch_up_limit(self) -> int:
-        return self.cleaned_data["catch_up_limit"] or 100
-
-    def clean_overlap(self) -> str:
-        return self.cleaned_data["overlap"] or "allow"
-
-    def clean_on_success(self) -> str:
-        return self._clean_callback("on_success")
-
-    def clean_on_failure(self) -> str:
-        return self._clean_callback("on_failure")
-
-    def clean_on_stopped(self) -> str:
-        return self._clean_callback("on_stopped")
-
-    def _clean_callback(self, name: str) -> str:
-        value: str = self.cleaned_data[name]
-        # One that was stored by a program, and is left as it is, has nothing to do with this user.
-        if value and not (self.stored and self.stored.job_options.get(name) == value):
-            self._allowed(value.partition(" ")[0], name)
-        return value
-
-    def _allowed(self, name: str, field: str) -> Callable[..., Any]:
-        try:
-            return allowed_function(name)
-        except FunctionNotAllowedError as error:
-            raise ValidationError(str(error), code="not_allowed") from None
-        except InvalidScheduleError as error:
-            raise ValidationError(str(error)) from None
-
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.refusal is not None:
@@ -361,15 +122,6 @@ class ScheduleForm(forms.ModelForm, TimingForm):  # type: ignore[type-arg]
         if not self.errors:
             self.accept(lambda: self._make(cleaned))
         return cleaned
-
-    def _check_call(self, cleaned: dict[str, Any]) -> None:
-        if "func_name" not in self.fields:
-            return
-        try:
-            check_call(self.function, cleaned["args"], cleaned["kwargs"])
-        except InvalidScheduleError as error:
-            named = "keyword" in str(error).partition(";")[0]
-            self.add_error("kwargs" if named else "args", ValidationError(str(error)))
 
     def _make(self, cleaned: dict[str, Any]) -> None:
         names = set(self.fields) - {"id", "base"}

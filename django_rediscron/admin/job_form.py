@@ -1,0 +1,174 @@
+"""The part of a schedule's form that says what runs and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy
+
+from ..core.exceptions import InvalidScheduleError
+from ..core.job import RedisCronJob
+from ..functions import FunctionNotAllowedError, allowed_function, check_call
+from .fields import IntervalsField, JsonField, SecondsField, SuggestingInput
+from .labels import LABELS
+
+
+class JobForm(forms.Form):
+    """What is called with which arguments, late runs and overlap, and what RQ is told."""
+
+    stored: RedisCronJob | None = None
+    """The schedule that is changed; None where one is added."""
+
+    func_name = forms.CharField(
+        label=LABELS["func_name"],
+        widget=SuggestingInput,
+        help_text=gettext_lazy(
+            "One of those that the code declares, decorates with @job, or lists in the settings."
+        ),
+    )
+    args = JsonField(
+        list,
+        label=LABELS["args"],
+        initial=list,
+        help_text=gettext_lazy('A JSON list, such as ["daily", 7].'),
+    )
+    kwargs = JsonField(
+        dict,
+        label=LABELS["kwargs"],
+        initial=dict,
+        help_text=gettext_lazy('A JSON object, such as {"pages": 7}.'),
+    )
+    queue_name = forms.ChoiceField(label=LABELS["queue_name"])
+
+    catch_up = forms.ChoiceField(
+        label=LABELS["catch_up"],
+        required=False,
+        initial="latest",
+        choices=[
+            ("latest", gettext_lazy("one run for all that were missed")),
+            ("all", gettext_lazy("one run for each, oldest first")),
+            ("skip", gettext_lazy("none: wait for the next time")),
+        ],
+        help_text=gettext_lazy("What to do when no scheduler ran at the time."),
+    )
+    catch_up_limit = forms.IntegerField(
+        label=LABELS["catch_up_limit"],
+        required=False,
+        initial=100,
+        min_value=1,
+        help_text=gettext_lazy("Of one run for each: only so many, the newest ones."),
+    )
+    misfire_grace = SecondsField(
+        fraction=True,
+        label=LABELS["misfire_grace"],
+        help_text=gettext_lazy("A run that is later than this is skipped. Empty: no limit."),
+    )
+    overlap = forms.ChoiceField(
+        label=LABELS["overlap"],
+        required=False,
+        initial="allow",
+        choices=[
+            ("allow", gettext_lazy("run even if the run before has not ended")),
+            ("skip", gettext_lazy("skip a run while the run before waits or works")),
+            ("queue_one", gettext_lazy("at most one run waits while another works")),
+        ],
+    )
+
+    job_timeout = SecondsField(
+        label=LABELS["job_timeout"],
+        help_text=gettext_lazy("A job that works longer fails. -1: no limit. Empty: the queue's."),
+    )
+    result_ttl = SecondsField(
+        label=LABELS["result_ttl"],
+        help_text=gettext_lazy("-1: for ever. 0: not at all. Empty: the queue's."),
+    )
+    failure_ttl = SecondsField(
+        label=LABELS["failure_ttl"],
+        help_text=gettext_lazy("-1: for ever. 0: not at all. Empty: RQ's, a year."),
+    )
+    ttl = SecondsField(
+        label=LABELS["ttl"],
+        help_text=gettext_lazy("A job that waits longer in its queue is dropped. Empty: no limit."),
+    )
+    at_front = forms.BooleanField(label=LABELS["at_front"], required=False)
+    retry_max = forms.IntegerField(
+        label=LABELS["retry_max"],
+        required=False,
+        min_value=1,
+        help_text=gettext_lazy("After a failure. Empty: none."),
+    )
+    retry_intervals = IntervalsField(
+        label=LABELS["retry_intervals"],
+        help_text=gettext_lazy("Seconds, or with a unit, separated by commas: 10, 1m, 5m."),
+    )
+    on_success = forms.CharField(
+        label=LABELS["on_success"],
+        required=False,
+        widget=SuggestingInput,
+        help_text=gettext_lazy("A function of RQ's callbacks; behind it, if wanted, its time-out."),
+    )
+    on_failure = forms.CharField(label=LABELS["on_failure"], required=False, widget=SuggestingInput)
+    on_stopped = forms.CharField(label=LABELS["on_stopped"], required=False, widget=SuggestingInput)
+    description = forms.CharField(
+        label=LABELS["description"],
+        required=False,
+        widget=forms.TextInput(attrs={"size": 60}),
+        help_text=gettext_lazy("RQ's description of each job. Empty: the call."),
+    )
+    meta = JsonField(
+        dict,
+        label=LABELS["meta"],
+        initial=dict,
+        help_text=gettext_lazy("A JSON object that each job carries."),
+    )
+
+    def clean_func_name(self) -> str:
+        """On the allow-list, and importable."""
+        name: str = self.cleaned_data["func_name"]
+        self.function = self._allowed(name, "func_name")
+        return name
+
+    def clean_catch_up(self) -> str:
+        return self.cleaned_data["catch_up"] or "latest"
+
+    def clean_catch_up_limit(self) -> int:
+        return self.cleaned_data["catch_up_limit"] or 100
+
+    def clean_overlap(self) -> str:
+        return self.cleaned_data["overlap"] or "allow"
+
+    def clean_on_success(self) -> str:
+        return self._clean_callback("on_success")
+
+    def clean_on_failure(self) -> str:
+        return self._clean_callback("on_failure")
+
+    def clean_on_stopped(self) -> str:
+        return self._clean_callback("on_stopped")
+
+    def _clean_callback(self, name: str) -> str:
+        value: str = self.cleaned_data[name]
+        # One that was stored by a program, and is left as it is, has nothing to do with this user.
+        if value and not (self.stored and self.stored.job_options.get(name) == value):
+            self._allowed(value.partition(" ")[0], name)
+        return value
+
+    def _allowed(self, name: str, field: str) -> Callable[..., Any]:
+        try:
+            return allowed_function(name)
+        except FunctionNotAllowedError as error:
+            raise ValidationError(str(error), code="not_allowed") from None
+        except InvalidScheduleError as error:
+            raise ValidationError(str(error)) from None
+
+    def _check_call(self, cleaned: dict[str, Any]) -> None:
+        if "func_name" not in self.fields:
+            return
+        try:
+            check_call(self.function, cleaned["args"], cleaned["kwargs"])
+        except InvalidScheduleError as error:
+            named = "keyword" in str(error).partition(";")[0]
+            self.add_error("kwargs" if named else "args", ValidationError(str(error)))
