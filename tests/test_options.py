@@ -21,6 +21,7 @@ from django_rediscron.core import (
     RedisCronScheduler,
     ScheduleOptions,
 )
+from django_rediscron.core.options import JOB_DEFAULTS
 from django_rediscron.core.store import list_schedules
 from django_rediscron.listing import to_json
 from tests import tasks
@@ -193,7 +194,7 @@ def test_bad_values_are_refused_before_anything_is_written(
     before = connection.hgetall("rq:cron_job:report")
     job = RedisCronJob.fetch("report", connection)
     for name, value in options.items():
-        if name in job.job_options:
+        if name in JOB_DEFAULTS:
             job.job_options[name] = value
         else:
             setattr(job, name, value)

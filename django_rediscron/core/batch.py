@@ -144,7 +144,7 @@ class Batch:
         job, seen = ready.job, ready.fingerprint[2]
         due = job.next_enqueue_time
         assert due is not None
-        key = (ready.rhythm, due, seen)
+        key = (job.interval or job.cron, job.timezone, due, seen)
         turn = self._turns.get(key)
         if turn is None:
             if job.interval is not None:

@@ -15,7 +15,7 @@ from rq import Retry
 from rq.utils import utcparse
 
 from .exceptions import InvalidScheduleError
-from .options import CHECKS, JOB_DEFAULTS, TIME_DEFAULTS, has_no_options
+from .options import CHECKS, JOB_DEFAULTS, NO_OPTIONS, TIME_DEFAULTS, has_no_options
 from .timing import utc_text
 from .webhooks import dump_webhooks, load_webhooks
 
@@ -142,8 +142,6 @@ TIME_FIELDS = (
     "finished_at",
 )
 
-_UNSAID = {**TIME_DEFAULTS, **dict.fromkeys(TIME_FIELDS)}
-
 EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
 """What people and their programs write."""
 
@@ -156,7 +154,7 @@ def dump_definition(job: RedisCronJob) -> dict[str, str]:
     fields = {**_BLANK, **dump_plain(job)}
     if has_no_options(job):
         return fields
-    for values in (job.__dict__, job.job_options):
+    for values in (job.time_options, job.job_options):
         for name in values.keys() & OPTIONS.keys():
             text = OPTIONS[name].text(values[name])
             if text is not None:
@@ -215,24 +213,24 @@ def load(job: RedisCronJob, data: Mapping[str, str]) -> None:
         "failure_ttl": load_number(data, "failure_ttl"),
         "meta": (load_json(data, "meta", dict) or None) if "meta" in data else None,
         "webhooks": load_webhooks(data.get("webhooks")),
-        **JOB_DEFAULTS,
     }
-    attributes = job.__dict__
-    attributes.update(_UNSAID)
+    job.time_options = NO_OPTIONS
     if not OPTIONS.keys().isdisjoint(data):
-        for name in data.keys() & OPTIONS.keys():
-            if data[name]:
-                values = job.job_options if name in JOB_DEFAULTS else attributes
-                values[name] = OPTIONS[name].value(data[name])
+        said = {name: OPTIONS[name].value(data[name]) for name in data if _is_said(name, data)}
+        job.time_options = {name: said[name] for name in said if name in TIME_DEFAULTS}
+        job.job_options.update({name: said[name] for name in said if name in JOB_DEFAULTS})
     job.enabled = load_flag(data, "enabled", True)
     job.revision = load_number(data, "revision") or 0
     job.runs = load_number(data, "runs") or 0
     job.last_error = data.get("last_error") or None
     for field in TIME_FIELDS:
-        if field in data:
-            attributes[field] = load_time(data, field)
+        setattr(job, field, load_time(data, field) if field in data else None)
     if job.updated_at is None:
         job.updated_at = job.created_at
+
+
+def _is_said(name: str, data: Mapping[str, str]) -> bool:
+    return name in OPTIONS and bool(data[name])
 
 
 def editable(data: Mapping[str, str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from .keys import history_key, job_key, skipped_key
 from .options import (
     CALLBACKS,
     CatchUp,
+    Option,
     Overlap,
     ScheduleOptions,
     check_moment,
@@ -69,15 +70,16 @@ class RedisCronJob(CronJob):
 
     version = ""
     queued: tuple[Change, ...] = ()  # in pipelines, and nobody knows yet what came of them
-    timezone: str | None
-    start_at: datetime | None
-    end_at: datetime | None
-    max_runs: int | None
-    jitter: float
-    misfire_grace: float | None
-    catch_up: CatchUp
-    catch_up_limit: int
-    overlap: Overlap
+    timezone = Option["str | None"]("timezone")
+    start_at = Option["datetime | None"]("start_at")
+    end_at = Option["datetime | None"]("end_at")
+    max_runs = Option["int | None"]("max_runs")
+    jitter = Option[float]("jitter")
+    misfire_grace = Option["float | None"]("misfire_grace")
+    catch_up = Option[CatchUp]("catch_up")
+    catch_up_limit = Option[int]("catch_up_limit")
+    overlap = Option[Overlap]("overlap")
+    time_options: dict[str, Any]  # those of them that are not defaults
 
     _loaded_times: _Times  # latest and next, as they were loaded
     _origin: Origin | None = None  # where code declares it
@@ -493,7 +495,7 @@ class RedisCronJob(CronJob):
     def snapshot(self) -> RedisCronJob:
         """A copy that later runs of this schedule do not change."""
         copy = self.__class__.__new__(self.__class__)
-        copy.__dict__.update(self.__dict__)
+        copy.__dict__ = self.__dict__.copy()
         return copy
 
     def mark_saved(self, fields: Mapping[str, str], unset: Sequence[str], times: _Times) -> None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from rq import Callback, Retry
@@ -93,43 +93,75 @@ JOB_DEFAULTS: dict[str, Any] = {
 """Options that RQ is told of each job; they stand in the schedule's `job_options`."""
 
 
+_T = TypeVar("_T")
+
+NO_OPTIONS: dict[str, Any] = {}
+"""What most schedules share; it is never changed, for each change of options makes a new dict."""
+
+
+class Option(Generic[_T]):
+    """An attribute of a schedule that is an option.
+
+    Only those that are not defaults take memory: there may be a hundred thousand schedules.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.default: _T = TIME_DEFAULTS[name]
+
+    def __get__(self, job: RedisCronJob | None, owner: type[RedisCronJob]) -> _T:
+        if job is None:
+            return self.default
+        value: _T = job.time_options.get(self.name, self.default)
+        return value
+
+    def __set__(self, job: RedisCronJob, value: _T) -> None:
+        job.time_options = {**job.time_options, self.name: value}
+
+
 def set_options(job: RedisCronJob, options: ScheduleOptions) -> None:
-    """Give a job these options, and the others' defaults. Raises TypeError for unknown ones."""
-    values: dict[str, Any] = dict(options)
-    for defaults, place in ((TIME_DEFAULTS, job.__dict__), (JOB_DEFAULTS, job.job_options)):
-        place.update(defaults)
-        for name in values.keys() & defaults.keys():
-            place[name] = values.pop(name)
-    if values:
-        unknown = ", ".join(map(repr, values))
+    """Give a new job these options. Raises TypeError for unknown ones."""
+    unknown = options.keys() - TIME_DEFAULTS.keys() - JOB_DEFAULTS.keys()
+    if unknown:
         known = ", ".join((*TIME_DEFAULTS, *JOB_DEFAULTS))
-        raise TypeError(f"unknown options of a schedule: {unknown}; there are {known}")
+        raise TypeError(
+            f"unknown options of a schedule: {', '.join(map(repr, sorted(unknown)))}; "
+            f"there are {known}"
+        )
+    job.time_options = {name: value for name, value in options.items() if name in TIME_DEFAULTS}
+    job.job_options.update({name: value for name, value in options.items() if name in JOB_DEFAULTS})
 
 
 def has_no_options(job: RedisCronJob) -> bool:
     """Whether all are defaults, as of most schedules; asked of thousands at once."""
-    return (
-        TIME_DEFAULTS.items() <= job.__dict__.items()
-        and JOB_DEFAULTS.items() <= job.job_options.items()
-    )
+    return not job.time_options and JOB_DEFAULTS.keys().isdisjoint(job.job_options)
 
 
 def check_options(job: RedisCronJob) -> None:
     """All options of a job, brought into the form in which they are kept."""
     if has_no_options(job):
         return
-    fields, options = job.__dict__, job.job_options
-    for names, values in ((TIME_DEFAULTS, fields), (JOB_DEFAULTS, options)):
-        for name, default in names.items():
-            value = values.get(name, default)
-            if value is not default:  # most schedules have no options
-                values[name] = CHECKS[name](name, value)
+    job.time_options = _checked(job.time_options, TIME_DEFAULTS)
+    given = {name: job.job_options[name] for name in job.job_options.keys() & JOB_DEFAULTS.keys()}
+    checked = _checked(given, JOB_DEFAULTS)
+    for name in given:
+        del job.job_options[name]
+    job.job_options.update(checked)
     start_at, end_at = job.start_at, job.end_at
     if start_at and end_at and end_at < start_at:
         raise InvalidScheduleError(
             f"end_at must not be before start_at, got end_at={end_at.isoformat()} and "
             f"start_at={start_at.isoformat()}; correct one of them"
         )
+
+
+def _checked(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Those that are no defaults."""
+    checked = {
+        name: value if value is defaults[name] else CHECKS[name](name, value)
+        for name, value in values.items()
+    }
+    return {name: value for name, value in checked.items() if value != defaults[name]}
 
 
 def check_timezone(name: str, value: object) -> str | None:

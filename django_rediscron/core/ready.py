@@ -6,14 +6,13 @@ from datetime import datetime
 
 from . import msgpack
 from .job import RedisCronJob
-from .options import TIME_DEFAULTS
 from .template import JobTemplate
 from .timing import utc_text
 
 DONE, NEARLY_FULL, OVERLAPPED = "1fs", "f", "s"
 """What the dispatch script says of an occurrence that is settled."""
 
-POLICIES = ("end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overlap")
+POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overlap"}
 """Options that take more than one step from the due occurrence to the next one."""
 
 NO, YES = msgpack.number(0), msgpack.number(1)
@@ -38,7 +37,6 @@ class Ready:
         "job_id",
         "place",
         "plain",
-        "rhythm",
         "template",
     )
 
@@ -48,9 +46,7 @@ class Ready:
         self.fingerprint = seen
         self.place = 0.0
         self.job_id = ""
-        self.rhythm = (job.interval or job.cron, job.timezone)
-        """What tells its times of others."""
-        self.plain = not any(getattr(job, name) != TIME_DEFAULTS[name] for name in POLICIES)
+        self.plain = POLICIES.isdisjoint(job.time_options)
         """Whether one run stands for all that are due, whatever else is the case."""
         *constant, _ = map(msgpack.text, seen)
         length = _LENGTH + template.values_count + (0 if self.plain else 1)

@@ -56,7 +56,7 @@ def check_schedule(job: RedisCronJob) -> None:
     if job.name is not job.id and (not isinstance(job.name, str) or not _encodable(job.name)):
         raise InvalidScheduleError(f"name must be a string, got {job.name!r}")
     for field in _TIMES:
-        time = job.__dict__[field]
+        time = getattr(job, field)
         if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
             raise InvalidScheduleError(f"{field} must be an aware datetime, got {time!r}")
     if job.next_enqueue_time is not None and job.next_enqueue_time != job._loaded_times[1]:
