@@ -90,7 +90,8 @@ local replies, events = {{}}, {{}}
 local timing_fields = {{{_quoted(TIMING_FIELDS)}}}
 local facts = {{{_quoted(FACTS)}}}
 local read = {{'enabled', 'created_at', 'updated_at', 'revision', 'next_enqueue_time',
-              'finished_at', 'runs', 'max_runs', 'jitter', 'locked', 'place', unpack(facts)}}
+              'finished_at', 'runs', 'max_runs', 'jitter', 'locked', 'place',
+              'disabled_as_orphan_at', unpack(facts)}}
 
 local function version_of(revision, updated_at, created_at)
   if revision == '' then revision = '0' end
@@ -218,7 +219,13 @@ local function save(key, change)
   if following ~= '' then set('next_enqueue_time', following) end
   if finished_at ~= '' then set('finished_at', finished_at) end
   redis.call('HSET', key, unpack(pairs_))
-  write_marks(key, change.marks or (not exists and tombstone_marks(change.id)) or {{}})
+  local marks = change.marks or (not exists and tombstone_marks(change.id)) or {{}}
+  local as_orphan = stored.disabled_as_orphan_at or ''
+  if not change.marks and not fields.enabled and as_orphan ~= ''
+     and as_orphan == stored.updated_at then
+    marks = {{disabled_as_orphan_at = true}} -- another edit says nothing of that
+  end
+  write_marks(key, marks)
   if change.expected or not exists then forget_deletion(change.id) end
   local counted = 0
   if exists then
