@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -227,6 +228,24 @@ def _flush() -> None:
 
 def _warn(line: str) -> None:
     click.echo(line, err=True)
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Let stdout print any id, and end without an error where the reader of a pipe goes away.
+
+    Other errors of stdout are raised, once.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # An id that the terminal's encoding lacks shall not end the listing.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+        _flush()
+    except OSError as error:
+        _discard_stdout()
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 def _discard_stdout() -> None:

@@ -47,6 +47,11 @@ def same_server(one: Redis, other: Redis) -> bool:
     return True
 
 
+def other_server(one: Redis, other: Redis) -> bool:
+    """Whether both say who they are, and are not the same."""
+    return not same_server(one, other) and None not in (_identity(one), _identity(other))
+
+
 def _sentinel_options(pool: SentinelConnectionPool) -> list[dict[str, Any]]:
     return [each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels]
 

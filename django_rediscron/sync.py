@@ -12,18 +12,19 @@ from .conf import conf
 from .core import merging
 from .core.connections import own_client
 from .core.exceptions import InvalidScheduleError
-from .core.keys import DISABLED, INDEX
+from .core.keys import DISABLED, INDEX, INDEXED, LAST_UPDATE
 from .core.merging import ALL, Expectation, Merge, Wanted, delete_orphans
 from .core.origin import Origin
 from .core.queues import get_queue
 from .core.reading import read_stored
 from .core.saving import Change, write_merged
 from .core.scripts import DECLARED, run_scripts
+from .core.store import scan_ids
 from .core.tombstones import Tombstone, read_tombstones, replace_tombstones, tombstone_text
 from .declared import Declaration, declarations
 from .listing import UnreachableError, reaching
 from .queues import get_connection, queue_configs
-from .servers import same_server
+from .servers import other_server, same_server
 from .sync_report import SyncReport
 
 PAGE = 1000
@@ -54,8 +55,10 @@ def sync(
     they go on running, unless `prune` deletes or `disable_orphans` disables them. With `check`,
     nothing is written.
 
+    One that is declared on another Redis now is disabled where it was: it is to run once.
+
     Raises `UnknownQueueError`, and `UnreachableError` with the address of the Redis that did not
-    answer or refused.
+    answer or refused; where there are several, only if none could be used.
     """
     report = SyncReport(check=check)
     options = Options(check, prune, disable_orphans)
@@ -63,12 +66,17 @@ def sync(
     groups = _by_server(declarations(), connection)
     wanted = groups if connection is None else groups[:1]
     for group in wanted:
-        with reaching(group.connection):
-            _sync_one_server(group, report, options)
+        try:
+            with reaching(group.connection):
+                _sync_one_server(group, groups, report, options)
+        except UnreachableError as error:
+            report.not_synced.append(str(error))
+            if len(report.not_synced) == len(wanted):
+                raise
     for group in _without_declarations(groups) if connection is None else []:
         try:
             with reaching(group.connection):
-                _sync_one_server(group, report, options)
+                _sync_one_server(group, groups, report, options)
         except UnreachableError as error:
             report.unreachable.append(str(error))
     for group in groups[len(wanted) :]:
@@ -136,13 +144,32 @@ def _group_of(connection: Redis, groups: list[_Group]) -> _Group:
     return groups[-1]
 
 
-def _sync_one_server(found: _Group, report: SyncReport, options: Options) -> None:
+def _sync_one_server(
+    found: _Group, groups: list[_Group], report: SyncReport, options: Options
+) -> None:
     # A new leader syncs before its first pass, so nothing here may wait long for Redis.
     group = _Group(own_client(found.connection), found.declarations)
     _merge_all(group, report, options)
     declared = {each.job.id for each in group.declarations}
     ids = [id for id in _ever_declared(group.connection) if id not in declared]
-    _orphan_all(ids, group.connection, report, options)
+    _orphan_all(ids, group.connection, report, options, _Elsewhere(found, groups))
+
+
+class _Elsewhere:
+    """What this application declares on other servers."""
+
+    def __init__(self, here: _Group, groups: list[_Group]) -> None:
+        self._here = here.connection
+        self._groups = {
+            declaration.job.id: group.connection
+            for group in groups
+            if group is not here
+            for declaration in group.declarations
+        }
+
+    def __contains__(self, id: str) -> bool:
+        connection = self._groups.get(id)
+        return connection is not None and other_server(self._here, connection)
 
 
 # Declared schedules
@@ -242,11 +269,15 @@ def _record(report: SyncReport, count: int, merges: dict[str, Merge]) -> None:
 
 
 def _ever_declared(connection: Redis) -> Iterator[str]:
-    """Ids of all stored schedules that this application declared."""
+    """Ids of all stored schedules that this application declared, and perhaps of others."""
     with connection.pipeline(transaction=False) as pipe:
+        pipe.mget(INDEXED, LAST_UPDATE)
         pipe.zcard(INDEX)
         pipe.zcard(DISABLED)
-        sizes = pipe.execute()
+        (indexed, updated), *sizes = pipe.execute()
+    if indexed != updated:
+        # Somebody changed one who does not keep our indexes: a scheduler mends them, not a sync.
+        yield from scan_ids(connection)
     for index, size in zip((INDEX, DISABLED), sizes, strict=True):
         # A page moves where members come and go meanwhile; the next sync finds what is missed.
         ranks = ((start, start + PAGE - 1) for start in range(0, size, PAGE))
@@ -256,9 +287,13 @@ def _ever_declared(connection: Redis) -> Iterator[str]:
 
 
 def _orphan_all(
-    ids: Iterable[str], connection: Redis, report: SyncReport, options: Options
+    ids: Iterable[str],
+    connection: Redis,
+    report: SyncReport,
+    options: Options,
+    elsewhere: _Elsewhere,
 ) -> None:
-    """Flag, disable or delete what is not declared any more."""
+    """Flag, disable or delete what is not declared any more, or on another Redis."""
     found: dict[str, Merge] = {}
     pending = list(dict.fromkeys(ids))
     while pending:
@@ -271,7 +306,8 @@ def _orphan_all(
             if origin is None or origin.application != conf.APPLICATION:
                 continue  # deleted or declared elsewhere meanwhile
             job, tombstone = stored.understand(connection), tombstones.get(stored.id)
-            merge = merging.orphan(job, stored.fields, tombstone, disable=options.disable_orphans)
+            disable = options.disable_orphans or stored.id in elsewhere
+            merge = merging.orphan(job, stored.fields, tombstone, disable=disable)
             found[stored.id] = merge
             if options.prune:
                 doomed[stored.id] = merging.expectation(job, stored.fields, tombstone)
@@ -281,6 +317,7 @@ def _orphan_all(
             break
         pending = [change.job.id for change in write_merged(changes, connection)]
         pending += delete_orphans(doomed, connection)
+    report.moved += [id for id in found if id in elsewhere]
     if options.prune:
         report.pruned += found
         return

@@ -40,14 +40,27 @@ class SyncReport:
     """Left as they were, and why."""
     elsewhere: list[str] = field(default_factory=list)
     """Left alone, because their queue lives on another Redis than was asked for."""
+    moved: list[str] = field(default_factory=list)
+    """Those of the orphans, disabled and pruned that are declared on another Redis now."""
+    not_synced: list[str] = field(default_factory=list)
+    """Why a Redis could not be used, on which schedules are declared."""
     unreachable: list[str] = field(default_factory=list)
     """Why a Redis was not searched for orphans, on which nothing is declared."""
 
     @property
     def differs(self) -> bool:
         """Whether Redis said anything else than it should."""
-        changed = self.created, self.updated, self.orphaned, self.disabled, self.pruned, self.failed
-        return any(changed)
+        changed = self.created, self.updated, self.orphaned, self.disabled, self.pruned
+        return any(changed) or self.incomplete
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether something that is declared could not be written."""
+        return bool(self.failed or self.not_synced)
+
+    def why_orphan(self, id: str) -> str:
+        """For people: why this application's schedule is none of its declarations."""
+        return "declared on another Redis now" if id in self.moved else "no longer declared"
 
     def lines(self) -> Iterator[str]:
         """For people: a line for each schedule that is worth one, and the totals."""
@@ -60,14 +73,18 @@ class SyncReport:
             yield f"kept  {one_line(id)}: {one_line(describe(overrides))}"
         for id in self.deleted:
             yield f"kept  {one_line(id)}: deleted by hand (--reset creates it again)"
+        flagged, disabled = set(self.orphaned), set(self.disabled)
         for id in self.orphans:
-            news = "orphan" if self.check and id in self.orphaned else ""
-            news = news or ("orphaned" if id in self.orphaned else "orphan")
-            yield f"{news}  {one_line(id)}: no longer declared"
-        for id in self.disabled:
-            yield f"{'disable' if self.check else 'disabled'}  {one_line(id)}: no longer declared"
+            if id in disabled:
+                verb = "disable" if self.check else "disabled"
+            elif id in flagged:
+                verb = "orphan" if self.check else "orphaned"
+            else:
+                verb = "kept"  # as it was: a check does not fail for it
+            orphan = "an orphan, " if verb == "kept" else ""
+            yield f"{verb}  {one_line(id)}: {orphan}{self.why_orphan(id)}"
         for id in self.pruned:
-            yield f"{'delete' if self.check else 'deleted'}  {one_line(id)}: no longer declared"
+            yield f"{'delete' if self.check else 'deleted'}  {one_line(id)}: {self.why_orphan(id)}"
         for id, reason in self.failed.items():
             yield f"failed  {one_line(id)}: {one_line(reason)}"
         yield self.totals()
@@ -110,8 +127,10 @@ class SyncReport:
             "orphans": self.orphans,
             "disabled": self.disabled,
             "pruned": self.pruned,
+            "moved": self.moved,
             "deleted": self.deleted,
             "failed": self.failed,
+            "not_synced": self.not_synced,
             "unreachable": self.unreachable,
         }
 

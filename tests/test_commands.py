@@ -264,6 +264,42 @@ def test_sync_of_a_redis_that_is_away() -> None:
     assert "Redis at 127.0.0.1:1/0 cannot be reached" in one_line(done.stderr)
 
 
+def test_sync_of_several_redis_one_of_which_is_away(connection: Redis) -> None:
+    done = manage("rqrcron_sync", declared=({**FAR, "queue_name": "nowhere"}, MAIL))
+    assert (done.returncode, done.stdout) == (
+        1,
+        "created  mail\n1 created, 0 updated, 0 unchanged\n",
+    )
+    assert one_line(done.stderr).startswith("not synced: Redis at 127.0.0.1:1/0 cannot be reached")
+    assert connection.exists(job_key("mail"))
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("PYTHONIOENCODING=ascii {sync}", ""),
+        ("{sync} | true", ""),
+        ("{sync} > /dev/full", "cannot write the output: No space left on device"),
+    ],
+)
+def test_sync_prints_what_it_can(connection: Redis, command: str, reason: str) -> None:
+    schedules = [{**MAIL, "id": f"é {number}"} for number in range(1000)]
+    done = subprocess.run(
+        ["/bin/sh", "-c", command.format(sync=f"{sys.executable} -m django rqrcron_sync")],
+        cwd=ROOT,
+        env=environment(*schedules),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    errors = [line for line in done.stderr.splitlines() if "not searched" not in line]
+    assert errors == ([f"CommandError: {reason}"] if reason else [])
+    assert connection.exists(job_key("é 0"))
+    if command.startswith("PYTHON"):
+        assert "created  \\xe9 0" in done.stdout.splitlines()
+
+
 def test_sync_tells_programs_what_it_did(connection: Redis) -> None:
     manage("rqrcron_sync", declared=(BILLING, MAIL))
     job = RedisCronJob.fetch("billing", connection)

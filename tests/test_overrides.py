@@ -439,7 +439,52 @@ def test_orphans_that_a_sync_disabled_run_again_when_they_are_declared_again(
     assert stored(connection, "mail").enabled is False
 
 
-def test_what_moved_to_another_redis_is_an_orphan_in_the_first(connection: Redis) -> None:
+def test_an_orphan_that_a_sync_disabled_and_somebody_edited_runs_again_too(
+    connection: Redis,
+) -> None:
+    deploy(billing())
+    deploy(disable_orphans=True)
+    edit(connection, name="a label")
+    deploy(billing())
+    job = stored(connection)
+    assert (job.enabled, job.name) == (True, "a label")
+
+    deploy(disable_orphans=True)
+    edit(connection, name="another", enabled=True)
+    stored(connection).disable()
+    deploy(billing())
+    assert stored(connection).enabled is False, "somebody wants it to be so"
+
+
+def test_orphans_are_found_that_another_program_took_out_of_the_index(connection: Redis) -> None:
+    """rq-rediscron keeps no index of what is disabled."""
+    deploy(billing())
+    connection.hset(job_key("billing"), "enabled", "0")
+    connection.zrem(INDEX, "billing")
+    connection.set(LAST_UPDATE, "1")
+
+    with nothing_written(connection):
+        assert deploy(check=True).orphaned == ["billing"]
+    assert deploy(prune=True).pruned == ["billing"]
+    assert not connection.exists(job_key("billing"))
+
+
+def test_a_check_tells_new_orphans_from_known_ones(connection: Redis) -> None:
+    deploy(billing(), billing(id="mail"))
+    deploy(billing())
+
+    report = deploy(check=True)
+    assert list(report.lines())[:2] == [
+        "orphan  billing: no longer declared",
+        "kept  mail: an orphan, no longer declared",
+    ]
+    assert list(deploy(disable_orphans=True).lines())[:2] == [
+        "disabled  billing: no longer declared",
+        "disabled  mail: no longer declared",
+    ]
+
+
+def test_what_moved_to_another_redis_runs_there_only(connection: Redis) -> None:
     from django_rediscron.queues import get_connection
 
     other = get_connection("elsewhere")
@@ -450,8 +495,25 @@ def test_what_moved_to_another_redis_is_an_orphan_in_the_first(connection: Redis
     report = sync()
 
     assert (report.created, report.orphaned) == (["billing"], ["billing"])
+    assert (report.disabled, report.moved) == (["billing"], ["billing"])
+    assert "disabled  billing: declared on another Redis now" in list(report.lines())
     assert stored(connection).orphaned_at is not None
+    assert (stored(connection).enabled, stored(other).enabled) == (False, True)
+
+    declared_module._declared.clear()
+    register(echo, "default", id="billing", interval=600)
+    sync()
+    assert (stored(connection).enabled, stored(other).enabled) == (True, False)
     other.flushdb()
+
+
+def test_what_may_have_moved_to_a_redis_that_is_away_runs_on(connection: Redis) -> None:
+    deploy(billing())
+    declared_module._declared.clear()
+    register(echo, "nowhere", id="billing", interval=600)
+    sync("default")
+    assert stored(connection).orphaned_at is not None
+    assert stored(connection).enabled
 
 
 # Locked

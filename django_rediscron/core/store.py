@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -124,12 +124,7 @@ def reindex(connection: Redis, step: Callable[[], object] | None = None) -> Rein
     indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
     report = ReindexReport()
     batch: list[str] = []
-    for key in connection.scan_iter(match=f"{JOB_PREFIX}*", count=1000, _type="hash"):
-        try:
-            id = as_text(key)[len(JOB_PREFIX) :]
-            check_id(id)
-        except ValueError:
-            continue  # not ours: no id that we would have accepted
+    for id in scan_ids(connection):
         batch.append(id)
         if indexed != updated:
             report.foreign.append(id)
@@ -155,6 +150,17 @@ def reindex(connection: Redis, step: Callable[[], object] | None = None) -> Rein
     if updated is not None:
         connection.set(INDEXED, updated)
     return report
+
+
+def scan_ids(connection: Redis) -> Iterator[str]:
+    """Ids of all hashes in the keyspace, in whatever index they are, or in none."""
+    for key in connection.scan_iter(match=f"{JOB_PREFIX}*", count=1000, _type="hash"):
+        try:
+            id = as_text(key)[len(JOB_PREFIX) :]
+            check_id(id)
+        except ValueError:
+            continue  # not ours: no id that we would have accepted
+        yield id
 
 
 def index_missing(ids: Iterable[str], connection: Redis) -> None:

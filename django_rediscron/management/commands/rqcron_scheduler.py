@@ -102,7 +102,7 @@ class Command(BaseCommand):
         for id, overrides in report.overridden.items():
             log.info("Schedule %r is not as declared: %s", id, describe(overrides))
         for id in report.orphans:
-            log.warning("Schedule %r is an orphan: no code declares it any more", id)
+            log.warning("Schedule %r is an orphan: %s", id, report.why_orphan(id))
         for id, reason in report.failed.items():
             log.error("Schedule %r could not be written: %s", id, reason)
         if report.elsewhere:

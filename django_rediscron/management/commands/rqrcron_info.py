@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_rediscron.conf import conf
-from django_rediscron.listing import UnreachableError, check_interval, reader, show
+from django_rediscron.listing import UnreachableError, check_interval, printing, reader, show
 from django_rediscron.queues import get_connection, queue_configs
 
 
@@ -38,21 +37,19 @@ class Command(BaseCommand):
         add("--json", action="store_true", help="print one JSON object on one line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # An id that the terminal's encoding lacks shall not end the listing.
-            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             if options["interval"] is not None:
                 check_interval(options["interval"])
-            show(
-                reader(get_connection(_whose_redis(options))),
-                queues=options["queues"],
-                by_queue=options["by_queue"],
-                interval=options["interval"],
-                as_json=options["json"],
-                write=self.stdout.write,
-                warn=self.stderr.write,
-            )
+            with printing():
+                show(
+                    reader(get_connection(_whose_redis(options))),
+                    queues=options["queues"],
+                    by_queue=options["by_queue"],
+                    interval=options["interval"],
+                    as_json=options["json"],
+                    write=self.stdout.write,
+                    warn=self.stderr.write,
+                )
         except (ValueError, UnreachableError) as error:  # a bad interval, an unknown queue
             raise CommandError(str(error)) from None
         except OSError as error:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_rediscron.core import InvalidScheduleError
-from django_rediscron.listing import UnreachableError
+from django_rediscron.listing import UnreachableError, printing
 from django_rediscron.sync import reset, sync
 from django_rediscron.sync_report import SyncReport
 
@@ -47,8 +47,16 @@ class Command(BaseCommand):
                 report = sync(check=options["check"], **orphans)
         except (InvalidScheduleError, UnreachableError) as error:
             raise CommandError(str(error)) from None
-        self._print(report, options)
-        if report.failed or (options["check"] and report.differs):
+        try:
+            with printing():
+                self._print(report, options)
+        except OSError as error:
+            raise CommandError(f"cannot write the output: {error.strerror}") from None
+        for reason in report.not_synced:
+            self.stderr.write(f"not synced: {reason}")
+        for reason in report.unreachable:
+            self.stderr.write(f"not searched for orphans: {reason}")
+        if report.incomplete or (options["check"] and report.differs):
             sys.exit(1)
 
     def _print(self, report: SyncReport, options: dict[str, Any]) -> None:
@@ -57,8 +65,6 @@ class Command(BaseCommand):
         elif options["verbosity"]:
             for line in report.lines():
                 self.stdout.write(line)
-        for reason in report.unreachable:
-            self.stderr.write(f"not searched for orphans: {reason}")
 
 
 def add_orphan_arguments(parser: ArgumentParser) -> None:
