@@ -300,6 +300,14 @@ DAMAGE: dict[str, Any] = {
     "interval text": lambda r, key: r.hset(key, "interval", "often"),
     "both": lambda r, key: r.hset(key, "cron", "* * * * *"),
     "bad cron": lambda r, key: r.hset(key, mapping={"interval": "", "cron": "61 * * * *"}),
+    "cron that never fires": lambda r, key: r.hset(
+        key, mapping={"interval": "", "cron": "0 0 30 2 *"}
+    ),
+    "a day that is none": lambda r, key: r.hset(key, "created_at", "2026-02-30T00:00:00.000000Z"),
+    "a month that is none": lambda r, key: r.hset(
+        key, "latest_enqueue_time", "2026-13-01T00:00:00.000000Z"
+    ),
+    "bad count of runs": lambda r, key: r.hset(key, "runs", "many"),
     "bad json": lambda r, key: r.hset(key, "args", "[1,"),
     "json of wrong type": lambda r, key: r.hset(key, "kwargs", "[]"),
     "not utf-8": lambda r, key: r.hset(key, "queue_name", b"\xff\xfe"),
@@ -353,7 +361,8 @@ def test_a_field_of_somebody_else_is_no_damage(
     connection: Redis, leader: RedisCronScheduler
 ) -> None:
     register(leader)
-    connection.hset("rq:cron_job:visits", b"\xff", b"\xfe")
+    fields = {b"\xff": b"\xfe", "theirs": b"\xff", "place": b"\xff"}
+    connection.hset("rq:cron_job:visits", mapping=fields)
     assert [job.id for job in leader.get_all_jobs()] == ["visits"]
     assert [job.id for job in leader.enqueue_jobs()] == ["visits"]
 

@@ -73,14 +73,22 @@ class Batch:
         unknown = []
         for id, score in members:
             ready = owner.recall(id, score)
-            if ready is not None:
-                self._add_occurrence(id, ready)
-            elif owner.foreign.get(id) == score:
+            if ready is not None and self._add_known(id, ready):
+                continue
+            if owner.foreign.get(id) == score:
                 self.kept.add(id)
             else:
                 unknown.append((id, score))
         if unknown:
             self._read(unknown)
+
+    def _add_known(self, id: bytes, ready: Ready) -> bool:
+        """Whether the occurrence could be added; where not, reading it tells what is wrong."""
+        try:
+            self._add_occurrence(id, ready)
+        except Exception:
+            return False
+        return True
 
     def _read(self, members: list[tuple[bytes, float]]) -> None:
         connection = self.owner.connection
@@ -119,18 +127,20 @@ class Batch:
             template = JobTemplate(
                 job, self.owner.queue(job.queue_name), self.owner.shapes, self.owner.models
             )
+            self._add_occurrence(id, Ready(job, seen, template))
         except BaseException as error:  # user code: modules, job classes, serializers
             # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
             reason = str(error) if isinstance(error, InvalidScheduleError) else repr(error)
             self._add_error(id, fields, reason, job.next_enqueue_time)
-        else:
-            self._add_occurrence(id, Ready(job, seen, template))
 
     def add_retimed(self, ids: Sequence[str], rule: Rule) -> None:
         """Correct the next times of enabled schedules where the rule finds them wrong."""
         for schedule, fields in read_schedules(ids, self.owner.connection):
             if isinstance(schedule, RedisCronJob) and schedule.enabled:
-                following = rule(schedule, self.moment)
+                try:
+                    following = rule(schedule, self.moment)
+                except Exception:
+                    following = self.moment  # due, so that a pass says what is wrong with it
                 if following is not None:
                     delay = occurrence_delay(schedule.id, following, schedule.jitter)
                     self._add_skips(

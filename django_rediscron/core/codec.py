@@ -147,6 +147,7 @@ EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
 
 _BLANK = {name: LEFT_OUT.get(name, "") for name in DEFINITION_FIELDS}
 _EDITABLE = frozenset(EDITABLE_FIELDS)
+_NEEDED = frozenset(("id", "revision", "runs", *EDITABLE_FIELDS, *TIME_FIELDS))
 
 
 def dump_definition(job: RedisCronJob) -> dict[str, str]:
@@ -304,7 +305,10 @@ def load_flag(data: Mapping[str, str], field: str, default: bool) -> bool:
 
 
 def as_texts(raw: Mapping[Any, Any]) -> dict[str, str]:
-    """A hash as texts. Raises `InvalidScheduleError` for bytes that are not UTF-8."""
+    """A hash as texts. Raises `InvalidScheduleError` where a field that runs need is not UTF-8.
+
+    Elsewhere, in fields of the origin and of other programs, such bytes are replaced.
+    """
     texts = {}
     for field, value in raw.items():
         name = _name(field)
@@ -315,7 +319,11 @@ def as_texts(raw: Mapping[Any, Any]) -> dict[str, str]:
             if not text.isascii():
                 text.encode()  # bytes that were escaped on the way here do not encode
         except UnicodeError:
-            raise InvalidScheduleError(f"field {name!r} holds bytes that are not UTF-8") from None
+            if name in _NEEDED:
+                reason = f"field {name!r} holds bytes that are not UTF-8"
+                raise InvalidScheduleError(reason) from None
+            escaped = value if isinstance(value, bytes) else text.encode(errors="surrogateescape")
+            text = escaped.decode(errors="replace")
         texts[name] = text
     return texts
 

@@ -167,6 +167,8 @@ local function save(key, change)
   end
   current.latest_enqueue_time = latest
   local finished_at, runs = stored.finished_at or '', stored.runs or ''
+  if not epoch(finished_at) then finished_at = '' end
+  if not string.match(runs, '^%d+$') or #runs > 15 then runs = '' end
   local end_moved = current.end_at ~= (stored.end_at or '')
   local limit_moved = said('max_runs') ~= (stored.max_runs or '')
   local revived = finished_at ~= '' and (changed or end_moved or limit_moved)

@@ -57,7 +57,7 @@ for i = 3, #ARGV do
   local hash = redis.pcall('HMGET', '{JOB_PREFIX}' .. id, 'enabled', 'latest_enqueue_time',
                            'next_enqueue_time', 'id', 'func_name', 'finished_at')
   if not hash.err and (hash[1] or hash[2] or hash[4] or hash[5]) then
-    local waits, following = hash[1] ~= '0' and (hash[6] or '') == '', hash[3]
+    local waits, following = hash[1] ~= '0' and not epoch(hash[6]), hash[3]
     local index, other = '{INDEX}', '{DISABLED}'
     if not waits then index, other = other, index end
     if waits and (hash[2] or '') > soon then found[#found + 1] = id end
