@@ -142,6 +142,19 @@ def test_a_week_with_the_scheduler_away(
     assert connection.zscore(INDEX, "report") == SUNDAY.timestamp()
 
 
+def test_where_several_were_missed_none_of_them_runs_by_skip(
+    connection: Redis, clock: Clock, leader: RedisCronScheduler
+) -> None:
+    """Though the last of them is less than a minute old."""
+    register(leader, interval=60, start_at=MONDAY + MINUTE, catch_up="skip")
+    clock.time = MONDAY + HOUR + timedelta(seconds=30)
+    assert leader.enqueue_jobs() == []
+    assert skipped(connection) == [(MONDAY + MINUTE, MONDAY + HOUR, 60, "catch_up")]
+    clock.time = MONDAY + HOUR + MINUTE
+    leader.enqueue_jobs()
+    assert enqueued(connection) == [MONDAY + HOUR + MINUTE]
+
+
 def test_many_schedules_catch_up_in_one_pass_each_oldest_first(
     connection: Redis, clock: Clock, leader: RedisCronScheduler
 ) -> None:

@@ -19,6 +19,10 @@ PUNCTUAL = 60.0
 """Seconds by which an occurrence may be late that counts as not missed where the policy is to skip
 those, unless `misfire_grace` says another number. A pass takes far less."""
 
+PROMPT = 1.0
+"""The same where several occurrences have passed: then the scheduler was away, and of those that
+it missed none runs. One that has just come is not missed."""
+
 _MOMENT = timedelta(microseconds=1)
 _CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microseconds
 _STEPS = 1000
@@ -57,7 +61,8 @@ class _Settlement:
         lateness, grace = self._lateness(self.last), self.job.misfire_grace
         if grace is not None and lateness > grace:
             return self._none("misfire")
-        if self.job.catch_up == "skip" and grace is None and lateness > PUNCTUAL:
+        punctual = PUNCTUAL if self.last == self.due else PROMPT
+        if self.job.catch_up == "skip" and grace is None and lateness > punctual:
             return self._none("catch_up")
         skips: list[Skip] = []
         first = self._first_in_grace(skips)
