@@ -58,7 +58,8 @@ class ScheduleColumns(Base):
         if obj.job is None:
             return NOTHING
         written = obj.job.cron or _("%(count)d s") % {"count": obj.job.interval or 0}
-        return format_html('{} <code class="rediscron-quiet">{}</code>', words(obj), written)
+        words = obj.job.describe().removesuffix(f" ({obj.timezone})")  # it has its own column
+        return format_html('{} <code class="rediscron-quiet">{}</code>', words, written)
 
     @admin.display(description=gettext_lazy("time zone"), ordering="timezone")
     def zone(self, obj: Schedule) -> str:
@@ -129,13 +130,7 @@ class ScheduleColumns(Base):
         if error and state == "error":
             short = Truncator(error).chars(LONGEST_ERROR)
             shown = format_html(
-                '{} <span class="rediscron-error" title="{}">{}</span>', shown, error, short
+                '{} <span class="rediscron-reason" title="{}">{}</span>', shown, error, short
             )
         # The script that refreshes the page finds the row by this.
         return format_html('<span data-schedule="{}">{}</span>', obj.id, shown)
-
-
-def words(obj: Schedule) -> str:
-    """When it runs, in words."""
-    job: Any = obj.job
-    return str(job.describe() if hasattr(job, "describe") else job.schedule)

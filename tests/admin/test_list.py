@@ -17,6 +17,7 @@ from django_rediscron import RedisCronJob
 from django_rediscron.core.scheduler import RedisCronScheduler
 
 from .conftest import LIST
+from .test_declared_schedules import declare  # noqa: F401 - a fixture
 
 Make = Callable[..., RedisCronJob]
 
@@ -211,3 +212,30 @@ def test_a_page_reads_the_hashes_that_it_shows(
     assert calls["cmdstat_hgetall"] == 50
     assert "cmdstat_scan" not in calls
     assert "cmdstat_keys" not in calls
+
+
+def test_how_schedules_differ_from_the_code(
+    declare: Callable[..., None],  # noqa: F811
+    connection: Redis,
+    schedule: Make,
+    operator: Client,
+) -> None:
+    declare()
+    schedule("other")
+    assert shown(operator, state="overridden") == []
+    assert (shown(operator, source="code"), shown(operator, source="runtime")) == (
+        ["job"],
+        ["other"],
+    )
+    job = RedisCronJob.fetch("job", connection)
+    job.interval = 900
+    job.save()
+    connection.hset("rq:cron_job:job", "orphaned_at", "2026-06-03T05:40:00.000000Z")
+    connection.hset("rq:cron_job:job", "locked", "1")
+    assert cells(operator, "job")["current_state"] == "enabled orphan overridden locked"
+    assert shown(operator, state="overridden") == shown(operator, state="orphan") == ["job"]
+    page = operator.post(
+        LIST, {"action": "delete_selected", "_selected_action": "job", "post": "y"}
+    )
+    assert "locked by the code" in page.text
+    assert shown(operator) == ["job", "other"]

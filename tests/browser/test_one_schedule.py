@@ -113,7 +113,6 @@ def test_runs_now_until_a_worker_has_finished_it(
 
     # by itself: nobody reloads the page
     expect(page.locator("#result_list")).to_contain_text("finished", timeout=30_000)
-    take_screenshot(page, "list")
     other.reload()
     expect(other.locator(".rediscron-details")).to_contain_text("finished")
 
