@@ -337,7 +337,7 @@ def test_follows_a_name_to_another_master(
         name.lead_to(other)
         server.replicate(other)
         count = other.client().llen("rq:queue:metrics")
-        wait_until(lambda: other.client().llen("rq:queue:metrics") > count, timeout=SOON + 1)
+        wait_until(lambda: other.client().llen("rq:queue:metrics") > count)
         assert len(one.said("trouble")) == 1
     finally:
         name.close()
