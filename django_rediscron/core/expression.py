@@ -39,11 +39,8 @@ class Expression:
 
     def __init__(self, text: str) -> None:
         fields = split(text)
-        try:
-            parsed = croniter(" ".join(map(_without_points, fields)), datetime(2000, 1, 1))
-        except (CroniterError, ValueError, TypeError, KeyError, OverflowError) as error:
-            raise ValueError(str(error)) from None
-        minutes, hours, days, months, weekdays, *seconds = parsed.expanded
+        expanded, self._nth = _expand_plain(fields) or _expand(fields)
+        minutes, hours, days, months, weekdays, *seconds = expanded
         self.follows_clock = len(fields) > 5 or fields[0][0] == "*" or fields[1][0] == "*"
         """Whether it fires whenever the clock shows a matching time, or once for each of them."""
         self.step = 1 if seconds else 60
@@ -57,7 +54,6 @@ class Expression:
         self._last_day = "l" in days
         self._days = set(_numbers([day for day in days if day != "l"], range(1, 32)))
         self._weekdays = set(_numbers(weekdays, range(7)))
-        self._nth: dict[int, set[Any]] = parsed.nth_weekday_of_month
         self._both = fields[2][0] in "*?" or fields[4][0] in "*?"
         self._known: dict[tuple[int, int], tuple[int, ...]] = {}
 
@@ -174,6 +170,31 @@ def parse(text: str) -> Expression:
 def split(text: str) -> list[str]:
     """Its fields, in the order minute, hour, day, month, weekday, and, if given, second."""
     return ALIASES.get(text.strip().lower(), text).split()
+
+
+_Expanded = tuple[list[list[Any]], dict[int, set[Any]]]
+
+
+def _expand(fields: list[str]) -> _Expanded:
+    """Numbers, `*` and `l` of each field, and which weekdays of a month are meant."""
+    try:
+        parsed = croniter(" ".join(map(_without_points, fields)), datetime(2000, 1, 1))
+    except (CroniterError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise ValueError(str(error)) from None
+    return parsed.expanded, parsed.nth_weekday_of_month
+
+
+def _expand_plain(fields: list[str]) -> _Expanded | None:
+    """The same, a hundred times as fast, where each field is a number or `*`, as in most."""
+    if len(fields) != len(_PLAIN) or not all(map(set.__contains__, _PLAIN, fields)):
+        return None
+    return [["*" if field == "*" else int(field)] for field in fields], {}
+
+
+_PLAIN = [
+    {"*", *map(str, numbers)}
+    for numbers in (range(60), range(24), range(1, 32), range(1, 13), range(7))
+]
 
 
 def _without_points(field: str) -> str:
