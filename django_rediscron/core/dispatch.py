@@ -13,7 +13,7 @@ import logging
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from redis import Redis
@@ -27,6 +27,7 @@ from .job import FUNCTION_FIELDS, RedisCronJob
 from .queues import get_queue
 from .ready import Ready
 from .retiming import Rule
+from .retries import Retries
 from .scripts import DUE, run_script
 from .template import OCCURRENCE_FIELDS, Shape, create_job
 
@@ -41,9 +42,6 @@ REMEMBERED = 20_000
 ATTEMPTS = 3
 """How often a job that somebody asks for is sent to a Redis that does not answer."""
 
-RETRY_DELAYS = (1, 2, 4, 8, 15, 30, 60)
-"""Seconds until a schedule that could not be enqueued is tried again; the last one repeats."""
-
 
 class Dispatcher:
     """Passes of one scheduler, which remembers what it read as long as nobody changes it."""
@@ -53,7 +51,7 @@ class Dispatcher:
         self.foreign: dict[bytes, float] = {}
         """Members of the index that are names of RQ's own cron, with their scores."""
         self._ready: OrderedDict[bytes, Ready] = OrderedDict()
-        self._failures: dict[bytes, int] = {}
+        self._retries = Retries()
         self._queues: dict[str, Queue] = {}
         self.shapes: dict[tuple[Any, ...], Shape] = {}
         self.models: dict[tuple[Any, ...], Job] = {}
@@ -106,8 +104,7 @@ class Dispatcher:
     def remember(self, id: bytes, ready: Ready) -> None:
         self._ready[id] = ready
         self._ready.move_to_end(id)
-        if self._failures:
-            self._failures.pop(id, None)
+        self._retries.succeeded(id)
         if len(self._ready) > REMEMBERED:
             self._ready.popitem(last=False)
 
@@ -125,13 +122,11 @@ class Dispatcher:
         self, id: bytes, reason: str, moment: datetime, due: datetime | None = None
     ) -> datetime:
         """When to try a schedule again that fails for this reason; `due`: its occurrence."""
-        count = self._failures.get(id, 0)
-        self._failures[id] = count + 1
-        level = logging.DEBUG if count else logging.ERROR
+        level = logging.DEBUG if id in self._retries else logging.ERROR
         shown = id.decode(errors="backslashreplace")
         extra = {"schedule_id": shown, **({"occurrence": due.isoformat()} if due else {})}
         logger.log(level, "Schedule %r cannot be enqueued: %s", shown, reason, extra=extra)
-        return moment + timedelta(seconds=RETRY_DELAYS[min(count, len(RETRY_DELAYS) - 1)])
+        return self._retries.plan(id, moment)
 
 
 def enqueue_now(schedule: RedisCronJob, connection: Redis) -> Job:

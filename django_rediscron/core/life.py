@@ -196,7 +196,7 @@ class Life:
             self._changed_ids, self._changes_missed = set(), False
 
     def _repair(self) -> None:
-        """Make the indexes true, and go on from a clock that was set back."""
+        """Make the indexes true, go on from a clock that was set back, and try what failed."""
         scheduler = self.scheduler
         report = store.reindex(scheduler._client, self._keep_lock)
         if report.restored or report.pruned:
@@ -208,6 +208,7 @@ class Life:
             )
         self._retime(report.ahead, after_step_back)
         self._retime(report.foreign, after_foreign_change)
+        store.retry_failed(scheduler._client)
         self._repair_wanted = False
 
     def _keep_lock(self) -> None:

@@ -178,6 +178,18 @@ def _index(ids: list[str], connection: Redis, report: ReindexReport) -> None:
     report.ahead += ahead
 
 
+def retry_failed(connection: Redis) -> None:
+    """Let schedules in error wait no longer: what kept them from running may have been mended.
+
+    That is so where a new process leads, which may have other code and other settings.
+    """
+    failed = cast("list[bytes | str]", connection.zrange(ERRORS, 0, -1))
+    for start in range(0, len(failed), BATCH):
+        soon: Any = dict.fromkeys(failed[start : start + BATCH], now().timestamp())
+        # Dispatch reads the hash, and corrects the place of one that is not due any more.
+        connection.zadd(INDEX, soon, xx=True, lt=True)
+
+
 def prune(members: Sequence[Any], connection: Redis) -> int:
     """Take out members without a hash, but for those that are RQ's names: they have a history."""
     pruned = 0

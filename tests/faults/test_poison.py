@@ -1,0 +1,67 @@
+"""Many schedules that cannot be enqueued are no burden, and run soon when that is mended.
+
+Seen to fail with `share` in `Retries.plan` taken out (so many commands), and with `retry_failed` in
+`Life._repair` taken out (it runs minutes later).
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import cycle, islice
+
+from redis import Redis
+
+from django_rediscron.core import RedisCronJob, RedisCronScheduler
+from django_rediscron.core.keys import ERRORS, INDEX, job_key
+from django_rediscron.core.retries import LONGEST_DELAY
+from tests import tasks
+from tests.damage import DAMAGE
+from tests.processes import next_job_id, wait_until
+
+from .schedulers import Run, count_commands
+from .servers import Server
+
+MANY = 900
+
+COMMANDS = 100
+"""A second, at the most."""
+
+
+def test_many_damaged_schedules_are_no_load(server: Server, run: Run) -> None:
+    client = server.client()
+    damage_many(client)
+    run()
+    wait_until(lambda: client.zcard(ERRORS) == MANY, timeout=60)
+    begun, before, asked = time.time(), count_commands(client), 0
+
+    def have_been_tried_again() -> bool:
+        nonlocal asked
+        asked += 1
+        return client.zcount(ERRORS, begun, "+inf") >= COMMANDS
+
+    wait_until(have_been_tried_again, timeout=60)
+    commands = count_commands(client) - before - asked
+    assert commands / (time.time() - begun) < COMMANDS
+
+
+def test_what_failed_is_tried_when_a_scheduler_begins(server: Server, run: Run) -> None:
+    """It may have the code or the settings that were missing."""
+    client = server.client()
+    RedisCronJob("mended", "metrics", tasks.echo, interval=300, connection=client).save()
+    name = client.hget(job_key("mended"), "func_name")
+    client.hset(job_key("mended"), "func_name", "tests.not_there_yet.run")
+    RedisCronScheduler(client).start(burst=True)
+    client.zadd(INDEX, {"mended": time.time() + LONGEST_DELAY}, xx=True)
+    assert client.zcard(ERRORS) == 1
+    client.hset(job_key("mended"), "func_name", name)
+    run()
+    next_job_id(client, "metrics")
+    wait_until(lambda: client.zcard(ERRORS) == 0)
+
+
+def damage_many(client: Redis) -> None:
+    ids = {f"{kind} {number}": kind for number, kind in enumerate(islice(cycle(DAMAGE), MANY))}
+    jobs = [RedisCronJob(id, "metrics", tasks.echo, interval=300, connection=client) for id in ids]
+    RedisCronScheduler(client).register_many(jobs)
+    for id, kind in ids.items():
+        DAMAGE[kind](client, job_key(id))
