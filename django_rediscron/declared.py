@@ -14,9 +14,9 @@ from django.apps import apps
 
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
-from .core.merging import Wanted
 from .core.options import ScheduleOptions
 from .core.store import define_many
+from .core.wanted import Wanted
 from .queues import default_result_ttl, get_connection
 
 if TYPE_CHECKING:

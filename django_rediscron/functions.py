@@ -23,9 +23,9 @@ from typing import Any
 from django.apps import apps
 
 from .conf import conf
+from .core.callbacks import CALLBACKS
 from .core.exceptions import InvalidScheduleError
 from .core.imports import resolve_function
-from .core.options import CALLBACKS
 from .declared import declarations
 
 logger = logging.getLogger(__name__)

@@ -21,11 +21,11 @@ from redis import Redis
 from .conf import conf
 from .core import search
 from .core.census import Census, CensusMemory
-from .core.codec import number_text
 from .core.connections import own_client
 from .core.reading import Absent, read_schedules
 from .core.saving import delete_schedules
 from .core.search import Condition
+from .core.texts import number_text
 from .core.timing import utc_text
 from .queues import get_connection, queue_config
 

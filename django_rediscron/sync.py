@@ -10,17 +10,19 @@ from rq.utils import as_text
 
 from .conf import conf
 from .core import merging
+from .core.change import Change
 from .core.connections import own_client
 from .core.exceptions import InvalidScheduleError
 from .core.keys import DISABLED, INDEX, INDEXED, LAST_UPDATE
-from .core.merging import ALL, Expectation, Merge, Wanted, delete_orphans
+from .core.merging import ALL, Expectation, Merge, delete_orphans
 from .core.origin import Origin
 from .core.queues import get_queue
 from .core.reading import read_stored
-from .core.saving import Change, write_merged
+from .core.saving import write_merged
 from .core.scripts import DECLARED, run_scripts
 from .core.store import scan_ids
 from .core.tombstones import Tombstone, read_tombstones, replace_tombstones, tombstone_text
+from .core.wanted import Wanted
 from .declared import Declaration, declarations
 from .listing import UnreachableError, reaching
 from .queues import get_connection, queue_configs

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
-from .core.options import find_zone
 from .core.timing import next_cron_time
 from .core.validation import check_schedule
+from .core.zones import find_zone
 from .declared import Declaration, declarations
 from .queues import queue_config
 

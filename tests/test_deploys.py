@@ -15,8 +15,8 @@ from redis import Redis
 from django_rediscron import RedisCronJob, register
 from django_rediscron import declared as declared_module
 from django_rediscron import sync as sync_module
+from django_rediscron.core.change import Change
 from django_rediscron.core.keys import DELETED, INDEX, job_key
-from django_rediscron.core.saving import Change
 from django_rediscron.sync import sync
 
 from .tasks import echo

@@ -12,9 +12,9 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler, batch
-from django_rediscron.core.codec import parse_time
 from django_rediscron.core.keys import DISABLED, INDEX
 from django_rediscron.core.scripts import run_script
+from django_rediscron.core.texts import parse_time
 from django_rediscron.core.timing import occurrence_delay
 from tests import tasks
 from tests.clock import Clock, set_clock

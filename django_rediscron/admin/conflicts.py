@@ -16,8 +16,8 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from rq.utils import now
 
-from ..core.codec import parse_time
 from ..core.job import RedisCronJob
+from ..core.texts import parse_time
 from ..core.timing import utc_text
 from ..models import Schedule
 from .changelog import changed_fields, definition, names_field

@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..core.callbacks import CALLBACKS
 from ..core.exceptions import InvalidScheduleError
 from ..core.job import RedisCronJob
-from ..core.options import CALLBACKS
 from ..core.validation import check_id
 from ..functions import (
     allowed_functions,

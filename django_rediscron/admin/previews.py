@@ -14,7 +14,7 @@ from rq.utils import now
 
 from ..core.exceptions import InvalidScheduleError
 from ..core.job import RedisCronJob
-from ..core.options import find_zone
+from ..core.zones import find_zone
 from .timing_form import TimingForm
 from .values import apply, values_of
 

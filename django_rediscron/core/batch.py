@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from rq.utils import now
 
 from . import msgpack
+from .corrections import Corrections
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .keys import FINGERPRINT_FIELDS, LOCK
 from .missed import settle_due
 from .reading import Absent, Damaged, Fields, read_schedules
-from .ready import DONE, NO, OVERLAPPED, YES, Ready, Turn
+from .ready import DONE, OVERLAPPED, Ready, Turn
 from .retiming import Rule, next_time
 from .scripts import DISPATCH, run_script
 from .skips import Skip
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microseconds
-_ERROR_LENGTH = 500
 _BLOCKED = {
     "h": "its history {history!r} is not a sorted set; delete that key",
     "q": "the key of its queue {queue!r} is not a list; delete that key",
@@ -60,8 +60,7 @@ class Batch:
         self.kept: set[bytes] = set()
         """Members that may stay among the due ones."""
         self._occurrences: list[bytes] = []
-        self._corrections: list[bytes] = []
-        self._corrected: list[bytes] = []
+        self._corrections = Corrections(moment)
         self._items: list[tuple[bytes, Ready, Turn, str]] = []
         # Whether they go with an occurrence or with a correction, and with which of them.
         self._skips: list[tuple[bool, int, RedisCronJob, list[Skip]]] = []
@@ -99,7 +98,8 @@ class Batch:
             if isinstance(schedule, RedisCronJob):
                 self._add_read(id, fields, schedule)
             elif isinstance(schedule, Damaged):
-                self._add_error(id, schedule.fields, schedule.reason)
+                seen = () if schedule.fields is None else _fingerprint(schedule.fields)
+                self._add_error(id, seen, schedule.reason)
             elif isinstance(schedule, Absent) and schedule.has_history:
                 self.owner.foreign[id] = score
                 self.kept.add(id)
@@ -112,16 +112,16 @@ class Batch:
         """A schedule as it was just read: its place may be wrong, for the hash is what counts."""
         seen = _fingerprint(fields)
         if not job.enabled:
-            self._add(id, seen, place=None)
+            self._corrections.add(id, seen, place=None)
             return
         try:
             due = next_time(job, self.moment)
             if due is None:
-                self._add(id, seen, finished=job.finished_at is None)
+                self._corrections.add(id, seen, finished=job.finished_at is None)
                 return
             place = due + timedelta(seconds=occurrence_delay(job.id, due, job.jitter))
             if place > self.moment + _CLOSE:
-                self._add(id, seen, ["next_enqueue_time", utc_text(due)], place)
+                self._corrections.add(id, seen, ["next_enqueue_time", utc_text(due)], place)
                 return
             job.next_enqueue_time = due
             template = JobTemplate(
@@ -131,7 +131,7 @@ class Batch:
         except BaseException as error:  # user code: modules, job classes, serializers
             # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
             reason = str(error) if isinstance(error, InvalidScheduleError) else repr(error)
-            self._add_error(id, fields, reason, job.next_enqueue_time)
+            self._add_error(id, seen, reason, job.next_enqueue_time)
 
     def add_retimed(self, ids: Sequence[str], rule: Rule) -> None:
         """Correct the next times of enabled schedules where the rule finds them wrong."""
@@ -143,8 +143,8 @@ class Batch:
                     following = self.moment  # due, so that a pass says what is wrong with it
                 if following is not None:
                     delay = occurrence_delay(schedule.id, following, schedule.jitter)
-                    self._add_skips(
-                        schedule.id.encode(), _fingerprint(fields), following, delay, ()
+                    self._corrections.add_next(
+                        schedule.id.encode(), _fingerprint(fields), following, delay
                     )
 
     def _add_occurrence(self, id: bytes, ready: Ready) -> None:
@@ -184,7 +184,7 @@ class Batch:
             if step.run is None:
                 fingerprint = [*ready.fingerprint[:2], seen]
                 self._skips.append((False, len(self._corrections), job, step.skips))
-                self._add_skips(id, fingerprint, following, delay, records)
+                self._corrections.add_next(id, fingerprint, following, delay, records)
             else:
                 self._skips.append((True, len(self._items), job, step.skips))
                 turn = Turn(due, seen, step.run, following, delay)
@@ -218,58 +218,6 @@ class Batch:
         self._occurrences.append(ready.occurrence(turn, job_id, shape, policy))
         self._items.append((id, ready, turn, job_id))
 
-    def _add_skips(
-        self,
-        id: bytes,
-        seen: Sequence[bytes],
-        following: datetime | None,
-        delay: float,
-        records: Sequence[str],
-    ) -> None:
-        if following is None:
-            self._add(id, seen, records=records, finished=True)
-        else:
-            times = ("next_enqueue_time", utc_text(following))
-            place = following + timedelta(seconds=delay)
-            self._add(id, seen, times, place, records=records)
-
-    def _add_error(
-        self, id: bytes, fields: Fields | None, reason: str, due: datetime | None = None
-    ) -> None:
-        retry_at = self.owner.retry_at(id, reason, self.moment, due)
-        if fields is None:  # no hash, so nowhere to write the error
-            self._add(id, (), place=retry_at, failed=True)
-        else:
-            self._add(id, _fingerprint(fields), self._error_record(reason), retry_at, failed=True)
-
-    def _error_record(self, reason: str) -> list[str]:
-        text = reason[:_ERROR_LENGTH].encode(errors="backslashreplace").decode()
-        return ["last_error", text, "last_error_at", utc_text(self.moment)]
-
-    def _add(
-        self,
-        id: bytes,
-        seen: Sequence[bytes],
-        fields: Sequence[str] = (),
-        place: datetime | None = None,
-        *,
-        failed: bool = False,
-        records: Sequence[str] = (),
-        finished: bool = False,
-    ) -> None:
-        """No occurrence: fields to set, and a place in the index, or (None) none."""
-        packed = (
-            msgpack.text(id),
-            msgpack.texts(seen),
-            msgpack.texts(fields),
-            msgpack.text("" if place is None else f"{place.timestamp():.6f}"),
-            YES if failed else NO,
-            msgpack.texts(records),
-            YES if finished else NO,
-        )
-        self._corrections.append(msgpack.array(packed))
-        self._corrected.append(id)
-
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
         return bool(self._occurrences or self._corrections)
@@ -281,7 +229,7 @@ class Batch:
         lists = (
             msgpack.array([shape.pack(times) for shape in self._shapes]),
             msgpack.array(self._occurrences),
-            msgpack.array(self._corrections),
+            msgpack.array(self._corrections.packed),
         )
         arguments = (
             token,
@@ -320,7 +268,7 @@ class Batch:
             if outcomes[position if with_run else position + len(self._items)] in DONE:
                 for skip in skips:
                     log_skip(job, skip)
-        ids = (*(id for id, *_ in self._items), *self._corrected)
+        ids = (*(id for id, *_ in self._items), *self._corrections.ids)
         self.kept.update(id for id, done in zip(ids, outcomes, strict=True) if done not in DONE)
         if blocked:
             blocked.write(token, lock_ttl)
@@ -343,8 +291,13 @@ class Batch:
     def _add_blocked(self, id: bytes, ready: Ready, outcome: str) -> None:
         job = ready.job
         reason = _BLOCKED[outcome].format(history=job.job_history_key, queue=job.queue_name)
-        retry_at = self.owner.retry_at(id, reason, self.moment, job.next_enqueue_time)
-        self._add(id, ready.fingerprint, self._error_record(reason), retry_at, failed=True)
+        self._add_error(id, ready.fingerprint, reason, job.next_enqueue_time)
+
+    def _add_error(
+        self, id: bytes, seen: Sequence[bytes], reason: str, due: datetime | None = None
+    ) -> None:
+        retry_at = self.owner.retry_at(id, reason, self.moment, due)
+        self._corrections.add_error(id, seen, reason, retry_at)
 
 
 def log_skip(job: RedisCronJob, skip: Skip) -> None:

@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rq import Retry
-from rq.utils import utcparse
 
 from .exceptions import InvalidScheduleError
-from .options import CHECKS, JOB_DEFAULTS, NO_OPTIONS, TIME_DEFAULTS, has_no_options
+from .option_values import CHECKS
+from .options import JOB_DEFAULTS, NO_OPTIONS, TIME_DEFAULTS, has_no_options
+from .texts import (
+    dump_json,
+    dump_number,
+    load_flag,
+    load_json,
+    load_number,
+    load_time,
+    number_text,
+    parse_flag,
+    parse_number,
+    parse_time,
+)
 from .timing import utc_text
 from .webhooks import dump_webhooks, load_webhooks
 
@@ -23,21 +34,16 @@ if TYPE_CHECKING:
     from .job import RedisCronJob
 
 
-_UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
-_EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
-
-
 class Field(NamedTuple):
     """An optional field of the definition: it stands in the hash unless it has its default.
 
-    Adding one takes a line in `OPTIONS` and its check in `options.py`.
+    Adding one takes a line in `OPTIONS` and its check in `option_values.py`.
     """
 
     name: str
     dump: Callable[[Any], str]
     load: Callable[[str], Any]
-    """Raises ValueError for a text that is none; `options.CHECKS` judges what it returns."""
+    """Raises ValueError for a text that is none; `CHECKS` judges what it returns."""
 
     def text(self, value: Any) -> str | None:
         """The text of a value, None for the default."""
@@ -54,30 +60,11 @@ class Field(NamedTuple):
         return CHECKS[self.name](self.name, loaded)
 
 
-def dump_number(value: float) -> str:
-    return repr(value)
-
-
-def parse_number(text: str) -> float:
-    return int(text) if text.isdigit() else float(text)
-
-
 def dump_retry(retry: Retry) -> str:
     told: dict[str, Any] = {"max": retry.max, "intervals": retry.intervals}
     if getattr(retry, "enqueue_at_front", False):
         told["enqueue_at_front"] = True
     return dump_json(told)
-
-
-def parse_time(text: str) -> datetime:
-    """RQ's UTC format, in a fraction of the time of RQ's parser. Raises ValueError."""
-    if len(text) == _UTC_TEXT_LENGTH and text[-1] == "Z":
-        return datetime.fromisoformat(f"{text[:-1]}+00:00")
-    return utcparse(text)
-
-
-def parse_flag(text: str) -> bool:
-    return bool(("0", "1").index(text))
 
 
 DEFAULTS = {**TIME_DEFAULTS, **JOB_DEFAULTS}
@@ -237,71 +224,6 @@ def _is_said(name: str, data: Mapping[str, str]) -> bool:
 def editable(data: Mapping[str, str]) -> dict[str, str]:
     """Of a hash, what people and their programs write."""
     return {field: text for field, text in data.items() if field in _EDITABLE}
-
-
-def dump_json(value: object) -> str:
-    """The one JSON form that is written, so that equal values are equal texts."""
-    empty = _EMPTY_JSON.get(type(value)) if not value else None
-    return empty or _ENCODER.encode(value)
-
-
-def number_text(value: int | None) -> str:
-    return "" if value is None else str(value)
-
-
-def time_text(time: datetime | None) -> str:
-    return "" if time is None else utc_text(time)
-
-
-def load_json(
-    data: Mapping[str, str], field: str, kind: type[list[Any]] | type[dict[str, Any]]
-) -> Any:
-    text = data.get(field, "")
-    if not text or text == _EMPTY_JSON[kind]:
-        return kind()
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise InvalidScheduleError(f"field {field!r} is not JSON: {error}: {text[:80]!r}") from None
-    if not isinstance(value, kind):
-        raise InvalidScheduleError(f"field {field!r} is not a JSON {kind.__name__}: {text[:80]!r}")
-    return value
-
-
-def load_number(data: Mapping[str, str], field: str, default: int | None = None) -> int | None:
-    text = data.get(field)
-    if text is None:
-        return default
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise InvalidScheduleError(
-            f"field {field!r} must be a whole number, got {text[:80]!r}"
-        ) from None
-
-
-def load_time(data: Mapping[str, str], field: str) -> datetime | None:
-    text = data.get(field)
-    if not text:
-        return None
-    try:
-        return parse_time(text)
-    except ValueError:
-        raise InvalidScheduleError(
-            f"field {field!r} must be a UTC time such as 2026-06-03T05:40:00.000000Z, "
-            f"got {text[:80]!r}"
-        ) from None
-
-
-def load_flag(data: Mapping[str, str], field: str, default: bool) -> bool:
-    text = data.get(field)
-    if text is None:
-        return default
-    if text not in ("0", "1"):
-        raise InvalidScheduleError(f"field {field!r} must be 0 or 1, got {text[:80]!r}")
-    return text == "1"
 
 
 def as_texts(raw: Mapping[Any, Any]) -> dict[str, str]:

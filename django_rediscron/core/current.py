@@ -9,8 +9,8 @@ from rq import get_current_job
 from rq.job import Job
 from rq.utils import as_text
 
-from .codec import parse_time
 from .template import OCCURRENCE_FIELDS
+from .texts import parse_time
 
 
 class Occurrence(NamedTuple):

@@ -14,30 +14,24 @@ from rq.utils import as_text, now
 
 from . import codec, origin
 from . import validation as check
+from .callbacks import CALLBACKS, make_callback
 from .codec import DEFAULT_RESULT_TTL
 from .exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
 from .grid import Grid, upcoming
 from .imports import function_name, resolve_function
 from .keys import history_key, job_key, skipped_key
-from .options import (
-    CALLBACKS,
-    CatchUp,
-    Option,
-    Overlap,
-    ScheduleOptions,
-    check_moment,
-    find_zone,
-    make_callback,
-    set_options,
-)
+from .option_values import CatchUp, Overlap, check_moment
+from .options import Option, ScheduleOptions, set_options
 from .origin import Differences, Origin
 from .skips import Skip
+from .texts import time_text
 from .timing import utc_text
+from .zones import find_zone
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .saving import Change
+    from .change import Change
 
 State = Literal["enabled", "disabled", "finished", "error"]
 
@@ -337,19 +331,19 @@ class RedisCronJob(CronJob):
             if self.job_options.get(option) is not None:
                 fields[option] = self.job_options[option]
         for field in ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at"):
-            fields[field] = codec.time_text(getattr(self, field))
+            fields[field] = time_text(getattr(self, field))
         fields["enabled"] = int(self.enabled)
         fields["revision"] = self.revision
         if self.max_runs is not None:
             fields["max_runs"] = self.max_runs
             fields["runs"] = self.runs
         if self.finished_at is not None:
-            fields["finished_at"] = codec.time_text(self.finished_at)
+            fields["finished_at"] = time_text(self.finished_at)
         if self._origin is not None:
             fields |= self._origin.fields()
         if self.last_error is not None:
             fields["last_error"] = self.last_error
-            fields["last_error_at"] = codec.time_text(self.last_error_at)
+            fields["last_error_at"] = time_text(self.last_error_at)
         return fields
 
     def save(
@@ -378,7 +372,8 @@ class RedisCronJob(CronJob):
         meanwhile, and `ScheduleChangedError` where another version stands there. With a pipeline,
         its `execute` raises a `ResponseError` that begins with `NOSUCHJOB` or `SCHEDULECHANGED`.
         """
-        from .saving import Change, save_changes, settle
+        from .change import Change
+        from .saving import save_changes, settle
 
         self.validate()
         connection = self._connected()
@@ -394,7 +389,8 @@ class RedisCronJob(CronJob):
         self._switch(False, pipeline)
 
     def _switch(self, enabled: bool, pipeline: Any | None) -> None:
-        from .saving import Change, save_changes, settle
+        from .change import Change
+        from .saving import save_changes, settle
 
         connection = self._connected()
         settle(self, connection)
@@ -437,7 +433,8 @@ class RedisCronJob(CronJob):
         Never moves an occurrence back that was recorded meanwhile. Raises `NoSuchJobError`, and
         `InvalidScheduleError` for a time that has no zone.
         """
-        from .saving import Change, save_changes, settle
+        from .change import Change
+        from .saving import save_changes, settle
 
         if not isinstance(time, datetime) or time.tzinfo is None:
             raise InvalidScheduleError(f"time must be an aware datetime, got {time!r}")

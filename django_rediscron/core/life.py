@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from rq.exceptions import StopRequested
 from . import store
 from .batch import LockLostError
 from .exceptions import LeadershipLostError, SchedulerLockedError
+from .inbox import Inbox
 from .keys import INDEXED, LAST_UPDATE
 from .listener import ChangeListener
 from .lock import release_unanswered
@@ -31,30 +31,22 @@ HEARTBEATS_PER_TTL = 3
 STANDBY_INTERVAL = 0.5
 """Seconds between a standby's attempts to lead: a clean hand-over takes no longer."""
 
-NAP = 0.2
-"""Seconds of sleep without a look at the signals that came. One that comes in the very moment in
-which a thread falls asleep does not wake it, which is not rare where another thread is busy."""
-
 CLOCK_TOLERANCE = 1.0
 """Seconds by which the wall clock may go back without notice."""
 
 MARK = "seen"
 """A field of our own in the hash that RQ keeps of a scheduler: gone when Redis lost its data."""
 
-_STOP, _SYNC, _CHANGED = "stop", "sync", "changed"
-
 
 class Life:
-    """One scheduler's `start`. Signals and other threads leave word in its inbox, and nothing else:
-    they may come at any moment, in the middle of a command too."""
+    """One scheduler's `start`: nothing but its inbox is touched by signals and other threads."""
 
     def __init__(self, scheduler: RedisCronScheduler) -> None:
         self.scheduler = scheduler
         self._reset()
 
     def _reset(self) -> None:
-        self._inbox: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
-        self._stopping = False
+        self._inbox = Inbox()
         self._registered = False
         self._marked = False
         self._clock = time.time()
@@ -62,22 +54,16 @@ class Life:
         self._extended = time.monotonic()
         self._trouble = Trouble(self.scheduler.log, self.scheduler.name)
         # What is to be done in the next round, and again if Redis goes away meanwhile.
-        self._mark_wanted = self._repair_wanted = self._sync_wanted = False
-        self._changed_ids: set[str] = set()
-        self._changes_missed = False
+        self._mark_wanted = self._repair_wanted = False
 
     def stop(self) -> None:
-        self._stopping = True
-        self._inbox.put((_STOP, None))
-
-    def _ask_to_sync(self) -> None:
-        self._inbox.put((_SYNC, None))
+        self._inbox.stop()
 
     def live(self, *, burst: bool, standby: bool) -> None:
         scheduler = self.scheduler
         scheduler.log.info("Scheduler %s: starting", scheduler.name)
         try:
-            with Signals(self.stop, self._ask_to_sync):
+            with Signals(self.stop, self._inbox.ask_to_sync):
                 self._live(burst=burst, standby=standby)
         finally:
             self._reset()
@@ -111,7 +97,7 @@ class Life:
 
         Raises `LeadershipLostError` where another scheduler took over, unless it may stand by.
         """
-        if self._stopping:
+        if self._inbox.stopping:
             return
         self._trouble.attempt()
         try:
@@ -119,7 +105,7 @@ class Life:
         except (RedisError, OSError) as error:
             if burst:
                 raise
-            self._sync_wanted = True
+            self._inbox.sync_wanted = True
             self._endure(error)
         if burst:
             try:
@@ -139,7 +125,7 @@ class Life:
     def _reign(self, *, standby: bool) -> None:
         scheduler = self.scheduler
         self._mark_wanted = self._repair_wanted = True
-        while not self._stopping:
+        while not self._inbox.stopping:
             self._trouble.attempt()
             try:
                 if scheduler._lock is None:
@@ -164,15 +150,15 @@ class Life:
         self._pass()
         self._watch_clock()
         scheduler.heartbeat()
-        if self._sync_wanted:  # after the heartbeat: a program's own client may be slow to give up
-            self._sync()
+        if self._inbox.sync_wanted:
+            self._sync()  # after the heartbeat: a program's own client may be slow to give up
         pause = min(scheduler.calculate_sleep_interval(), scheduler.lock_ttl / HEARTBEATS_PER_TTL)
         if self._watchdog is not None:
             pause = min(pause, self._watchdog / 2)
         self._trouble.over()
         notify("WATCHDOG=1\nSTATUS=leading")
         self._watch_clock()  # else a pause until a time that is far away again
-        self._wait(0 if self._repair_wanted else pause)
+        self._inbox.wait(0 if self._repair_wanted else pause)
         self._watch_clock()
 
     def _pass(self) -> None:
@@ -181,19 +167,20 @@ class Life:
             raise LockLostError
         token = scheduler._lock.token
         for _ in scheduler._dispatcher.enqueue_due(token, scheduler.lock_ttl):
-            if self._stopping:
+            if self._inbox.stopping:
                 return
 
     def _take_in_changes(self) -> None:
         """What another program wrote, which does not keep our indexes, is entered now."""
         client = self.scheduler._client
-        if self._changed_ids or self._changes_missed:
+        inbox = self._inbox
+        if inbox.changed_ids or inbox.changes_missed:
             indexed, updated = client.mget(INDEXED, LAST_UPDATE)
             if indexed != updated:
-                store.index_missing(self._changed_ids, client)
-                self._retime(list(self._changed_ids), after_foreign_change)
-                self._repair_wanted |= self._changes_missed
-            self._changed_ids, self._changes_missed = set(), False
+                store.index_missing(inbox.changed_ids, client)
+                self._retime(list(inbox.changed_ids), after_foreign_change)
+                self._repair_wanted |= inbox.changes_missed
+            inbox.forget_changes()
 
     def _repair(self) -> None:
         """Make the indexes true, go on from a clock that was set back, and try what failed."""
@@ -233,7 +220,7 @@ class Life:
             raise
         except Exception:  # a program's own code: its schedules are as they were
             scheduler.log.exception("Scheduler %s: syncing failed", scheduler.name)
-        self._sync_wanted = False
+        self._inbox.sync_wanted = False
 
     def _regain_lock(self, *, standby: bool) -> None:
         """Redis may have lost the lock, perhaps with all its data."""
@@ -247,7 +234,7 @@ class Life:
                 raise LeadershipLostError(locked.holder, locked.expires_in) from None
             scheduler.log.warning("Scheduler %s: lost the lock: %s", scheduler.name, locked)
             self._stand_by()
-            self._sync_wanted = True
+            self._inbox.sync_wanted = True
             return
         # After an outage longer than its life that is no news.
         level = logging.INFO if self._trouble else logging.WARNING
@@ -261,7 +248,7 @@ class Life:
         try:
             lost = bool(self.scheduler._client.hset(self.scheduler.key, MARK, 1)) and earlier
         finally:
-            self._sync_wanted |= lost
+            self._inbox.sync_wanted |= lost
             self._repair_wanted |= lost
         self._mark_wanted = False
 
@@ -278,7 +265,7 @@ class Life:
     def _stand_by(self) -> None:
         """Wait until the lock is ours, or until asked to stop."""
         announced = False
-        while not self._stopping:
+        while not self._inbox.stopping:
             self._trouble.attempt()
             try:
                 locked = self._bid()
@@ -293,7 +280,7 @@ class Life:
                     )
                     notify("READY=1")
                 notify("WATCHDOG=1\nSTATUS=standing by")
-                self._wait(STANDBY_INTERVAL)
+                self._inbox.wait(STANDBY_INTERVAL)
             except (RedisError, OSError) as error:
                 self._endure(error)
 
@@ -316,30 +303,12 @@ class Life:
         # Those that are left may lead to a server that is no master any more.
         self.scheduler._client.connection_pool.disconnect(inuse_connections=False)
         notify("WATCHDOG=1\nSTATUS=waiting for Redis")
-        if not self._stopping:
-            self._wait(pause)
-
-    def _wait(self, seconds: float) -> None:
-        """Wait for word, at most so long, and note all that there is."""
-        until = time.monotonic() + seconds
-        while self._inbox.empty() and (left := until - time.monotonic()) > 0:
-            with suppress(queue.Empty):
-                self._note(*self._inbox.get(timeout=min(left, NAP)))
-                break
-        while not self._inbox.empty():
-            self._note(*self._inbox.get())
-
-    def _note(self, word: str, id: str | None) -> None:
-        if word == _SYNC:
-            self._sync_wanted = True
-        elif word == _CHANGED and id is None:
-            self._changes_missed = True
-        elif id is not None:
-            self._changed_ids.add(id)
+        if not self._inbox.stopping:
+            self._inbox.wait(pause)
 
     def _changed(self, id: str | None) -> None:
         if self.scheduler._lock is not None:  # a standby has no use for it
-            self._inbox.put((_CHANGED, id))
+            self._inbox.changed(id)
 
     def _leave(self) -> None:
         """Give up the lock and the entry in the registry, unless Redis has just kept us waiting."""

@@ -10,30 +10,28 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
 from typing import Any
 
 from redis import Redis
 from rq.utils import now
 
 from . import codec
+from .change import Change
 from .exceptions import InvalidScheduleError, NoSuchJobError
 from .job import RedisCronJob
 from .keys import ORIGIN_FIELDS, job_key
 from .origin import (
-    CODE,
     DEFAULTS,
     ONE_UNIT,
     Differences,
     Origin,
     differences,
-    dump_declared,
-    without_defaults,
 )
 from .reading import Absent, Damaged, Fields, read_schedules
-from .saving import BATCH, Change, write_merged
+from .saving import BATCH, write_merged
 from .scripts import DELETE, GUARDED_FIELDS, run_scripts
 from .tombstones import Tombstone
+from .wanted import Wanted
 
 ALL = frozenset({"*"})
 """Instead of the names of fields to reset: all that are overridden."""
@@ -42,63 +40,6 @@ CREATED, UPDATED, UNCHANGED, SKIPPED = "created", "updated", "unchanged", "skipp
 
 Expectation = dict[str, Any]
 """What was read of a schedule, for the script that writes to compare."""
-
-
-@dataclass
-class Wanted:
-    """A schedule as code declares it."""
-
-    job: RedisCronJob
-    application: str
-    place: str
-    locked: bool = False
-    orphaned_at_text: str = ""
-    """Where it is not declared any more."""
-
-    @cached_property
-    def definition(self) -> dict[str, str]:
-        """Its fields, `enabled` among them."""
-        return {**self.job.definition(), "enabled": str(int(self.job.enabled))}
-
-    @cached_property
-    def origin(self) -> Origin:
-        return Origin(
-            self.application,
-            self.place,
-            dump_declared(without_defaults(self.definition)),
-            self.locked,
-            self.orphaned_at_text,
-        )
-
-    @cached_property
-    def fields(self) -> dict[str, str]:
-        """What a hash holds where nobody overrode anything."""
-        told = without_defaults(self.definition)
-        fields = {
-            **told,
-            "source": CODE,
-            "application": self.application,
-            "place": self.place,
-            "declared": dump_declared(told),
-        }
-        fields.pop("enabled", None)
-        if self.locked:
-            fields.update(locked="1", enabled=self.definition["enabled"])
-        return fields
-
-    @cached_property
-    def absent(self) -> frozenset[str]:
-        """What it does not hold then."""
-        return _all_but(tuple(self.fields))
-
-    def is_met_by(self, fields: Fields) -> bool:
-        """Whether a hash is as the code wants it: judged in a microsecond, for almost all are."""
-        return self.fields.items() <= fields.items() and self.absent.isdisjoint(fields)
-
-
-@cache  # most schedules have the same fields
-def _all_but(names: tuple[str, ...]) -> frozenset[str]:
-    return frozenset({*codec.EDITABLE_FIELDS, *ORIGIN_FIELDS} - {*names, "enabled"})
 
 
 @dataclass

@@ -46,3 +46,6 @@ def texts(values: Iterable[str | bytes]) -> bytes:
 
 
 _SHORT = [text_head(length) for length in range(1 << 8)]
+
+
+NO, YES = number(0), number(1)

@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import Any
 
 from . import codec
+from .texts import parse_time
 
 CODE, RUNTIME = "code", "runtime"
-
 
 ONE_UNIT = ("interval", "cron")
 """Of these one excludes the other, so they are overridden and declared together."""
@@ -75,7 +75,7 @@ class Origin:
     def orphaned_at(self) -> datetime | None:
         """Since when the code does not declare it any more."""
         try:
-            return codec.parse_time(self.orphaned_at_text) if self.orphaned_at_text else None
+            return parse_time(self.orphaned_at_text) if self.orphaned_at_text else None
         except ValueError:
             return datetime.fromtimestamp(0).astimezone()  # somebody's text: an orphan all the same
 

@@ -15,8 +15,6 @@ DONE, NEARLY_FULL, OVERLAPPED = "1fs", "f", "s"
 POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overlap"}
 """Options that take more than one step from the due occurrence to the next one."""
 
-NO, YES = msgpack.number(0), msgpack.number(1)
-
 Times = tuple["datetime | None", "datetime | None"]
 
 _EMPTY = msgpack.text("")
@@ -62,10 +60,10 @@ class Ready:
             (
                 self._head,
                 turn.packed,
-                YES if self.job.last_error else NO,
+                msgpack.YES if self.job.last_error else msgpack.NO,
                 msgpack.text(job_id),
                 shape,
-                YES if tidy else NO,
+                msgpack.YES if tidy else msgpack.NO,
                 self.template.values,
                 policy,
             )

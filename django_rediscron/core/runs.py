@@ -10,8 +10,8 @@ from redis import Redis
 from rq.job import Job
 from rq.utils import as_text
 
-from .codec import parse_time
 from .keys import history_key
+from .texts import parse_time
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 from rq.utils import as_text, now
 
+from .change import Change
 from .creation import create_new
 from .job import RedisCronJob
 from .keys import (
@@ -27,7 +28,7 @@ from .keys import (
 )
 from .leadership import Leadership
 from .reading import Absent, Damaged, read_schedules
-from .saving import Change, save_changes
+from .saving import save_changes
 from .scripts import PLACE, PRUNE, run_script
 from .timing import utc_text
 from .tombstones import Tombstone

@@ -20,8 +20,8 @@ from rq import Queue
 from rq.job import Job
 
 from . import msgpack
+from .callbacks import CALLBACKS, make_callback
 from .job import FUNCTION_FIELDS, RedisCronJob
-from .options import CALLBACKS, make_callback
 from .timing import utc_text
 
 _TIMES = ("created_at", "enqueued_at")

@@ -22,6 +22,9 @@ from .expression import Expression, parse, split
 
 UTC = timezone.utc
 
+MAX_SECONDS = 2**31 - 1
+"""Of a time-out or an option, 68 years: what alarm(2) and Redis can count."""
+
 _SECOND = timedelta(seconds=1)
 _RANDOM = re.compile(r"(?:^|,)[rh](?:$|[/(,])", re.IGNORECASE)
 _FIELD_COUNTS = (5, 6)

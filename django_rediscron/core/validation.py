@@ -13,8 +13,8 @@ from rq.utils import parse_timeout
 
 from .exceptions import InvalidScheduleError
 from .keys import HISTORY_SUFFIX
-from .options import MAX_SECONDS, check_options
-from .timing import check_cron
+from .options import check_options
+from .timing import MAX_SECONDS, check_cron
 from .webhooks import dump_webhooks
 
 if TYPE_CHECKING:

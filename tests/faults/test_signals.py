@@ -2,12 +2,12 @@
 
 Seen to fail, each with this taken out of the core:
 
-- in a pass: the look at `_stopping` in `Life._pass` (all that is due is enqueued before it ends);
+- in a pass: the look at `stopping` in `Life._pass` (all that is due is enqueued before it ends);
 - Redis frozen: `socket_timeout` in `own_client` (it does not end);
 - Redis back: `register_death` in `Life._leave` only where there was no trouble (the lock is left);
 - SIGHUP: `_sync_on_signal` in `Signals` (the process is killed);
 - signals without end: `_ignore_at_the_end` in `Signals` (status -15 instead of 0);
-- a signal that wakes nobody: `NAP` of a minute in `life.py` (it ends when it wakes by itself);
+- a signal that wakes nobody: `NAP` of a minute in `inbox.py` (it ends when it wakes by itself);
 - a thread: the look at the main thread in `Signals` (`start()` raises).
 """
 

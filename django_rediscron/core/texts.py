@@ -1,0 +1,101 @@
+"""Values as the texts of a hash, and back: JSON, numbers, flags, and times in RQ's UTC format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rq.utils import utcparse
+
+from .exceptions import InvalidScheduleError
+from .timing import utc_text
+
+_UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
+
+
+def dump_json(value: object) -> str:
+    """The one JSON form that is written, so that equal values are equal texts."""
+    empty = _EMPTY_JSON.get(type(value)) if not value else None
+    return empty or _ENCODER.encode(value)
+
+
+def number_text(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def dump_number(value: float) -> str:
+    return repr(value)
+
+
+def time_text(time: datetime | None) -> str:
+    return "" if time is None else utc_text(time)
+
+
+def parse_time(text: str) -> datetime:
+    """RQ's UTC format, in a fraction of the time of RQ's parser. Raises ValueError."""
+    if len(text) == _UTC_TEXT_LENGTH and text[-1] == "Z":
+        return datetime.fromisoformat(f"{text[:-1]}+00:00")
+    return utcparse(text)
+
+
+def parse_number(text: str) -> float:
+    return int(text) if text.isdigit() else float(text)
+
+
+def parse_flag(text: str) -> bool:
+    return bool(("0", "1").index(text))
+
+
+def load_json(
+    data: Mapping[str, str], field: str, kind: type[list[Any]] | type[dict[str, Any]]
+) -> Any:
+    text = data.get(field, "")
+    if not text or text == _EMPTY_JSON[kind]:
+        return kind()
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InvalidScheduleError(f"field {field!r} is not JSON: {error}: {text[:80]!r}") from None
+    if not isinstance(value, kind):
+        raise InvalidScheduleError(f"field {field!r} is not a JSON {kind.__name__}: {text[:80]!r}")
+    return value
+
+
+def load_number(data: Mapping[str, str], field: str, default: int | None = None) -> int | None:
+    text = data.get(field)
+    if text is None:
+        return default
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidScheduleError(
+            f"field {field!r} must be a whole number, got {text[:80]!r}"
+        ) from None
+
+
+def load_time(data: Mapping[str, str], field: str) -> datetime | None:
+    text = data.get(field)
+    if not text:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise InvalidScheduleError(
+            f"field {field!r} must be a UTC time such as 2026-06-03T05:40:00.000000Z, "
+            f"got {text[:80]!r}"
+        ) from None
+
+
+def load_flag(data: Mapping[str, str], field: str, default: bool) -> bool:
+    text = data.get(field)
+    if text is None:
+        return default
+    if text not in ("0", "1"):
+        raise InvalidScheduleError(f"field {field!r} must be 0 or 1, got {text[:80]!r}")
+    return text == "1"

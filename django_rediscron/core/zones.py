@@ -1,0 +1,35 @@
+"""Time zones by their IANA names."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from .exceptions import InvalidScheduleError
+
+
+def check_timezone(name: str, value: object) -> str | None:
+    """The IANA name of a zone that this system knows."""
+    if value is None or value == "":
+        return None
+    key = getattr(value, "key", None) if isinstance(value, tzinfo) else value
+    if not isinstance(key, str):
+        raise InvalidScheduleError(
+            f"{name} must be the IANA name of a time zone such as 'Europe/Paris', or a ZoneInfo "
+            f"that has one, got {value!r}"
+        )
+    find_zone(key)
+    return key
+
+
+@lru_cache(maxsize=1024)
+def find_zone(name: str) -> ZoneInfo:
+    """The zone of that name. Raises `InvalidScheduleError` where this system has none."""
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        raise InvalidScheduleError(
+            f"timezone must be the IANA name of a time zone such as 'Europe/Paris', got {name!r}; "
+            f"correct it, or install the package tzdata where the system has no time zones"
+        ) from None
