@@ -65,7 +65,6 @@ class Batch:
         # Whether they go with an occurrence or with a correction, and with which of them.
         self._skips: list[tuple[bool, int, RedisCronJob, list[Skip]]] = []
         self._shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
-        self._turns: dict[tuple[object, ...], Turn] = {}
         self._job_ids = new_job_ids(len(members))
         self.left_from = math.inf
         """The lowest place of what is still due, because this batch has no room for it."""
@@ -155,13 +154,13 @@ class Batch:
         due = job.next_enqueue_time
         assert due is not None
         key = (job.interval or job.cron, job.timezone, due, seen)
-        turn = self._turns.get(key)
+        turn = self.owner.turns.get(key)
         if turn is None:
             if job.interval is not None:
                 times = around_interval(job.interval, due, self.moment)
             else:
                 times = around_cron(job.cron or "", due, self.moment, job.zone)
-            turn = self._turns[key] = Turn(due, seen, *times)
+            turn = self.owner.turns[key] = Turn(due, seen, *times)
         self._add_item(id, ready, turn)
 
     def _add_by_policy(self, id: bytes, ready: Ready) -> None:

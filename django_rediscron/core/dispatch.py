@@ -25,7 +25,7 @@ from rq.utils import now
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
 from .job import FUNCTION_FIELDS, RedisCronJob
 from .queues import get_queue
-from .ready import Ready
+from .ready import Ready, Turn
 from .retiming import Rule
 from .retries import Retries
 from .scripts import DUE, run_script
@@ -38,6 +38,9 @@ BATCH = 200
 
 REMEMBERED = 20_000
 """Definitions whose RQ job is kept ready; each takes about three kilobytes."""
+
+TURNS = 4_000
+"""Times that are remembered in a pass: more than twice as many as a day has minutes."""
 
 ATTEMPTS = 3
 """How often a job that somebody asks for is sent to a Redis that does not answer."""
@@ -55,6 +58,8 @@ class Dispatcher:
         self._queues: dict[str, Queue] = {}
         self.shapes: dict[tuple[Any, ...], Shape] = {}
         self.models: dict[tuple[Any, ...], Job] = {}
+        self.turns: dict[tuple[object, ...], Turn] = {}
+        """Times that plain schedules share in a pass, by what they follow from."""
 
     def enqueue_due(self, token: str, lock_ttl: float) -> Iterator[list[RedisCronJob]]:
         """Enqueue all that is due now, oldest first; yields what each batch enqueued.
@@ -64,6 +69,7 @@ class Dispatcher:
         moment = now()
         for memory in (self._queues, self.models):
             memory.clear()  # settings may differ from pass to pass, in tests
+        self.turns.clear()
         lowest, kept = float("-inf"), set[bytes]()
         while True:
             # What was seen has left, or stands before the lowest score, or is among those kept;
@@ -72,6 +78,8 @@ class Dispatcher:
             found = self._due(lowest, moment, limit)
             members = [member for member in found if member[0] not in kept][:BATCH]
             batch = Batch(self, members, moment)
+            if len(self.turns) > TURNS:
+                self.turns.clear()
             if batch:
                 yield batch.write(token, lock_ttl)
             if len(found) < limit and batch.left_from == math.inf:
