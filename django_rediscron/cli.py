@@ -17,7 +17,9 @@ from rq.cli.helpers import CliConfig, pass_cli_config
 from . import __version__
 from .core.health import MAX_LAG, Health, check_health
 from .core.store import reindex as rebuild_indexes
-from .listing import UnreachableError, check_interval, one_line, reaching, reader, show
+from .listing import check_interval, reader, show
+from .terminal import one_line
+from .unreachable import UnreachableError, reaching
 
 
 @click.group()

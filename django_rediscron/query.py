@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,13 +10,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from django.core.exceptions import FieldError
 from django.db import NotSupportedError
 from django.db.models import QuerySet
-from django.db.models.expressions import Col
-from django.db.models.fields import Field
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
-from django.db.models.sql.where import NothingNode, WhereNode
+from django.db.models.sql.where import NothingNode
 from redis import Redis
 
+from .conditions import NUMBERS, condition_of, split
 from .conf import conf
 from .core import search
 from .core.census import Census, CensusMemory
@@ -25,12 +23,7 @@ from .core.connections import own_client
 from .core.reading import Absent, read_schedules
 from .core.saving import delete_schedules
 from .core.search import Condition
-from .core.texts import number_text
-from .core.timing import utc_text
 from .queues import get_connection, queue_config
-
-_COMPARED = ("contains", "startswith", "gt", "gte", "lt", "lte")
-_NUMBERS = ("interval",)
 
 
 def connection() -> Redis:
@@ -159,7 +152,7 @@ class ScheduleQuerySet(_QuerySet):
         return any(isinstance(child, NothingNode) for child in where.children)
 
     def _sorted_rows(self) -> list[tuple[str, ...]]:
-        among, conditions = _split(self.query.where)
+        among, conditions = split(self.query.where)
         if self._condition is not None:
             conditions.append(self._condition)
         condition = search.every(*conditions) if conditions else None
@@ -198,7 +191,7 @@ class ScheduleQuerySet(_QuerySet):
     def _filter_or_exclude_inplace(self, negate: bool, args: Any, kwargs: Any) -> None:
         super()._filter_or_exclude_inplace(negate, args, kwargs)
         try:
-            _condition(self._query.where)
+            condition_of(self._query.where)
         except NotSupportedError as error:  # while the caller expects errors of this kind
             raise FieldError(str(error)) from None
 
@@ -229,80 +222,7 @@ class ScheduleQuerySet(_QuerySet):
         self._refuse("bulk_update (see define_many)")
 
 
-def _condition(where: Any) -> Condition:
-    """A WHERE of Django's query as a condition of a search."""
-    if isinstance(where, NothingNode):
-        return search.either()
-    if isinstance(where, WhereNode):
-        if where.connector not in ("AND", "OR"):
-            raise NotSupportedError(f"schedules cannot be searched with {where.connector}")
-        children = [_condition(child) for child in where.children]
-        return {"connector": where.connector, "negated": where.negated, "children": children}
-    return _leaf(where)
-
-
-def _leaf(lookup: Any) -> Condition:
-    parts: list[Any] = [getattr(lookup, part, None) for part in ("lhs", "lookup_name", "rhs")]
-    left, name, right = parts
-    if not isinstance(left, Col) or hasattr(right, "resolve_expression"):
-        raise NotSupportedError(f"schedules cannot be searched by {lookup!r}")
-    field = left.target
-    if name == "isnull":
-        empty = search.one_of(field.name, [""])
-        return empty if right else search.negate(empty)
-    if name == "in" and not isinstance(right, (str, bytes)):
-        return search.one_of(field.name, [_text(field, each) for each in right])
-    if name == "exact":
-        return search.one_of(field.name, [_text(field, right)])
-    if name == "icontains":
-        return search.like(field.name, str(right))
-    if name in _COMPARED and field.name not in _NUMBERS:
-        return search.compare(field.name, name, _text(field, right))
-    raise NotSupportedError(f"schedules cannot be searched by {field.name}__{name}")
-
-
-def _text(field: Field[Any, Any], value: Any) -> str:
-    """A value as it stands in the hash."""
-    if isinstance(value, datetime):
-        return utc_text(value)
-    if isinstance(value, bool):
-        return str(int(value))
-    if value is None or isinstance(value, int):
-        return number_text(value)
-    return str(value)
-
-
-def _split(where: Any) -> tuple[list[str] | None, list[Condition]]:
-    """The only ids that may meet a WHERE, if it names them, and the rest of its conditions."""
-    if where.connector != "AND" or where.negated:
-        return None, [_condition(where)]
-    ids: list[str] | None = None
-    conditions: list[Condition] = []
-    for child in where.children:
-        named: list[str] | None = None
-        if isinstance(child, WhereNode):
-            named, further = _split(child)
-            conditions += further
-        elif _names_ids(child):
-            right: Any = child.rhs
-            named = [str(each) for each in (right if child.lookup_name == "in" else [right])]
-        else:
-            conditions.append(_condition(child))
-        if named is not None:
-            ids = named if ids is None else [id for id in ids if id in set(named)]
-    return ids, conditions
-
-
-def _names_ids(lookup: Any) -> bool:
-    left = getattr(lookup, "lhs", None)
-    return (
-        isinstance(left, Col)
-        and bool(left.target.primary_key)
-        and lookup.lookup_name in ("exact", "in")
-    )
-
-
 def _sort_key(name: str, place: int) -> Callable[[tuple[str, ...]], Any]:
-    if name in _NUMBERS:
+    if name in NUMBERS:
         return lambda row: int(row[place]) if row[place].isdecimal() else 0
     return itemgetter(place)

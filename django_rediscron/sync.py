@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
 
 from redis import Redis
-from rq.utils import as_text
 
 from .conf import conf
 from .core import merging
 from .core.change import Change
 from .core.connections import own_client
 from .core.exceptions import InvalidScheduleError
-from .core.keys import DISABLED, INDEX, INDEXED, LAST_UPDATE
-from .core.merging import ALL, Expectation, Merge, delete_orphans
+from .core.merging import ALL, Merge
 from .core.origin import Origin
 from .core.queues import get_queue
 from .core.reading import read_stored
 from .core.saving import write_merged
-from .core.scripts import DECLARED, run_scripts
-from .core.store import scan_ids
 from .core.tombstones import Tombstone, read_tombstones, replace_tombstones, tombstone_text
 from .core.wanted import Wanted
-from .declared import Declaration, declarations
-from .listing import UnreachableError, reaching
-from .queues import get_connection, queue_configs
-from .servers import other_server, same_server
+from .declared import declarations
+from .orphans import OrphanPolicy, ever_declared, treat_orphans
+from .queues import get_connection
+from .sync_groups import Elsewhere, Group, by_server, without_declarations
 from .sync_report import SyncReport
-
-PAGE = 1000
-"""Members of an index that are searched in one step of Redis: a millisecond or two."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a sync is to do beside the usual."""
-
-    check: bool = False
-    prune: bool = False
-    disable_orphans: bool = False
+from .unreachable import UnreachableError, reaching
 
 
 def sync(
@@ -63,22 +47,22 @@ def sync(
     answer or refused; where there are several, only if none could be used.
     """
     report = SyncReport(check=check)
-    options = Options(check, prune, disable_orphans)
+    policy = OrphanPolicy(prune=prune, disable=disable_orphans)
     connection = None if queue is None else get_connection(queue)
-    groups = _by_server(declarations(), connection)
+    groups = by_server(declarations(), connection)
     wanted = groups if connection is None else groups[:1]
     for group in wanted:
         try:
             with reaching(group.connection):
-                _sync_one_server(group, groups, report, options)
+                _sync_one_server(group, groups, report, policy)
         except UnreachableError as error:
             report.not_synced.append(str(error))
             if len(report.not_synced) == len(wanted):
                 raise
-    for group in _without_declarations(groups) if connection is None else []:
+    for group in without_declarations(groups) if connection is None else []:
         try:
             with reaching(group.connection):
-                _sync_one_server(group, groups, report, options)
+                _sync_one_server(group, groups, report, policy)
         except UnreachableError as error:
             report.unreachable.append(str(error))
     for group in groups[len(wanted) :]:
@@ -96,9 +80,9 @@ def reset(id: str, fields: Collection[str] = (), *, check: bool = False) -> Sync
     report = SyncReport(check=check)
     for declaration in declarations():
         if declaration.job.id == id:
-            group = _Group(get_connection(declaration.job.queue_name), [declaration])
+            group = Group(get_connection(declaration.job.queue_name), [declaration])
             with reaching(group.connection):
-                _merge_all(group, report, Options(check), frozenset(fields) or ALL)
+                _merge_all(group, report, frozenset(fields) or ALL)
             return report
     raise InvalidScheduleError(
         f"schedule {id!r} is not declared by this project, so there is nothing to reset it to; "
@@ -106,80 +90,18 @@ def reset(id: str, fields: Collection[str] = (), *, check: bool = False) -> Sync
     )
 
 
-@dataclass
-class _Group:
-    """Declarations whose queues live on one Redis."""
-
-    connection: Redis
-    declarations: list[Declaration] = field(default_factory=list)
-
-
-def _by_server(declared: list[Declaration], first: Redis | None) -> list[_Group]:
-    """What belongs to `first` comes first, even where that is nothing."""
-    groups = [] if first is None else [_Group(first)]
-    of_queue: dict[str, _Group] = {}
-    for declaration in declared:
-        name = declaration.job.queue_name
-        if name not in of_queue:
-            of_queue[name] = _group_of(get_connection(name), groups)
-        of_queue[name].declarations.append(declaration)
-    return groups
-
-
-def _without_declarations(groups: list[_Group]) -> list[_Group]:
-    """The other servers of `RQ_QUEUES`: something may have been declared there before."""
-    known = list(groups)
-    for name in queue_configs():
-        try:
-            connection = get_connection(name)
-        except Exception:  # an incomplete entry: whoever uses the queue is told what it lacks
-            continue
-        _group_of(connection, known)
-    return known[len(groups) :]
-
-
-def _group_of(connection: Redis, groups: list[_Group]) -> _Group:
-    for group in groups:
-        if same_server(group.connection, connection):
-            return group
-    groups.append(_Group(connection))
-    return groups[-1]
-
-
 def _sync_one_server(
-    found: _Group, groups: list[_Group], report: SyncReport, options: Options
+    found: Group, groups: list[Group], report: SyncReport, policy: OrphanPolicy
 ) -> None:
     # A new leader syncs before its first pass, so nothing here may wait long for Redis.
-    group = _Group(own_client(found.connection), found.declarations)
-    _merge_all(group, report, options)
+    group = Group(own_client(found.connection), found.declarations)
+    _merge_all(group, report)
     declared = {each.job.id for each in group.declarations}
-    ids = [id for id in _ever_declared(group.connection) if id not in declared]
-    _orphan_all(ids, group.connection, report, options, _Elsewhere(found, groups))
+    ids = [id for id in ever_declared(group.connection) if id not in declared]
+    treat_orphans(ids, group.connection, report, policy, Elsewhere(found, groups))
 
 
-class _Elsewhere:
-    """What this application declares on other servers."""
-
-    def __init__(self, here: _Group, groups: list[_Group]) -> None:
-        self._here = here.connection
-        self._groups = {
-            declaration.job.id: group.connection
-            for group in groups
-            if group is not here
-            for declaration in group.declarations
-        }
-
-    def __contains__(self, id: str) -> bool:
-        connection = self._groups.get(id)
-        return connection is not None and other_server(self._here, connection)
-
-
-# Declared schedules
-
-
-def _merge_all(
-    group: _Group, report: SyncReport, options: Options, reset: Collection[str] = ()
-) -> None:
+def _merge_all(group: Group, report: SyncReport, reset: Collection[str] = ()) -> None:
     """Bring what is declared up to date; what others change meanwhile is looked at again."""
     application = conf.APPLICATION
     wanted = {each.job.id: each.wanted(application) for each in group.declarations}
@@ -203,13 +125,13 @@ def _merge_all(
             merges[stored.id] = merge
             if merge.change is not None:
                 changes.append(merge.change)
-        refused = [] if options.check else write_merged(changes, group.connection)
+        refused = [] if report.check else write_merged(changes, group.connection)
         pending = [change.job.id for change in refused]
         if not pending:
             break
         for id in pending:
             del merges[id]
-    if not (options.check or reset):
+    if not (report.check or reset):
         _keep_tombstones(tombstones.values(), wanted, merges, group.connection)
     _record(report, len(wanted), merges)
 
@@ -265,64 +187,3 @@ def _record(report: SyncReport, count: int, merges: dict[str, Merge]) -> None:
         if merge.overrides:
             report.overridden[id] = merge.overrides
     report.unchanged += count - changed - len(report.failed)
-
-
-# Orphans
-
-
-def _ever_declared(connection: Redis) -> Iterator[str]:
-    """Ids of all stored schedules that this application declared, and perhaps of others."""
-    with connection.pipeline(transaction=False) as pipe:
-        pipe.mget(INDEXED, LAST_UPDATE)
-        pipe.zcard(INDEX)
-        pipe.zcard(DISABLED)
-        (indexed, updated), *sizes = pipe.execute()
-    if indexed != updated:
-        # Somebody changed one who does not keep our indexes: a scheduler mends them, not a sync.
-        yield from scan_ids(connection)
-    for index, size in zip((INDEX, DISABLED), sizes, strict=True):
-        # A page moves where members come and go meanwhile; the next sync finds what is missed.
-        ranks = ((start, start + PAGE - 1) for start in range(0, size, PAGE))
-        calls = [([index], [*each, conf.APPLICATION]) for each in ranks]
-        for reply in run_scripts(connection, DECLARED, calls):
-            yield from map(as_text, reply)
-
-
-def _orphan_all(
-    ids: Iterable[str],
-    connection: Redis,
-    report: SyncReport,
-    options: Options,
-    elsewhere: _Elsewhere,
-) -> None:
-    """Flag, disable or delete what is not declared any more, or on another Redis."""
-    found: dict[str, Merge] = {}
-    pending = list(dict.fromkeys(ids))
-    while pending:
-        tombstones = read_tombstones(connection)
-        changes: list[Change] = []
-        doomed: dict[str, Expectation] = {}
-        for stored in read_stored(pending, connection):
-            found.pop(stored.id, None)
-            origin = Origin.of(stored.fields)
-            if origin is None or origin.application != conf.APPLICATION:
-                continue  # deleted or declared elsewhere meanwhile
-            job, tombstone = stored.understand(connection), tombstones.get(stored.id)
-            disable = options.disable_orphans or stored.id in elsewhere
-            merge = merging.orphan(job, stored.fields, tombstone, disable=disable)
-            found[stored.id] = merge
-            if options.prune:
-                doomed[stored.id] = merging.expectation(job, stored.fields, tombstone)
-            elif merge.change is not None:
-                changes.append(merge.change)
-        if options.check:
-            break
-        pending = [change.job.id for change in write_merged(changes, connection)]
-        pending += delete_orphans(doomed, connection)
-    report.moved += [id for id in found if id in elsewhere]
-    if options.prune:
-        report.pruned += found
-        return
-    report.orphans += found
-    report.orphaned += [id for id, each in found.items() if "orphaned_at" in each.changes]
-    report.disabled += [id for id, each in found.items() if "enabled" in each.changes]

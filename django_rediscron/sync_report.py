@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .core.origin import Differences, describe
-from .listing import one_line
+from .terminal import one_line
 
 Changes = Differences
 """Field -> what Redis said, what it says now."""

@@ -24,17 +24,10 @@ from redis.sentinel import Sentinel
 from django_rediscron import RedisCronJob, RedisCronScheduler
 from django_rediscron.core import keys
 from django_rediscron.core.store import Damaged, Listing, define_many
-from django_rediscron.listing import (
-    JSON_FIELDS,
-    JSON_OPTIONS,
-    UnreachableError,
-    check_interval,
-    reaching,
-    reader,
-    render,
-    show,
-    to_json,
-)
+from django_rediscron.listing import check_interval, reader, show
+from django_rediscron.listing_json import JSON_FIELDS, JSON_OPTIONS, to_json
+from django_rediscron.listing_table import render
+from django_rediscron.unreachable import UnreachableError, reaching
 
 ROOT = Path(__file__).resolve().parent.parent
 NOW = datetime(2026, 6, 3, 12, 39, 35, 320659)

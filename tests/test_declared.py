@@ -20,8 +20,8 @@ from django_rediscron import (
 )
 from django_rediscron.core.keys import EVENTS, LAST_UPDATE, job_key
 from django_rediscron.declared import declarations
-from django_rediscron.listing import UnreachableError
 from django_rediscron.sync import sync
+from django_rediscron.unreachable import UnreachableError
 
 from .tasks import echo
 

@@ -14,6 +14,7 @@ from redis import Redis
 
 from django_rediscron import RedisCronJob, register
 from django_rediscron import declared as declared_module
+from django_rediscron import orphans as orphans_module
 from django_rediscron import sync as sync_module
 from django_rediscron.core.change import Change
 from django_rediscron.core.keys import DELETED, INDEX, job_key
@@ -201,7 +202,8 @@ def between(monkeypatch: pytest.MonkeyPatch, starting: None) -> Arrange:
                 actions.pop()()
             return write(changes, connection)
 
-        monkeypatch.setattr(sync_module, "write_merged", later)
+        for module in (sync_module, orphans_module):
+            monkeypatch.setattr(module, "write_merged", later)
 
     return arrange
 

@@ -15,15 +15,26 @@ from rq.job import Job
 PACKAGE = Path(__file__).parent.parent / "django_rediscron"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
+COMMAND_LINE = (
+    "cli",
+    "listing",
+    "listing_choice",
+    "listing_json",
+    "listing_table",
+    "terminal",
+    "unreachable",
+)
+
 # What has to work where Django is not installed.
 WITHOUT_DJANGO = [
     path
     for path in MODULES
-    if path.is_relative_to(PACKAGE / "core") or path.name in ("cli.py", "listing.py")
+    if path.is_relative_to(PACKAGE / "core")
+    or (path.parent == PACKAGE and path.stem in COMMAND_LINE)
 ]
 OPEN_TO_ALL = (
     "django_rediscron.core",
-    "django_rediscron.listing",
+    *(f"django_rediscron.{name}" for name in COMMAND_LINE),
     "django_rediscron.__version__",
 )
 

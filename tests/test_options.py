@@ -23,7 +23,7 @@ from django_rediscron.core import (
 )
 from django_rediscron.core.options import JOB_DEFAULTS
 from django_rediscron.core.store import list_schedules
-from django_rediscron.listing import to_json
+from django_rediscron.listing_json import to_json
 from tests import tasks
 
 UTC = timezone.utc

@@ -24,7 +24,9 @@ from django_rediscron.core.keys import DELETED, DISABLED, EVENTS, INDEX, LAST_UP
 from django_rediscron.core.store import list_schedules
 from django_rediscron.core.timing import utc_text
 from django_rediscron.core.tombstones import read_tombstones
-from django_rediscron.listing import reader, render, to_json
+from django_rediscron.listing import reader
+from django_rediscron.listing_json import to_json
+from django_rediscron.listing_table import render
 from django_rediscron.sync import reset, sync
 from django_rediscron.sync_report import SyncReport
 

@@ -17,9 +17,10 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..core.exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
 from ..core.job import RedisCronJob
-from ..listing import UnreachableError, one_line, reaching
 from ..models import Schedule
 from ..query import ScheduleQuerySet, connection
+from ..terminal import one_line
+from ..unreachable import UnreachableError, reaching
 from .changelog import change_message
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from django.utils.translation import ngettext
 from redis.exceptions import RedisError
 
 from ..core.health import Health, check_health
-from ..listing import one_line
 from ..query import connection
+from ..terminal import one_line
 from .times import span
 
 TEMPLATE = "admin/django_rediscron/schedule/banner.html"

@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from ..listing import UnreachableError, reaching
 from ..query import ScheduleQuerySet, connection
+from ..unreachable import UnreachableError, reaching
 from . import banner
 from .actions import ScheduleActions
 from .filters import ApplicationFilter, QueueFilter, SourceFilter, StateFilter

@@ -11,8 +11,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from ..listing import UnreachableError, reaching
 from ..query import connection
+from ..unreachable import UnreachableError, reaching
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 

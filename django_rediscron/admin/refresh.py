@@ -6,9 +6,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 
-from ..listing import UnreachableError, reaching
 from ..models import Schedule
 from ..query import connection
+from ..unreachable import UnreachableError, reaching
 from . import banner
 from .columns import CHANGING, ScheduleColumns
 from .lastruns import with_last_runs

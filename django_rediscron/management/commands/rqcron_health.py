@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_rediscron.conf import conf
 from django_rediscron.core.health import MAX_LAG, Health, check_health
-from django_rediscron.listing import UnreachableError, reaching
 from django_rediscron.queues import get_connection
+from django_rediscron.unreachable import UnreachableError, reaching
 
 
 class Command(BaseCommand):

@@ -21,10 +21,10 @@ from django_rediscron.core import (
     SchedulerLockedError,
 )
 from django_rediscron.core.origin import describe
-from django_rediscron.listing import UnreachableError, reaching
 from django_rediscron.management.commands.rqrcron_sync import add_orphan_arguments
 from django_rediscron.schedulers import DjangoRedisCronScheduler, get_scheduler
 from django_rediscron.sync import sync
+from django_rediscron.unreachable import UnreachableError, reaching
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOST = 3

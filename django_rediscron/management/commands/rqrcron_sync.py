@@ -10,9 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_rediscron.core import InvalidScheduleError
-from django_rediscron.listing import UnreachableError, printing
 from django_rediscron.sync import reset, sync
 from django_rediscron.sync_report import SyncReport
+from django_rediscron.terminal import printing
+from django_rediscron.unreachable import UnreachableError
 
 
 class Command(BaseCommand):

@@ -1,0 +1,81 @@
+"""The listing for programs: one JSON object."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from rq import Retry
+
+from .core.job import RedisCronJob
+from .core.options import JOB_DEFAULTS, TIME_DEFAULTS
+from .core.store import Listing
+from .core.timing import utc_text
+from .listing_choice import chosen, chosen_tombstones
+
+JSON_FIELDS = (
+    "id", "name", "schedule", "interval", "cron", "queue_name", "func_name", "args", "kwargs",
+    "enabled", "state", "next_enqueue_time", "latest_enqueue_time", "last_error", "last_error_at",
+    "created_at", "updated_at", "revision", "runs", "finished_at", *TIME_DEFAULTS,
+    "source", "application", "place", "locked", "orphaned_at", "overrides",
+)  # fmt: skip
+"""Attributes of a schedule in the JSON listing, under the same names."""
+
+
+JSON_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "meta", *JOB_DEFAULTS)
+"""What RQ is told of each job, likewise."""
+
+
+def to_json(listing: Listing, queues: Sequence[str] = ()) -> str:
+    """The listing as one JSON object on one line, in ASCII.
+
+    `jobs` holds an object with `JSON_FIELDS` and `JSON_OPTIONS` for each schedule, `damaged` one
+    with `id` and `reason` for each that cannot be read (whichever queues are asked for), `deleted`
+    one with `id`, `application` and `place` for each that was deleted by hand while code declares
+    it, `leader` the name of the scheduler that leads or null, `standbys` those that wait to take
+    over, `updated` the time. Times are UTC in RQ's format, or null.
+    """
+    leadership = listing.leadership
+    return json.dumps(
+        {
+            "jobs": [_plain(_facts(job)) for job in chosen(listing, queues)],
+            "damaged": [{"id": each.id, "reason": each.reason} for each in listing.damaged],
+            "deleted": [
+                {"id": each.id, "application": each.application, "place": each.place}
+                for each in chosen_tombstones(listing, queues)
+            ],
+            "leader": leadership and leadership.leader and leadership.leader.name,
+            "standbys": [each.name for each in leadership.standbys] if leadership else [],
+            "updated": utc_text(datetime.now(timezone.utc)),
+        }
+    )
+
+
+def _facts(job: RedisCronJob) -> dict[str, Any]:
+    return {
+        **{field: getattr(job, field) for field in JSON_FIELDS},
+        "overrides": {
+            field: {"value": value, "code": code} for field, (value, code) in job.overrides.items()
+        },
+        **{option: job.job_options.get(option) for option in JSON_OPTIONS},
+    }
+
+
+def _plain(value: Any, depth: int = 100) -> Any:
+    """The value in types that every reader of JSON accepts: no NaN, and not nested without end."""
+    if isinstance(value, datetime):
+        return utc_text(value)
+    if isinstance(value, Retry):
+        return {"max": value.max, "intervals": list(value.intervals)}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, (dict, list, tuple)) and depth == 0:
+        return "..."
+    if isinstance(value, dict):
+        return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, depth - 1) for item in value]
+    return value

@@ -1,0 +1,92 @@
+"""Schedules in Redis that this application declared, and does not declare any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from redis import Redis
+from rq.utils import as_text
+
+from .conf import conf
+from .core import merging
+from .core.change import Change
+from .core.keys import DISABLED, INDEX, INDEXED, LAST_UPDATE
+from .core.merging import Expectation, Merge, delete_orphans
+from .core.origin import Origin
+from .core.reading import read_stored
+from .core.saving import write_merged
+from .core.scripts import DECLARED, run_scripts
+from .core.store import scan_ids
+from .core.tombstones import read_tombstones
+from .sync_groups import Elsewhere
+from .sync_report import SyncReport
+
+PAGE = 1000
+"""Members of an index that are searched in one step of Redis: a millisecond or two."""
+
+
+@dataclass(frozen=True)
+class OrphanPolicy:
+    """What a sync does with orphans beside flagging them."""
+
+    prune: bool = False
+    disable: bool = False
+
+
+def treat_orphans(
+    ids: Iterable[str],
+    connection: Redis,
+    report: SyncReport,
+    policy: OrphanPolicy,
+    elsewhere: Elsewhere,
+) -> None:
+    """Flag, disable or delete what is not declared any more, or on another Redis."""
+    found: dict[str, Merge] = {}
+    pending = list(dict.fromkeys(ids))
+    while pending:
+        tombstones = read_tombstones(connection)
+        changes: list[Change] = []
+        doomed: dict[str, Expectation] = {}
+        for stored in read_stored(pending, connection):
+            found.pop(stored.id, None)
+            origin = Origin.of(stored.fields)
+            if origin is None or origin.application != conf.APPLICATION:
+                continue  # deleted or declared elsewhere meanwhile
+            job, tombstone = stored.understand(connection), tombstones.get(stored.id)
+            disable = policy.disable or stored.id in elsewhere
+            merge = merging.orphan(job, stored.fields, tombstone, disable=disable)
+            found[stored.id] = merge
+            if policy.prune:
+                doomed[stored.id] = merging.expectation(job, stored.fields, tombstone)
+            elif merge.change is not None:
+                changes.append(merge.change)
+        if report.check:
+            break
+        pending = [change.job.id for change in write_merged(changes, connection)]
+        pending += delete_orphans(doomed, connection)
+    report.moved += [id for id in found if id in elsewhere]
+    if policy.prune:
+        report.pruned += found
+        return
+    report.orphans += found
+    report.orphaned += [id for id, each in found.items() if "orphaned_at" in each.changes]
+    report.disabled += [id for id, each in found.items() if "enabled" in each.changes]
+
+
+def ever_declared(connection: Redis) -> Iterator[str]:
+    """Ids of all stored schedules that this application declared, and perhaps of others."""
+    with connection.pipeline(transaction=False) as pipe:
+        pipe.mget(INDEXED, LAST_UPDATE)
+        pipe.zcard(INDEX)
+        pipe.zcard(DISABLED)
+        (indexed, updated), *sizes = pipe.execute()
+    if indexed != updated:
+        # Somebody changed one who does not keep our indexes: a scheduler mends them, not a sync.
+        yield from scan_ids(connection)
+    for index, size in zip((INDEX, DISABLED), sizes, strict=True):
+        # A page moves where members come and go meanwhile; the next sync finds what is missed.
+        ranks = ((start, start + PAGE - 1) for start in range(0, size, PAGE))
+        calls = [([index], [*each, conf.APPLICATION]) for each in ranks]
+        for reply in run_scripts(connection, DECLARED, calls):
+            yield from map(as_text, reply)

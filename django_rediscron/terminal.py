@@ -1,0 +1,53 @@
+"""What ids and texts of others may do to a terminal, and what a terminal does to a listing."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import click
+
+
+def one_line(text: str) -> str:
+    """The text on one line, with what could steer or disarrange a terminal spelled out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Let stdout print any id, and end without an error where the reader of a pipe goes away.
+
+    Other errors of stdout are raised, once.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # An id that the terminal's encoding lacks shall not end the listing.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+        flush()
+    except OSError as error:
+        discard_stdout()
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
+def clear() -> None:
+    """Clear the screen, if it is one: a pipe or a file gets one listing after the other."""
+    click.clear()
+    flush()
+
+
+def flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def discard_stdout() -> None:
+    """Send to nowhere what Python would still try to flush, and complain about, when it exits."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

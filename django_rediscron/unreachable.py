@@ -1,0 +1,44 @@
+"""What is said of a Redis that gives no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import Redis
+from redis import exceptions as redis_errors
+from redis.exceptions import RedisError
+from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
+
+from .terminal import one_line
+
+
+class UnreachableError(RedisError):
+    """Redis gave no answer, or refused; str() is one line with its address, not its password."""
+
+
+@contextmanager
+def reaching(connection: Redis) -> Iterator[None]:
+    """Turn every error of Redis inside into an `UnreachableError`."""
+    try:
+        yield
+    except RedisError as error:
+        lost = isinstance(error, (redis_errors.ConnectionError, redis_errors.TimeoutError))
+        refused = isinstance(error, redis_errors.AuthenticationError)
+        verb = "reached" if lost and not refused else "used"
+        # redis-py lists the Sentinel clients behind " : ", in some versions with their passwords.
+        cut = " : " if isinstance(error, MasterNotFoundError) else None
+        reason = one_line(str(error).partition(cut)[0] if cut else str(error))
+        raise UnreachableError(f"{_address(connection)} cannot be {verb}: {reason}") from error
+
+
+def _address(connection: Redis) -> str:
+    pool = connection.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        sentinels = ", ".join(_address(s) for s in pool.sentinel_manager.sentinels)
+        return f"the master {pool.service_name!r} known to {sentinels}"
+    options = pool.connection_kwargs
+    if options.get("path"):
+        return f"Redis at unix:{options['path']}"
+    host, port = options.get("host", "localhost"), options.get("port", 6379)
+    return f"Redis at {host}:{port}/{options.get('db') or 0}"
