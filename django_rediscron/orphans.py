@@ -9,11 +9,12 @@ from redis import Redis
 from rq.utils import as_text
 
 from .conf import conf
-from .core import merging
 from .core.change import Change
+from .core.expectation import Expectation, expectation
 from .core.keys import DISABLED, INDEX, INDEXED, LAST_UPDATE
-from .core.merging import Expectation, Merge, delete_orphans
+from .core.merging import Merge
 from .core.origin import Origin
+from .core.orphans import delete_orphans, orphan
 from .core.reading import read_stored
 from .core.saving import write_merged
 from .core.scripts import DECLARED, run_scripts
@@ -55,10 +56,10 @@ def treat_orphans(
                 continue  # deleted or declared elsewhere meanwhile
             job, tombstone = stored.understand(connection), tombstones.get(stored.id)
             disable = policy.disable or stored.id in elsewhere
-            merge = merging.orphan(job, stored.fields, tombstone, disable=disable)
+            merge = orphan(job, stored.fields, tombstone, disable=disable)
             found[stored.id] = merge
             if policy.prune:
-                doomed[stored.id] = merging.expectation(job, stored.fields, tombstone)
+                doomed[stored.id] = expectation(job, stored.fields, tombstone)
             elif merge.change is not None:
                 changes.append(merge.change)
         if report.check:

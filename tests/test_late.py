@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, batch
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, batch, occurrences
 from django_rediscron.core.keys import DISABLED, INDEX
 from django_rediscron.core.scripts import run_script
 from django_rediscron.core.texts import parse_time
@@ -219,7 +219,7 @@ def test_catching_up_goes_on_where_a_dead_scheduler_left_it(
     connection: Redis, clock: Clock, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The scheduler dies after the first of several batches, and its reply is lost, too."""
-    monkeypatch.setattr(batch, "ROOM", 7)
+    monkeypatch.setattr(occurrences, "ROOM", 7)
     register(leader, catch_up="all")
     clock.advance(40 * HOUR)
 
@@ -256,7 +256,7 @@ def test_an_edit_amid_catching_up_counts_from_then_on(
     monkeypatch: pytest.MonkeyPatch,
     change: str,
 ) -> None:
-    monkeypatch.setattr(batch, "ROOM", 7)
+    monkeypatch.setattr(occurrences, "ROOM", 7)
     register(leader, catch_up="all")
     clock.advance(40 * HOUR)
     calls = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,15 +14,15 @@ from .corrections import Corrections
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .keys import FINGERPRINT_FIELDS, LOCK
-from .missed import settle_due
+from .occurrences import Occurrences
 from .reading import Absent, Damaged, Fields, read_schedules
-from .ready import DONE, OVERLAPPED, Ready, Turn
+from .ready import DONE, OVERLAPPED, Ready
 from .retiming import Rule, next_time
 from .scripts import DISPATCH, run_script
 from .skips import Skip
 from .store import prune
-from .template import JobTemplate, Shape, new_job_ids, packed_times
-from .timing import around_cron, around_interval, occurrence_delay, utc_text
+from .template import JobTemplate, packed_times
+from .timing import occurrence_delay, utc_text
 
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
@@ -36,9 +35,6 @@ _BLOCKED = {
     "q": "the key of its queue {queue!r} is not a list; delete that key",
 }
 
-
-ROOM = 200
-"""Occurrences in one script call, beyond which a schedule that missed many has one at a time."""
 
 HISTORY_LIMIT = 1000
 HISTORY_TTL = 365 * 86400
@@ -59,15 +55,8 @@ class Batch:
         self.moment = moment
         self.kept: set[bytes] = set()
         """Members that may stay among the due ones."""
-        self._occurrences: list[bytes] = []
         self._corrections = Corrections(moment)
-        self._items: list[tuple[bytes, Ready, Turn, str]] = []
-        # Whether they go with an occurrence or with a correction, and with which of them.
-        self._skips: list[tuple[bool, int, RedisCronJob, list[Skip]]] = []
-        self._shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
-        self._job_ids = new_job_ids(len(members))
-        self.left_from = math.inf
-        """The lowest place of what is still due, because this batch has no room for it."""
+        self._occurrences = Occurrences(moment, self._corrections, owner.turns, len(members))
         unknown = []
         for id, score in members:
             ready = owner.recall(id, score)
@@ -83,7 +72,7 @@ class Batch:
     def _add_known(self, id: bytes, ready: Ready) -> bool:
         """Whether the occurrence could be added; where not, reading it tells what is wrong."""
         try:
-            self._add_occurrence(id, ready)
+            self._occurrences.add(id, ready)
         except Exception:
             return False
         return True
@@ -126,7 +115,7 @@ class Batch:
             template = JobTemplate(
                 job, self.owner.queue(job.queue_name), self.owner.shapes, self.owner.models
             )
-            self._add_occurrence(id, Ready(job, seen, template))
+            self._occurrences.add(id, Ready(job, seen, template))
         except BaseException as error:  # user code: modules, job classes, serializers
             # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
             reason = str(error) if isinstance(error, InvalidScheduleError) else repr(error)
@@ -146,88 +135,22 @@ class Batch:
                         schedule.id.encode(), _fingerprint(fields), following, delay
                     )
 
-    def _add_occurrence(self, id: bytes, ready: Ready) -> None:
-        if not ready.plain:
-            self._add_by_policy(id, ready)
-            return
-        job, seen = ready.job, ready.fingerprint[2]
-        due = job.next_enqueue_time
-        assert due is not None
-        key = (job.interval or job.cron, job.timezone, due, seen)
-        turn = self.owner.turns.get(key)
-        if turn is None:
-            if job.interval is not None:
-                times = around_interval(job.interval, due, self.moment)
-            else:
-                times = around_cron(job.cron or "", due, self.moment, job.zone)
-            turn = self.owner.turns[key] = Turn(due, seen, *times)
-        self._add_item(id, ready, turn)
-
-    def _add_by_policy(self, id: bytes, ready: Ready) -> None:
-        """What is due of a schedule with options, one occurrence after the other.
-
-        Each must find the next time that the one before it wrote, so the script takes all of them,
-        or those up to where somebody else changed the schedule.
-        """
-        job, seen = ready.job, ready.fingerprint[2]
-        due = job.next_enqueue_time
-        assert due is not None
-        room = max(1, ROOM - len(self._occurrences))
-        if job.max_runs is not None:
-            room = min(room, job.max_runs - job.runs)
-        for step in settle_due(job, due, self.moment, room):
-            following, delay = step.following, 0.0
-            if following is not None:
-                delay = occurrence_delay(job.id, following, job.jitter)
-            records = [skip.to_text() for skip in step.skips]
-            if step.run is None:
-                fingerprint = [*ready.fingerprint[:2], seen]
-                self._skips.append((False, len(self._corrections), job, step.skips))
-                self._corrections.add_next(id, fingerprint, following, delay, records)
-            else:
-                self._skips.append((True, len(self._items), job, step.skips))
-                turn = Turn(due, seen, step.run, following, delay)
-                self._add_item(id, ready, turn, self._policy(job, step.run, records))
-                seen = turn.following
-            if following is not None:
-                due = following
-                place = due.timestamp() + delay
-                if place <= self.moment.timestamp():
-                    self.left_from = min(self.left_from, place)
-
-    def _policy(self, job: RedisCronJob, run: datetime, records: Sequence[str]) -> bytes:
-        """What the script is told of the options of a schedule."""
-        overlapping = Skip(run, run, 1, "overlap", self.moment)
-        return msgpack.array(
-            (
-                msgpack.texts(records),
-                msgpack.text("" if job.overlap == "allow" else job.overlap),
-                msgpack.text(overlapping.to_text()),
-                msgpack.text("" if job.max_runs is None else str(job.max_runs)),
-            )
-        )
-
-    def _add_item(self, id: bytes, ready: Ready, turn: Turn, policy: bytes = b"") -> None:
-        shape = self._shapes.get(ready.template.shape)
-        if shape is None:
-            shape = self._shapes[ready.template.shape] = msgpack.number(len(self._shapes) + 1)
-        if not self._job_ids:
-            self._job_ids = new_job_ids(ROOM)
-        job_id = self._job_ids.pop()
-        self._occurrences.append(ready.occurrence(turn, job_id, shape, policy))
-        self._items.append((id, ready, turn, job_id))
+    @property
+    def left_from(self) -> float:
+        """The lowest place of what is still due, because this batch has no room for it."""
+        return self._occurrences.left_from
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self._occurrences or self._corrections)
+        return bool(self._occurrences.packed or self._corrections)
 
     def write(self, token: str, lock_ttl: float) -> list[RedisCronJob]:
         """The script call. Returns what was enqueued; `kept` holds what was left alone, too."""
         moment = now()
         times = packed_times(moment)
         lists = (
-            msgpack.array([shape.pack(times) for shape in self._shapes]),
-            msgpack.array(self._occurrences),
+            msgpack.array([shape.pack(times) for shape in self._occurrences.shapes]),
+            msgpack.array(self._occurrences.packed),
             msgpack.array(self._corrections.packed),
         )
         arguments = (
@@ -243,9 +166,10 @@ class Batch:
         if reply is None:
             raise LockLostError
         outcomes = reply.decode()
+        items = self._occurrences.items
         enqueued = []
         blocked = Batch(self.owner, [], self.moment)
-        for (id, ready, turn, job_id), outcome in zip(self._items, outcomes, strict=False):
+        for (id, ready, turn, job_id), outcome in zip(items, outcomes, strict=False):
             if outcome in DONE:
                 ready.advance(turn, job_id, outcome)
                 if ready.job.next_enqueue_time is not None:
@@ -263,11 +187,11 @@ class Batch:
                 self.owner.forget(id)
                 if outcome in _BLOCKED:
                     blocked._add_blocked(id, ready, outcome)
-        for with_run, position, job, skips in self._skips:
-            if outcomes[position if with_run else position + len(self._items)] in DONE:
+        for with_run, position, job, skips in self._occurrences.skips:
+            if outcomes[position if with_run else position + len(items)] in DONE:
                 for skip in skips:
                     log_skip(job, skip)
-        ids = (*(id for id, *_ in self._items), *self._corrections.ids)
+        ids = (*(id for id, *_ in items), *self._corrections.ids)
         self.kept.update(id for id, done in zip(ids, outcomes, strict=True) if done not in DONE)
         if blocked:
             blocked.write(token, lock_ttl)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .codec import LEFT_OUT, OPTIONAL_FIELDS, OPTIONS
+from .codec import LEFT_OUT, OPTIONAL_FIELDS
 from .exceptions import DamagedScheduleError, InvalidScheduleError
 from .grid import Grid
 from .job import RedisCronJob
 from .keys import FACTS, TIMING_FIELDS
+from .option_fields import OPTIONS
 from .texts import load_number, parse_time, time_text
 from .timing import utc_text
 from .validation import check_timing

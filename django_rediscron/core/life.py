@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
@@ -13,23 +11,15 @@ from rq.exceptions import StopRequested
 from . import store
 from .batch import LockLostError
 from .exceptions import LeadershipLostError, SchedulerLockedError
-from .inbox import Inbox
 from .keys import INDEXED, LAST_UPDATE
 from .listener import ChangeListener
-from .lock import release_unanswered
 from .notify import notify, watchdog_interval
 from .retiming import Rule, after_foreign_change, after_step_back
 from .signals import Signals
-from .trouble import Trouble
-
-if TYPE_CHECKING:
-    from .scheduler import RedisCronScheduler
+from .standby import Standby
 
 HEARTBEATS_PER_TTL = 3
 """A heartbeat may come late by two thirds of the lock's life before the lock is lost."""
-
-STANDBY_INTERVAL = 0.5
-"""Seconds between a standby's attempts to lead: a clean hand-over takes no longer."""
 
 CLOCK_TOLERANCE = 1.0
 """Seconds by which the wall clock may go back without notice."""
@@ -38,26 +28,17 @@ MARK = "seen"
 """A field of our own in the hash that RQ keeps of a scheduler: gone when Redis lost its data."""
 
 
-class Life:
+class Life(Standby):
     """One scheduler's `start`: nothing but its inbox is touched by signals and other threads."""
 
-    def __init__(self, scheduler: RedisCronScheduler) -> None:
-        self.scheduler = scheduler
-        self._reset()
-
     def _reset(self) -> None:
-        self._inbox = Inbox()
-        self._registered = False
+        super()._reset()
         self._marked = False
         self._clock = time.time()
         self._watchdog = watchdog_interval()
         self._extended = time.monotonic()
-        self._trouble = Trouble(self.scheduler.log, self.scheduler.name)
         # What is to be done in the next round, and again if Redis goes away meanwhile.
         self._mark_wanted = self._repair_wanted = False
-
-    def stop(self) -> None:
-        self._inbox.stop()
 
     def live(self, *, burst: bool, standby: bool) -> None:
         scheduler = self.scheduler
@@ -79,16 +60,6 @@ class Life:
         finally:
             notify("STOPPING=1")
             self._leave()
-
-    def _be_born(self) -> None:
-        scheduler = self.scheduler
-        try:
-            scheduler.register_birth()
-        except (RedisError, OSError):
-            with suppress(RedisError, OSError):
-                release_unanswered(scheduler._client)
-            raise
-        self._registered = True
 
     # Leading
 
@@ -234,7 +205,7 @@ class Life:
                 raise LeadershipLostError(locked.holder, locked.expires_in) from None
             scheduler.log.warning("Scheduler %s: lost the lock: %s", scheduler.name, locked)
             self._stand_by()
-            self._inbox.sync_wanted = True
+            self._inbox.sync_wanted = self._mark_wanted = self._repair_wanted = True
             return
         # After an outage longer than its life that is no news.
         level = logging.INFO if self._trouble else logging.WARNING
@@ -260,72 +231,6 @@ class Life:
             log.warning("Scheduler %s: the clock was set back", name)
             self._repair_wanted = True
 
-    # Waiting
-
-    def _stand_by(self) -> None:
-        """Wait until the lock is ours, or until asked to stop."""
-        announced = False
-        while not self._inbox.stopping:
-            self._trouble.attempt()
-            try:
-                locked = self._bid()
-                self._trouble.over()
-                if locked is None:
-                    self.scheduler.log.info("Scheduler %s: leads", self.scheduler.name)
-                    return
-                if not announced:
-                    announced = True
-                    self.scheduler.log.info(
-                        "Scheduler %s: stands by: %s", self.scheduler.name, locked
-                    )
-                    notify("READY=1")
-                notify("WATCHDOG=1\nSTATUS=standing by")
-                self._inbox.wait(STANDBY_INTERVAL)
-            except (RedisError, OSError) as error:
-                self._endure(error)
-
-    def _bid(self) -> SchedulerLockedError | None:
-        """Try to lead. Returns why not."""
-        scheduler = self.scheduler
-        try:
-            scheduler.register_birth()
-        except SchedulerLockedError as locked:
-            if locked.holder != scheduler.name:  # else the entry is that of a namesake, who leads
-                scheduler.enter_registry()
-                self._registered = True
-            return locked
-        self._registered = self._mark_wanted = self._repair_wanted = True
-        return None
-
-    def _endure(self, error: Exception) -> None:
-        """Redis is away: wait a little."""
-        pause = self._trouble.failed(error)
-        # Those that are left may lead to a server that is no master any more.
-        self.scheduler._client.connection_pool.disconnect(inuse_connections=False)
-        notify("WATCHDOG=1\nSTATUS=waiting for Redis")
-        if not self._inbox.stopping:
-            self._inbox.wait(pause)
-
     def _changed(self, id: str | None) -> None:
         if self.scheduler._lock is not None:  # a standby has no use for it
             self._inbox.changed(id)
-
-    def _leave(self) -> None:
-        """Give up the lock and the entry in the registry, unless Redis has just kept us waiting."""
-        scheduler = self.scheduler
-        if not self._trouble.timed_out:
-            self._trouble.attempt()
-            try:
-                release_unanswered(scheduler._client)
-                if self._registered:
-                    scheduler.register_death()
-                self._trouble.over()
-                return
-            except (RedisError, OSError) as error:
-                self._trouble.failed(error)
-        scheduler.log.warning(
-            "Scheduler %s: could not sign off; a lock that it holds expires within %s s",
-            scheduler.name,
-            scheduler.lock_ttl,
-        )
-        scheduler._lock = None

@@ -7,19 +7,17 @@ somebody changed it: that stays, an override.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from redis import Redis
-from rq.utils import now
 
 from . import codec
 from .change import Change
 from .exceptions import InvalidScheduleError, NoSuchJobError
+from .expectation import expectation
 from .job import RedisCronJob
-from .keys import ORIGIN_FIELDS, job_key
+from .keys import ORIGIN_FIELDS
 from .origin import (
     DEFAULTS,
     ONE_UNIT,
@@ -28,8 +26,7 @@ from .origin import (
     differences,
 )
 from .reading import Absent, Damaged, Fields, read_schedules
-from .saving import BATCH, write_merged
-from .scripts import DELETE, GUARDED_FIELDS, run_scripts
+from .saving import write_merged
 from .tombstones import Tombstone
 from .wanted import Wanted
 
@@ -37,9 +34,6 @@ ALL = frozenset({"*"})
 """Instead of the names of fields to reset: all that are overridden."""
 
 CREATED, UPDATED, UNCHANGED, SKIPPED = "created", "updated", "unchanged", "skipped"
-
-Expectation = dict[str, Any]
-"""What was read of a schedule, for the script that writes to compare."""
 
 
 @dataclass
@@ -138,31 +132,6 @@ def _changes_of_origin(
     return found
 
 
-def orphan(
-    found: RedisCronJob | Damaged | Absent,
-    fields: Fields,
-    tombstone: Tombstone | None,
-    *,
-    disable: bool,
-) -> Merge:
-    """What becomes of a schedule that its application does not declare any more."""
-    if not isinstance(found, RedisCronJob):
-        return Merge(UNCHANGED)  # it does not run
-    changes: Differences = {}
-    marks: dict[str, str | bool] = {}
-    change = Change.of(found, "updated")
-    if "orphaned_at" not in fields:
-        changes["orphaned_at"] = ("", "now")
-        marks = {"orphaned_at": True, "locked": False}
-    if disable and found.enabled:
-        changes["enabled"] = ("1", "0")
-        marks["disabled_as_orphan_at"] = True
-        change = Change.switch(found, False)
-    change.marks = marks
-    change.expected = expectation(found, fields, tombstone)
-    return Merge(UPDATED, change, changes) if changes else Merge(UNCHANGED)
-
-
 def reset_to_code(id: str, names: Collection[str], connection: Redis) -> None:
     """Give these fields of a stored schedule, or all overridden ones, what the code declared last.
 
@@ -184,26 +153,6 @@ def reset_to_code(id: str, names: Collection[str], connection: Redis) -> None:
         wanted = Wanted(job, known.application, known.place, known.locked, known.orphaned_at_text)
         merged = merge(found, fields, wanted, None, frozenset(names) or ALL)
         pending = merged.change is not None and bool(write_merged([merged.change], connection))
-
-
-def delete_orphans(doomed: Mapping[str, Expectation], connection: Redis) -> list[str]:
-    """Delete schedules that are as expected, in one round trip; returns the ids of the others."""
-    ids = list(doomed)
-    parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
-    calls = [
-        (
-            [job_key(id) for id in part],
-            [f"{now().timestamp():.6f}", json.dumps([doomed[id] for id in part]), *part],
-        )
-        for part in parts
-    ]
-    replies = run_scripts(connection, DELETE, calls)
-    return [
-        id
-        for part, outcomes in zip(parts, replies, strict=True)
-        for id, outcome in zip(part, outcomes, strict=True)
-        if outcome == b"changed"
-    ]
 
 
 def check_names(names: Collection[str]) -> None:
@@ -240,24 +189,3 @@ def _marks(fields: Fields, origin: Origin) -> dict[str, str | bool]:
         if fields.get(name, "") != wanted.get(name, "")
         and not (name == "disabled_as_orphan_at" and origin.orphaned_at_text)
     }
-
-
-def expectation(
-    found: RedisCronJob | Damaged | Absent, fields: Fields, tombstone: Tombstone | None
-) -> Expectation:
-    """What was read, for the script to compare: what changed meanwhile is not written over."""
-    kind = "hash" if fields else "none" if isinstance(found, Absent) else "other"
-    return {
-        "kind": kind,
-        "fields": {name: _sendable(fields[name]) for name in GUARDED_FIELDS if name in fields},
-        "deleted": tombstone.text if tombstone else "",
-    }
-
-
-def _sendable(text: str) -> str | bool:
-    """The text, or True for any: what is no UTF-8 cannot be sent, is damaged, and to be healed."""
-    try:
-        text.encode()
-    except UnicodeError:
-        return True
-    return text

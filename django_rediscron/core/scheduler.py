@@ -6,16 +6,14 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.client import Pipeline
 from rq.cron import CronScheduler
-from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
 from rq.exceptions import StopRequested
-from rq.logutils import setup_loghandlers
 
 from . import process, store
 from .batch import LockLostError
@@ -27,13 +25,12 @@ from .job import RedisCronJob
 from .keys import INDEX, SCHEDULERS
 from .life import Life
 from .lock import LeaderLock
+from .loggers import RQ_LOGGER, handlers_kept, set_up_logging
 from .options import ScheduleOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-PACKAGE_LOGGER = "django_rediscron"
-RQ_LOGGER = "rq.cron"
 
 SHORTEST_LOCK_TTL, LONGEST_LOCK_TTL = 1, 86400
 """Seconds: three heartbeats must fit in, and a crash must not stop schedules for days."""
@@ -71,8 +68,8 @@ class RedisCronScheduler(CronScheduler):
                 f"{LONGEST_LOCK_TTL}, got {lock_ttl!r}"
             )
         _check_positive("max_sleep_interval", max_sleep_interval)
-        _set_up_logging(logging_level)
-        with _handlers_kept(logging.getLogger(RQ_LOGGER)):
+        set_up_logging(logging_level)
+        with handlers_kept(logging.getLogger(RQ_LOGGER)):
             super().__init__(connection, logging_level=logging_level, name=name)
         self.log = logging.getLogger(__name__)
         self.lock_ttl = lock_ttl
@@ -280,22 +277,3 @@ class RedisCronScheduler(CronScheduler):
 def _check_positive(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise ValueError(f"{name} must be a positive number of seconds, got {value!r}")
-
-
-@contextmanager
-def _handlers_kept(logger: logging.Logger) -> Iterator[None]:
-    """RQ makes its own logger write where it has no handler; we have another one."""
-    before = logger.handlers[:], logger.level, logger.propagate
-    yield
-    logger.handlers[:], logger.level, logger.propagate = before
-
-
-def _set_up_logging(level: str | int) -> None:
-    """Show log lines in a process that configured no logging, as RQ does; never in another."""
-    if not logging.getLogger(PACKAGE_LOGGER).hasHandlers():
-        setup_loghandlers(
-            level=level,
-            name=PACKAGE_LOGGER,
-            log_format=DEFAULT_LOGGING_FORMAT,
-            date_format=DEFAULT_LOGGING_DATE_FORMAT,
-        )

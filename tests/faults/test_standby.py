@@ -5,8 +5,9 @@ Seen to fail, each with this taken out of the core:
 - at once on the same machine: `_replace_dead` in `LeaderLock` (it waits until the lock expires);
 - a process that forked: `pid` in `process.identity` (a second scheduler takes the lock of a living
   leader);
-- a namesake: the comparison with `locked.holder` in `Life._bid` (the leader's entry says standby);
-- a clean stop: `Life._leave` (the standby waits until the lock expires);
+- a namesake: the comparison with `locked.holder` in `Standby._bid` (the leader's entry says
+  standby);
+- a clean stop: `Standby._leave` (the standby waits until the lock expires);
 - status 3: `LeadershipLostError` in the command (status 1);
 - a frozen leader: the comparison of the lock in the dispatch script, see `test_protections.py`;
 - Redis lost its data before a standby leads: `_sync` in `Life._lead` (what was declared is gone);

@@ -23,8 +23,7 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
 
-from django_rediscron.core import RedisCronScheduler, SchedulerLockedError, dispatch
-from django_rediscron.core import batch as batch_module
+from django_rediscron.core import RedisCronScheduler, SchedulerLockedError, dispatch, occurrences
 from django_rediscron.core import scheduler as scheduler_module
 from django_rediscron.core.batch import LockLostError
 
@@ -118,7 +117,7 @@ def lead(
     It makes a client of its own, which repeats nothing; with `retries` that is undone. Its lock may
     live for less than a second, so that the tests need not wait for longer.
     """
-    dispatch.BATCH = batch_module.ROOM = batch
+    dispatch.BATCH = occurrences.ROOM = batch
     scheduler_module.SHORTEST_LOCK_TTL = 0
     remove("DISPATCH", removed)
     if retries:

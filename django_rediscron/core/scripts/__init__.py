@@ -5,11 +5,13 @@ Redis runs a script alone and whole, so each of these is one transaction. A refu
 therefore no script may write before it has read and judged all that it needs.
 """
 
-from .changes import CREATE, DELETE, SAVE
+from .creation import CREATE
+from .deletion import DELETE
 from .leader import REPLACE_LOCK
 from .origin import DECLARED, GUARDED_FIELDS, TOMBSTONES
 from .passes import DISPATCH, DUE
 from .run import run_script, run_scripts
+from .save import SAVE
 from .schedules import PLACE, PRUNE, READ
 from .search import CENSUS, SEARCH
 

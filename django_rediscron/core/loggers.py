@@ -1,0 +1,32 @@
+"""Where log lines go in a process that configured no logging."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
+from rq.logutils import setup_loghandlers
+
+PACKAGE_LOGGER = "django_rediscron"
+RQ_LOGGER = "rq.cron"
+
+
+def set_up_logging(level: str | int) -> None:
+    """Show log lines in a process that configured no logging, as RQ does; never in another."""
+    if not logging.getLogger(PACKAGE_LOGGER).hasHandlers():
+        setup_loghandlers(
+            level=level,
+            name=PACKAGE_LOGGER,
+            log_format=DEFAULT_LOGGING_FORMAT,
+            date_format=DEFAULT_LOGGING_DATE_FORMAT,
+        )
+
+
+@contextmanager
+def handlers_kept(logger: logging.Logger) -> Iterator[None]:
+    """RQ makes its own logger write where it has no handler; we have another one."""
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before

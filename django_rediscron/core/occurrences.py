@@ -1,0 +1,117 @@
+"""The occurrences that a pass enqueues in one script call, as the options want them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from . import msgpack
+from .corrections import Corrections
+from .job import RedisCronJob
+from .missed import settle_due
+from .ready import Ready, Turn
+from .skips import Skip
+from .template import Shape, new_job_ids
+from .timing import around_cron, around_interval, occurrence_delay
+
+ROOM = 200
+"""Occurrences in one script call, beyond which a schedule that missed many has one at a time."""
+
+
+class Occurrences:
+    """What is to be enqueued; what is skipped where nothing is goes to the corrections.
+
+    `turns` are those that are known of this moment.
+    """
+
+    def __init__(
+        self,
+        moment: datetime,
+        corrections: Corrections,
+        turns: dict[tuple[object, ...], Turn],
+        expected: int,
+    ) -> None:
+        self._moment = moment
+        self._corrections = corrections
+        self._turns = turns
+        self._job_ids = new_job_ids(expected)
+        self.packed: list[bytes] = []
+        self.items: list[tuple[bytes, Ready, Turn, str]] = []
+        self.shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
+        # Whether they go with an occurrence or with a correction, and with which of them.
+        self.skips: list[tuple[bool, int, RedisCronJob, list[Skip]]] = []
+        self.left_from = math.inf
+        """The lowest place of what is still due, because this batch has no room for it."""
+
+    def add(self, id: bytes, ready: Ready) -> None:
+        """What is due of a schedule."""
+        if not ready.plain:
+            self._add_by_policy(id, ready)
+            return
+        job, seen = ready.job, ready.fingerprint[2]
+        due = job.next_enqueue_time
+        assert due is not None
+        key = (job.interval or job.cron, job.timezone, due, seen)
+        turn = self._turns.get(key)
+        if turn is None:
+            if job.interval is not None:
+                times = around_interval(job.interval, due, self._moment)
+            else:
+                times = around_cron(job.cron or "", due, self._moment, job.zone)
+            turn = self._turns[key] = Turn(due, seen, *times)
+        self._add_item(id, ready, turn)
+
+    def _add_by_policy(self, id: bytes, ready: Ready) -> None:
+        """What is due of a schedule with options, one occurrence after the other.
+
+        Each must find the next time that the one before it wrote, so the script takes all of them,
+        or those up to where somebody else changed the schedule.
+        """
+        job, seen = ready.job, ready.fingerprint[2]
+        due = job.next_enqueue_time
+        assert due is not None
+        room = max(1, ROOM - len(self.packed))
+        if job.max_runs is not None:
+            room = min(room, job.max_runs - job.runs)
+        for step in settle_due(job, due, self._moment, room):
+            following, delay = step.following, 0.0
+            if following is not None:
+                delay = occurrence_delay(job.id, following, job.jitter)
+            records = [skip.to_text() for skip in step.skips]
+            if step.run is None:
+                fingerprint = [*ready.fingerprint[:2], seen]
+                self.skips.append((False, len(self._corrections), job, step.skips))
+                self._corrections.add_next(id, fingerprint, following, delay, records)
+            else:
+                self.skips.append((True, len(self.items), job, step.skips))
+                turn = Turn(due, seen, step.run, following, delay)
+                self._add_item(id, ready, turn, self._policy(job, step.run, records))
+                seen = turn.following
+            if following is not None:
+                due = following
+                place = due.timestamp() + delay
+                if place <= self._moment.timestamp():
+                    self.left_from = min(self.left_from, place)
+
+    def _policy(self, job: RedisCronJob, run: datetime, records: Sequence[str]) -> bytes:
+        """What the script is told of the options of a schedule."""
+        overlapping = Skip(run, run, 1, "overlap", self._moment)
+        return msgpack.array(
+            (
+                msgpack.texts(records),
+                msgpack.text("" if job.overlap == "allow" else job.overlap),
+                msgpack.text(overlapping.to_text()),
+                msgpack.text("" if job.max_runs is None else str(job.max_runs)),
+            )
+        )
+
+    def _add_item(self, id: bytes, ready: Ready, turn: Turn, policy: bytes = b"") -> None:
+        shape = self.shapes.get(ready.template.shape)
+        if shape is None:
+            shape = self.shapes[ready.template.shape] = msgpack.number(len(self.shapes) + 1)
+        if not self._job_ids:
+            self._job_ids = new_job_ids(ROOM)
+        job_id = self._job_ids.pop()
+        self.packed.append(ready.occurrence(turn, job_id, shape, policy))
+        self.items.append((id, ready, turn, job_id))

@@ -1,0 +1,48 @@
+"""The script that writes plain new schedules."""
+
+from __future__ import annotations
+
+from ..keys import DELETED, DISABLED, ERRORS, INDEX
+from .changes import CHANGED
+
+CREATE = (
+    CHANGED
+    + f"""
+-- Write plain schedules where nothing stands yet, much faster than SAVE, which does the rest.
+-- KEYS: the hashes. ARGV[1]: epoch seconds, ARGV[2]: JSON list, for each: its place in the index
+-- ('' for none: it is disabled), then all fields and values, the id first.
+-- Returns the positions, from 1, of those of which nothing was written: something stands there, or
+-- somebody deleted there what code declares.
+local now, left, events = ARGV[1], {{}}, {{}}
+local ids, places = {{['{INDEX}'] = {{}}, ['{DISABLED}'] = {{}}}}, {{}}
+local deletions = redis.call('EXISTS', '{DELETED}') == 1
+for i, item in ipairs(cjson.decode(ARGV[2])) do
+  local key, id = KEYS[i], item[3]
+  if redis.call('EXISTS', key) == 1
+     or (deletions and redis.call('HGET', '{DELETED}', id)) then
+    left[#left + 1] = i
+  else
+    redis.call('HSET', key, unpack(item, 2))
+    local index = item[1] == '' and '{DISABLED}' or '{INDEX}'
+    table.insert(ids[index], id)
+    places[id] = item[1] == '' and now or item[1]
+    events[#events + 1] = '{{"event":"created","job_id":' .. cjson.encode(id) .. '}}'
+  end
+end
+for index, members in pairs(ids) do
+  if members[1] then
+    local other = index == '{INDEX}' and '{DISABLED}' or '{INDEX}'
+    local scored = {{}}
+    for _, id in ipairs(members) do
+      scored[#scored + 1] = places[id]
+      scored[#scored + 1] = id
+    end
+    redis.call('ZADD', index, unpack(scored))
+    redis.call('ZREM', other, unpack(members))
+    redis.call('ZREM', '{ERRORS}', unpack(members))
+  end
+end
+if #events > 0 then announce(now, events) end
+return left
+"""
+)
