@@ -23,7 +23,7 @@ from .texts import (
 from .webhooks import dump_webhooks, load_webhooks
 
 if TYPE_CHECKING:
-    from .job import RedisCronJob
+    from .definition import Definition
 
 
 DEFINITION_FIELDS = (
@@ -73,7 +73,7 @@ _EDITABLE = frozenset(EDITABLE_FIELDS)
 _NEEDED = frozenset(("id", "revision", "runs", *EDITABLE_FIELDS, *TIME_FIELDS))
 
 
-def dump_definition(job: RedisCronJob) -> dict[str, str]:
+def dump_definition(job: Definition) -> dict[str, str]:
     """The hash fields that say what to run and when."""
     fields = {**_BLANK, **dump_plain(job)}
     if has_no_options(job):
@@ -86,7 +86,7 @@ def dump_definition(job: RedisCronJob) -> dict[str, str]:
     return fields
 
 
-def dump_plain(job: RedisCronJob) -> dict[str, str]:
+def dump_plain(job: Definition) -> dict[str, str]:
     """Those of them that are stored, without options."""
     options = job.job_options
     fields = {
@@ -116,7 +116,7 @@ def dump_plain(job: RedisCronJob) -> dict[str, str]:
     return fields
 
 
-def load(job: RedisCronJob, data: Mapping[str, str]) -> None:
+def load(job: Definition, data: Mapping[str, str]) -> None:
     """Give a job all that a hash says. Raises `InvalidScheduleError` for what cannot be read."""
     for field in ("id", "func_name", "queue_name"):
         if not data.get(field):

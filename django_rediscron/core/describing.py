@@ -16,13 +16,13 @@ from cron_descriptor import (
 from .expression import split
 
 if TYPE_CHECKING:
-    from .job import RedisCronJob
+    from .definition import Definition
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _SPECIAL = (FormatException, MissingFieldException, WrongArgumentException, ValueError, KeyError)
 
 
-def describe(job: RedisCronJob) -> str:
+def describe(job: Definition) -> str:
     """When it runs: `Every 90 seconds`, `At 09:00, Monday to Friday (Europe/Paris)`."""
     if not job.cron:
         return _describe_interval(job.interval or 0)

@@ -23,7 +23,8 @@ from rq.job import Job
 from rq.utils import now
 
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
-from .job import FUNCTION_FIELDS, RedisCronJob
+from .definition import FUNCTION_FIELDS
+from .job import RedisCronJob
 from .queues import get_queue
 from .ready import Ready, Turn
 from .retiming import Rule

@@ -17,7 +17,7 @@ from .timing import (
 )
 
 if TYPE_CHECKING:
-    from .job import RedisCronJob
+    from .definition import Definition
 
 _MOMENT = timedelta(microseconds=1)
 
@@ -35,7 +35,7 @@ class Grid:
     """A point of an interval, where there is no `start_at` to count from."""
 
     @classmethod
-    def of(cls, job: RedisCronJob, origin: datetime | None = None) -> Grid:
+    def of(cls, job: Definition, origin: datetime | None = None) -> Grid:
         """That of a schedule; of an interval, through this point."""
         return cls(job.interval, job.cron, job.zone, job.start_at, job.end_at, origin)
 
@@ -120,7 +120,7 @@ class Grid:
 
 
 def upcoming(
-    job: RedisCronJob, number: int, after: datetime | None, moment: datetime
+    job: Definition, number: int, after: datetime | None, moment: datetime
 ) -> Iterator[datetime]:
     """The next occurrences of a schedule that is to run, with their delays, in its zone."""
     left = number if job.max_runs is None else min(number, job.max_runs - job.runs)

@@ -13,7 +13,7 @@ from .exceptions import InvalidScheduleError
 from .option_values import CHECKS, CatchUp, Overlap
 
 if TYPE_CHECKING:
-    from .job import RedisCronJob
+    from .definition import Definition
 
 
 DEFAULT_CATCH_UP_LIMIT = 100
@@ -93,17 +93,17 @@ class Option(Generic[_T]):
         self.name = name
         self.default: _T = TIME_DEFAULTS[name]
 
-    def __get__(self, job: RedisCronJob | None, owner: type[RedisCronJob]) -> _T:
+    def __get__(self, job: Definition | None, owner: type[Definition]) -> _T:
         if job is None:
             return self.default
         value: _T = job.time_options.get(self.name, self.default)
         return value
 
-    def __set__(self, job: RedisCronJob, value: _T) -> None:
+    def __set__(self, job: Definition, value: _T) -> None:
         job.time_options = {**job.time_options, self.name: value}
 
 
-def set_options(job: RedisCronJob, options: ScheduleOptions) -> None:
+def set_options(job: Definition, options: ScheduleOptions) -> None:
     """Give a new job these options. Raises TypeError for unknown ones."""
     unknown = options.keys() - TIME_DEFAULTS.keys() - JOB_DEFAULTS.keys()
     if unknown:
@@ -116,12 +116,12 @@ def set_options(job: RedisCronJob, options: ScheduleOptions) -> None:
     job.job_options.update({name: value for name, value in options.items() if name in JOB_DEFAULTS})
 
 
-def has_no_options(job: RedisCronJob) -> bool:
+def has_no_options(job: Definition) -> bool:
     """Whether all are defaults, as of most schedules; asked of thousands at once."""
     return not job.time_options and JOB_DEFAULTS.keys().isdisjoint(job.job_options)
 
 
-def check_options(job: RedisCronJob) -> None:
+def check_options(job: Definition) -> None:
     """All options of a job, brought into the form in which they are kept."""
     if has_no_options(job):
         return

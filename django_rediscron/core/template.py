@@ -21,7 +21,8 @@ from rq.job import Job
 
 from . import msgpack
 from .callbacks import CALLBACKS, make_callback
-from .job import FUNCTION_FIELDS, RedisCronJob
+from .definition import FUNCTION_FIELDS
+from .job import RedisCronJob
 from .timing import utc_text
 
 _TIMES = ("created_at", "enqueued_at")

@@ -18,7 +18,7 @@ from .timing import MAX_SECONDS, check_cron
 from .webhooks import dump_webhooks
 
 if TYPE_CHECKING:
-    from .job import RedisCronJob
+    from .definition import Definition
 
 MAX_ID_LENGTH = 255
 MAX_INTERVAL = 100 * 366 * 86400
@@ -34,7 +34,7 @@ MAX_DEPTH = 100
 """Lists and dicts inside each other, in arguments: pickle is as easily exhausted as JSON."""
 
 
-def check_schedule(job: RedisCronJob) -> None:
+def check_schedule(job: Definition) -> None:
     """Everything that can be judged without importing the function and without Redis.
 
     Brings `args` and the options into the form in which they are kept.

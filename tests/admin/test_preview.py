@@ -12,7 +12,7 @@ from redis import Redis
 
 from django_rediscron import RedisCronJob
 from django_rediscron.admin import previews
-from django_rediscron.core import job
+from django_rediscron.core import definition
 
 from .conftest import LIST
 
@@ -26,7 +26,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def set_to(*date: int) -> None:
         moment = datetime(*date, tzinfo=timezone.utc)
-        for module in (previews, job):
+        for module in (previews, definition):
             monkeypatch.setattr(module, "now", lambda: moment)
 
     return set_to
