@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from . import __version__
 from .core.health import MAX_LAG, Health, check_health
 from .core.store import reindex as rebuild_indexes
 from .listing import check_interval, reader, show
-from .terminal import one_line
+from .terminal import one_line, take_any_text
 from .unreachable import UnreachableError, reaching
 
 
@@ -26,9 +25,7 @@ from .unreachable import UnreachableError, reaching
 @click.version_option(__version__, prog_name="rqrcron")
 def main() -> None:
     """See and repair the recurring jobs of RQ that are kept in Redis."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # An id that the terminal's encoding lacks shall not end the listing.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    take_any_text()
 
 
 def redis_command(run: Callable[..., None], *, ping: bool = True) -> Callable[..., None]:

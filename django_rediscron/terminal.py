@@ -16,15 +16,19 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def take_any_text() -> None:
+    """Let stdout print any id: one that the terminal's encoding lacks shall not end the listing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 @contextmanager
 def printing() -> Iterator[None]:
     """Let stdout print any id, and end without an error where the reader of a pipe goes away.
 
     Other errors of stdout are raised, once.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # An id that the terminal's encoding lacks shall not end the listing.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    take_any_text()
     try:
         yield
         flush()

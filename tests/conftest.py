@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from redis import Redis
 
-from django_rediscron import declared
+from django_rediscron import RedisCronScheduler, declared
 from django_rediscron.core.queues import plain_queue, use_queue_factory
 from django_rediscron.queues import get_queue
 from tests import server
@@ -31,6 +31,14 @@ def connection(redis_url: str) -> Iterator[Redis]:
     client.flushdb()
     yield client
     client.close()
+
+
+@pytest.fixture
+def leader(connection: Redis) -> RedisCronScheduler:
+    """A leader in this process, which makes no pass unless it is told to."""
+    scheduler = RedisCronScheduler(connection, name="leader", lock_ttl=3600)
+    scheduler.register_birth()
+    return scheduler
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,12 @@ def environment(*declared: dict[str, Any]) -> dict[str, str]:
 
 
 def manage(*arguments: str, declared: tuple[Any, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "-m", "django", *arguments, declared=declared)
+
+
+def run(*command: str, declared: Iterable[Any] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "django", *arguments],
+        command,
         cwd=ROOT,
         env=environment(*declared),
         capture_output=True,
@@ -284,15 +289,8 @@ def test_sync_of_several_redis_one_of_which_is_away(connection: Redis) -> None:
 )
 def test_sync_prints_what_it_can(connection: Redis, command: str, reason: str) -> None:
     schedules = [{**MAIL, "id": f"é {number}"} for number in range(1000)]
-    done = subprocess.run(
-        ["/bin/sh", "-c", command.format(sync=f"{sys.executable} -m django rqrcron_sync")],
-        cwd=ROOT,
-        env=environment(*schedules),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    shell_command = command.format(sync=f"{sys.executable} -m django rqrcron_sync")
+    done = run("/bin/sh", "-c", shell_command, declared=schedules)
     errors = [line for line in done.stderr.splitlines() if "not searched" not in line]
     assert errors == ([f"CommandError: {reason}"] if reason else [])
     assert connection.exists(job_key("é 0"))

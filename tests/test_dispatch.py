@@ -22,13 +22,6 @@ from tests.damage import DAMAGE
 UTC = timezone.utc
 
 
-@pytest.fixture
-def leader(connection: Redis) -> RedisCronScheduler:
-    scheduler = RedisCronScheduler(connection, name="leader")
-    scheduler.register_birth()
-    return scheduler
-
-
 def register(scheduler: RedisCronScheduler, id: str = "visits", **options: Any) -> RedisCronJob:
     timing = {} if "cron" in options else {"interval": 300}
     return scheduler.register(tasks.echo, "metrics", id=id, **{**timing, **options})

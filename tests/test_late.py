@@ -19,6 +19,8 @@ from django_rediscron.core.timing import occurrence_delay
 from tests import tasks
 from tests.clock import Clock, set_clock
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 UTC = timezone.utc
 MONDAY = datetime(2026, 3, 23, tzinfo=UTC)  # a week in which daylight saving begins in Paris
 SUNDAY = MONDAY + timedelta(days=7)
@@ -29,13 +31,6 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return set_clock(monkeypatch, MONDAY)
-
-
-@pytest.fixture
-def leader(connection: Redis, clock: Clock) -> RedisCronScheduler:
-    scheduler = RedisCronScheduler(connection, name="leader", lock_ttl=3600)
-    scheduler.register_birth()
-    return scheduler
 
 
 def register(scheduler: RedisCronScheduler, **options: Any) -> RedisCronJob:

@@ -24,13 +24,6 @@ DEPLOY = ROOT / "docs" / "deploy.md"
 TIMEOUT = 30  # seconds after which a process that should have ended is a failure
 
 
-@pytest.fixture
-def leader(connection: Redis) -> RedisCronScheduler:
-    scheduler = RedisCronScheduler(connection)
-    scheduler.register_birth()
-    return scheduler
-
-
 # Records
 
 

@@ -20,6 +20,8 @@ from tests import tasks
 from tests.clock import Clock, set_clock
 from tests.processes import close, start_python, wait_until
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 UTC = timezone.utc
 NOON = datetime(2026, 3, 23, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -56,13 +58,6 @@ def working(url: str, kind: str = "Worker") -> Iterator[int]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return set_clock(monkeypatch, NOON)
-
-
-@pytest.fixture
-def leader(connection: Redis, clock: Clock) -> RedisCronScheduler:
-    scheduler = RedisCronScheduler(connection, name="leader", lock_ttl=3600)
-    scheduler.register_birth()
-    return scheduler
 
 
 def register(scheduler: RedisCronScheduler, policy: str, **options: Any) -> RedisCronJob:

@@ -26,7 +26,6 @@ from ..servers import server
 from .changelog import definition
 from .conflicts import Base, Conflict
 from .job_form import JobForm
-from .labels import LABELS
 from .timing_form import TimingForm
 from .values import RUN_FIELDS, apply, values_of
 
@@ -43,7 +42,6 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
 
     base = forms.CharField(required=False, widget=forms.HiddenInput)
     id = forms.CharField(
-        label=LABELS["id"],
         max_length=255,
         strip=False,
         widget=forms.TextInput(attrs={"size": 60, "autocomplete": "off"}),
@@ -52,11 +50,10 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
         ),
     )
     name = forms.CharField(
-        label=LABELS["name"],
         required=False,
         help_text=gettext_lazy("RQ's name of it. Empty: the id."),
     )
-    enabled = forms.BooleanField(label=LABELS["enabled"], required=False, initial=True)
+    enabled = forms.BooleanField(required=False, initial=True)
 
     class Media:
         js = ("django_rediscron/preview.js",)

@@ -13,17 +13,16 @@ from ..core.exceptions import InvalidScheduleError
 from ..core.job import RedisCronJob
 from ..functions import FunctionNotAllowedError, allowed_function, check_call
 from .fields import IntervalsField, JsonField, SecondsField, SuggestingInput
-from .labels import LABELS
+from .labels import LabelledForm
 
 
-class JobForm(forms.Form):
+class JobForm(LabelledForm):
     """What is called with which arguments, late runs and overlap, and what RQ is told."""
 
     stored: RedisCronJob | None = None
     """The schedule that is changed; None where one is added."""
 
     func_name = forms.CharField(
-        label=LABELS["func_name"],
         widget=SuggestingInput,
         help_text=gettext_lazy(
             "One of those that the code declares, decorates with @job, or lists in the settings."
@@ -31,20 +30,17 @@ class JobForm(forms.Form):
     )
     args = JsonField(
         list,
-        label=LABELS["args"],
         initial=list,
         help_text=gettext_lazy('A JSON list, such as ["daily", 7].'),
     )
     kwargs = JsonField(
         dict,
-        label=LABELS["kwargs"],
         initial=dict,
         help_text=gettext_lazy('A JSON object, such as {"pages": 7}.'),
     )
-    queue_name = forms.ChoiceField(label=LABELS["queue_name"])
+    queue_name = forms.ChoiceField()
 
     catch_up = forms.ChoiceField(
-        label=LABELS["catch_up"],
         required=False,
         initial="latest",
         choices=[
@@ -55,7 +51,6 @@ class JobForm(forms.Form):
         help_text=gettext_lazy("What to do when no scheduler ran at the time."),
     )
     catch_up_limit = forms.IntegerField(
-        label=LABELS["catch_up_limit"],
         required=False,
         initial=100,
         min_value=1,
@@ -63,11 +58,9 @@ class JobForm(forms.Form):
     )
     misfire_grace = SecondsField(
         fraction=True,
-        label=LABELS["misfire_grace"],
         help_text=gettext_lazy("A run that is later than this is skipped. Empty: no limit."),
     )
     overlap = forms.ChoiceField(
-        label=LABELS["overlap"],
         required=False,
         initial="allow",
         choices=[
@@ -78,49 +71,40 @@ class JobForm(forms.Form):
     )
 
     job_timeout = SecondsField(
-        label=LABELS["job_timeout"],
         help_text=gettext_lazy("A job that works longer fails. -1: no limit. Empty: the queue's."),
     )
     result_ttl = SecondsField(
-        label=LABELS["result_ttl"],
         help_text=gettext_lazy("-1: for ever. 0: not at all. Empty: the queue's."),
     )
     failure_ttl = SecondsField(
-        label=LABELS["failure_ttl"],
         help_text=gettext_lazy("-1: for ever. 0: not at all. Empty: RQ's, a year."),
     )
     ttl = SecondsField(
-        label=LABELS["ttl"],
         help_text=gettext_lazy("A job that waits longer in its queue is dropped. Empty: no limit."),
     )
-    at_front = forms.BooleanField(label=LABELS["at_front"], required=False)
+    at_front = forms.BooleanField(required=False)
     retry_max = forms.IntegerField(
-        label=LABELS["retry_max"],
         required=False,
         min_value=1,
         help_text=gettext_lazy("After a failure. Empty: none."),
     )
     retry_intervals = IntervalsField(
-        label=LABELS["retry_intervals"],
         help_text=gettext_lazy("Seconds, or with a unit, separated by commas: 10, 1m, 5m."),
     )
     on_success = forms.CharField(
-        label=LABELS["on_success"],
         required=False,
         widget=SuggestingInput,
         help_text=gettext_lazy("A function of RQ's callbacks; behind it, if wanted, its time-out."),
     )
-    on_failure = forms.CharField(label=LABELS["on_failure"], required=False, widget=SuggestingInput)
-    on_stopped = forms.CharField(label=LABELS["on_stopped"], required=False, widget=SuggestingInput)
+    on_failure = forms.CharField(required=False, widget=SuggestingInput)
+    on_stopped = forms.CharField(required=False, widget=SuggestingInput)
     description = forms.CharField(
-        label=LABELS["description"],
         required=False,
         widget=forms.TextInput(attrs={"size": 60}),
         help_text=gettext_lazy("RQ's description of each job. Empty: the call."),
     )
     meta = JsonField(
         dict,
-        label=LABELS["meta"],
         initial=dict,
         help_text=gettext_lazy("A JSON object that each job carries."),
     )

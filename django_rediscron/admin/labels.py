@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from django.utils.text import Truncator
+from typing import Any
+
+from django import forms
+from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -43,6 +46,15 @@ LABELS = {
 
 _FLAGS = ("enabled", "at_front")
 _LONGEST = 200
+
+
+class LabelledForm(forms.Form):
+    """A form whose fields are called so, unless they have labels of their own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.label = capfirst(str(field.label or LABELS.get(name, "")))
 
 
 def label(name: str) -> str:

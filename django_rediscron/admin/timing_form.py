@@ -10,12 +10,11 @@ from zoneinfo import available_timezones
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
-from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
 from ..core.exceptions import InvalidScheduleError
 from .fields import SecondsField, SuggestingInput
-from .labels import LABELS
+from .labels import LabelledForm
 
 _FIRST_WORD = re.compile(r"[a-z_]+", re.ASCII)
 _OF_WORD = {
@@ -33,17 +32,15 @@ def field_of(error: InvalidScheduleError) -> str:
     return _OF_WORD.get(word[0], word[0]) if word else ""
 
 
-class TimingForm(forms.Form):
+class TimingForm(LabelledForm):
     """When a schedule runs: all that a preview needs."""
 
     interval = SecondsField(
-        label=LABELS["interval"],
         help_text=gettext_lazy(
             "Seconds, or with a unit: 90, 10m, 2h, 1d. Either this or a cron expression."
         ),
     )
     cron = forms.CharField(
-        label=LABELS["cron"],
         required=False,
         widget=forms.TextInput(attrs={"size": 30, "spellcheck": "false", "autocomplete": "off"}),
         help_text=gettext_lazy(
@@ -51,7 +48,6 @@ class TimingForm(forms.Form):
         ),
     )
     timezone = forms.CharField(
-        label=LABELS["timezone"],
         required=False,
         widget=SuggestingInput(attrs={"size": 30}),
         help_text=gettext_lazy(
@@ -59,26 +55,22 @@ class TimingForm(forms.Form):
         ),
     )
     start_at = forms.SplitDateTimeField(
-        label=LABELS["start_at"],
         required=False,
         widget=AdminSplitDateTime,
         help_text=gettext_lazy("No run before this; an interval counts from it."),
     )
     end_at = forms.SplitDateTimeField(
-        label=LABELS["end_at"],
         required=False,
         widget=AdminSplitDateTime,
         help_text=gettext_lazy("No run after this."),
     )
     max_runs = forms.IntegerField(
-        label=LABELS["max_runs"],
         required=False,
         min_value=1,
         help_text=gettext_lazy("The schedule is finished after so many. Empty: no limit."),
     )
     jitter = SecondsField(
         fraction=True,
-        label=LABELS["jitter"],
         help_text=gettext_lazy(
             "Each run comes late by up to this, always alike for the same run, so that many "
             "schedules do not start at once."
@@ -87,8 +79,6 @@ class TimingForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.label = capfirst(str(field.label or ""))
         zone = self.fields.get("timezone")
         if zone is not None:
             zone.widget.suggestions = sorted(available_timezones())

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from redis import Redis
 
-from .proxy import Proxy
-from .victims import STOPPED, Victim, lead
+from django_rediscron.core import RedisCronScheduler
+from django_rediscron.core.keys import LOCK
+from tests.processes import wait_until
+
+from .proxy import Fault, Proxy, RoundTrip
+from .victims import CUT_OFF, LOCKED, STOPPED, Victim, lead
 from .world import World
 
 Disturb = Callable[[int, World], None]
@@ -39,6 +46,56 @@ def at_each_round_trip(
             trip = proxy.struck[0] if proxy.struck else number
             failures.append(f"at round trip {trip}:\n{error}")
     assert not failures, "\n\n".join(failures)
+
+
+def cut_off_at_each_round_trip(
+    connection: Redis,
+    proxy: Proxy,
+    cut: Fault,
+    make_world: Callable[[Redis], World] = World,
+    *,
+    retries: int,
+) -> None:
+    """With retries, which the scheduler forgoes, redis-py sends again what was executed already."""
+
+    def disturb(number: int, world: World) -> None:
+        proxy.strike(number, cut)
+        victim = Victim(lead, proxy.url, retries=retries).start()
+        assert victim.wait() in (STOPPED, CUT_OFF), victim.error
+
+    at_each_round_trip(connection, proxy, disturb, make_world, retries=retries)
+
+
+def overtaken_at_each_round_trip(
+    connection: Redis, proxy: Proxy, make_world: Callable[[Redis], World] = World
+) -> None:
+    """Another scheduler does the work; the request that the frozen one froze at arrives after."""
+
+    def disturb(number: int, world: World) -> None:
+        victim = Victim(lead, proxy.url)
+
+        def overtake(trip: RoundTrip) -> None:
+            with frozen(victim, connection):
+                RedisCronScheduler(connection, logging.ERROR, "second").start(burst=True)
+                world.assert_each_ran_once()
+
+        proxy.strike(number, overtake)
+        assert victim.start().wait() in (STOPPED, LOCKED), victim.error
+        world.assert_each_ran_once()
+
+    at_each_round_trip(connection, proxy, disturb, make_world)
+
+
+@contextmanager
+def frozen(victim: Victim, connection: Redis) -> Iterator[None]:
+    """Stop a process, let its lock expire, and go on with it at the end of the block."""
+    victim.send(signal.SIGSTOP)
+    try:
+        connection.pexpire(LOCK, 1)
+        wait_until(lambda: not connection.exists(LOCK))
+        yield
+    finally:
+        victim.send(signal.SIGCONT)
 
 
 def count_round_trips(

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from redis import Redis
@@ -18,7 +17,12 @@ from django_rediscron.core import RedisCronScheduler
 from django_rediscron.core.keys import LOCK, SCHEDULERS
 from tests.processes import wait_until
 
-from .passes import at_each_round_trip
+from .passes import (
+    at_each_round_trip,
+    cut_off_at_each_round_trip,
+    frozen,
+    overtaken_at_each_round_trip,
+)
 from .proxy import Fault, Proxy, RoundTrip, cut_after, cut_before, cut_half_way, is_batch
 from .refusals import REFUSALS, Refusal
 from .victims import CUT_OFF, KILLED, LOCKED, STOPPED, Victim, lead
@@ -57,14 +61,7 @@ def test_killed_at_each_round_trip(
 def test_cut_off_at_each_round_trip(
     connection: Redis, proxy: Proxy, cut: Fault, retries: int
 ) -> None:
-    """With retries, which the scheduler forgoes, redis-py sends again what was executed already."""
-
-    def disturb(number: int, world: World) -> None:
-        proxy.strike(number, cut)
-        victim = Victim(lead, proxy.url, retries=retries).start()
-        assert victim.wait() in (STOPPED, CUT_OFF), victim.error
-
-    at_each_round_trip(connection, proxy, disturb, retries=retries)
+    cut_off_at_each_round_trip(connection, proxy, cut, retries=retries)
 
 
 @pytest.mark.slow
@@ -85,21 +82,7 @@ def test_terminated_at_each_round_trip(connection: Redis, proxy: Proxy) -> None:
 def test_frozen_at_each_round_trip_while_another_does_its_work(
     connection: Redis, proxy: Proxy
 ) -> None:
-    """The request that it froze at arrives when all has been done."""
-
-    def disturb(number: int, world: World) -> None:
-        victim = Victim(lead, proxy.url)
-
-        def overtake(trip: RoundTrip) -> None:
-            with frozen(victim, connection):
-                RedisCronScheduler(connection, logging.ERROR, "second").start(burst=True)
-                world.assert_each_ran_once()
-
-        proxy.strike(number, overtake)
-        assert victim.start().wait() in (STOPPED, LOCKED), victim.error
-        world.assert_each_ran_once()
-
-    at_each_round_trip(connection, proxy, disturb)
+    overtaken_at_each_round_trip(connection, proxy)
 
 
 @pytest.mark.slow
@@ -200,15 +183,3 @@ def test_a_new_leader_is_not_taken_for_its_dead_namesake(connection: Redis, prox
     code = victim.wait()
     proxy.raise_errors()
     assert code == STOPPED, victim.error
-
-
-@contextmanager
-def frozen(victim: Victim, connection: Redis) -> Iterator[None]:
-    """Stop a process, let its lock expire, and go on with it at the end of the block."""
-    victim.send(signal.SIGSTOP)
-    try:
-        connection.pexpire(LOCK, 1)
-        wait_until(lambda: not connection.exists(LOCK))
-        yield
-    finally:
-        victim.send(signal.SIGCONT)

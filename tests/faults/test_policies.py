@@ -6,7 +6,6 @@ last one, or is split over several batches.
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections import Counter
 from datetime import datetime, timedelta, timezone
@@ -15,14 +14,17 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler
+from django_rediscron.core import RedisCronJob
 from django_rediscron.core.timing import utc_text
 from tests import tasks
 
-from .passes import at_each_round_trip
+from .passes import (
+    at_each_round_trip,
+    cut_off_at_each_round_trip,
+    overtaken_at_each_round_trip,
+)
 from .proxy import Proxy, RoundTrip, cut_after, is_batch
-from .test_pass import frozen
-from .victims import CUT_OFF, KILLED, LOCKED, STOPPED, Victim, lead
+from .victims import CUT_OFF, KILLED, STOPPED, Victim, lead
 from .world import World, read_definitions, read_hashes
 
 HOUR = timedelta(hours=1)
@@ -110,33 +112,14 @@ def test_killed_after_each_round_trip(connection: Redis, proxy: Proxy) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("retries", [0, 3])
 def test_cut_off_after_each_round_trip(connection: Redis, proxy: Proxy, retries: int) -> None:
-    """With retries, redis-py sends again what was executed already."""
-
-    def disturb(number: int, world: World) -> None:
-        proxy.strike(number, cut_after)
-        victim = Victim(lead, proxy.url, retries=retries).start()
-        assert victim.wait() in (STOPPED, CUT_OFF), victim.error
-
-    at_each_round_trip(connection, proxy, disturb, LateWorld, retries=retries)
+    cut_off_at_each_round_trip(connection, proxy, cut_after, LateWorld, retries=retries)
 
 
 @pytest.mark.slow
 def test_frozen_at_each_round_trip_while_another_does_its_work(
     connection: Redis, proxy: Proxy
 ) -> None:
-    def disturb(number: int, world: World) -> None:
-        victim = Victim(lead, proxy.url)
-
-        def overtake(trip: RoundTrip) -> None:
-            with frozen(victim, connection):
-                RedisCronScheduler(connection, logging.ERROR, "second").start(burst=True)
-                world.assert_each_ran_once()
-
-        proxy.strike(number, overtake)
-        assert victim.start().wait() in (STOPPED, LOCKED), victim.error
-        world.assert_each_ran_once()
-
-    at_each_round_trip(connection, proxy, disturb, LateWorld)
+    overtaken_at_each_round_trip(connection, proxy, LateWorld)
 
 
 WITHOUT: dict[str, tuple[str, str]] = {
