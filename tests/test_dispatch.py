@@ -10,7 +10,7 @@ from redis import Redis
 from rq import Callback, Queue, Retry, SimpleWorker
 from rq.job import Job
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, batch
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, batch, dispatch
 from django_rediscron.core.batch import LockLostError
 from django_rediscron.core.dispatch import Dispatcher
 from django_rediscron.core.keys import DISABLED, INDEX, LOCK
@@ -316,6 +316,63 @@ def test_damaged_schedules_harm_only_themselves(
     assert {job.id for job in leader.enqueue_jobs()} == {*DAMAGE, "a string", "a list"}
     for id in DAMAGE:
         assert connection.hmget(f"rq:cron_job:{id}", "last_error", "last_error_at") == [None, None]
+
+
+def test_damage_is_seen_where_a_schedule_has_run_before(
+    connection: Redis, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is remembered from its run before, and read again all the same."""
+    for number, id in enumerate(DAMAGE):
+        register(leader, id)
+        register(leader, f"good {number}")
+    assert len(leader.enqueue_jobs()) == 2 * len(DAMAGE)
+    for id, damage in DAMAGE.items():
+        damage(connection, f"rq:cron_job:{id}")
+    go_on(monkeypatch, seconds=301)
+    enqueued = leader.enqueue_jobs()
+    assert {job.id for job in enqueued} == {f"good {n}" for n in range(len(DAMAGE))}
+    for id in DAMAGE:
+        assert connection.hget(f"rq:cron_job:{id}", "last_error"), id
+
+
+def test_a_change_by_hand_counts_at_once(
+    connection: Redis, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by redis-cli, which tells nobody, and raises no revision."""
+    for id in ("other queue", "off", "same"):
+        register(leader, id)
+    leader.enqueue_jobs()
+    connection.hset("rq:cron_job:other queue", "queue_name", "mail")
+    connection.hset("rq:cron_job:off", "enabled", "0")
+    go_on(monkeypatch, seconds=301)
+    assert {(job.id, job.queue_name) for job in leader.enqueue_jobs()} == {
+        ("other queue", "mail"),
+        ("same", "metrics"),
+    }
+    assert connection.zscore(INDEX, "off") is None
+
+
+def test_another_schedule_of_the_same_birth_is_another_one(
+    connection: Redis, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a program that restores schedules keeps what they said of their creation."""
+    birth = datetime(2026, 1, 1, tzinfo=UTC)
+    following = None
+    for number, text in enumerate(("old", "new"), 1):
+        job = RedisCronJob("one", "metrics", tasks.echo, args=(text,), cron="* * * * *",
+                           created_at=birth, next_enqueue_time=following)  # fmt: skip
+        job.connection = connection
+        job.delete()
+        job.save()
+        go_on(monkeypatch, seconds=120 * number)
+        assert [job.args for job in leader.enqueue_jobs()] == [(text,)]
+        following = stored(connection, "one").next_enqueue_time
+
+
+def go_on(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let the clock of passes be ahead."""
+    for module in (dispatch, batch):
+        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def test_a_field_of_somebody_else_is_no_damage(

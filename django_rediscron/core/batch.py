@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,8 +14,9 @@ from rq.utils import now
 from . import msgpack
 from .corrections import Corrections
 from .exceptions import InvalidScheduleError
+from .fingerprint import Fingerprint
 from .job import RedisCronJob
-from .keys import FINGERPRINT_FIELDS, LOCK
+from .keys import LOCK
 from .occurrences import Occurrences
 from .reading import Absent, Damaged, Fields, read_schedules
 from .ready import DONE, OVERLAPPED, Ready
@@ -46,15 +49,27 @@ class LockLostError(Exception):
 
 
 class Batch:
-    """Due members of the index; constructing it reads what is not known, `write` does the rest."""
+    """Due members of the index; constructing it reads what is not known, `write` does the rest.
+
+    Reading imports what is to run, and ends after `patience` seconds, so that the lock is extended
+    in time; the rest is for the next batch.
+    """
 
     def __init__(
-        self, owner: Dispatcher, members: list[tuple[bytes, float]], moment: datetime
+        self,
+        owner: Dispatcher,
+        members: list[tuple[bytes, float]],
+        moment: datetime,
+        patience: float = math.inf,
     ) -> None:
         self.owner = owner
         self.moment = moment
         self.kept: set[bytes] = set()
         """Members that may stay among the due ones."""
+        self.left_from = math.inf
+        """The lowest place of what is still due, because this batch has no room or time for it."""
+        self._patience = patience
+        self._recalled: set[bytes] = set()
         self._corrections = Corrections(moment)
         self._occurrences = Occurrences(moment, self._corrections, owner.turns, len(members))
         unknown = []
@@ -68,6 +83,7 @@ class Batch:
                 unknown.append((id, score))
         if unknown:
             self._read(unknown)
+        self.left_from = min(self.left_from, self._occurrences.left_from)
 
     def _add_known(self, id: bytes, ready: Ready) -> bool:
         """Whether the occurrence could be added; where not, reading it tells what is wrong."""
@@ -75,18 +91,23 @@ class Batch:
             self._occurrences.add(id, ready)
         except Exception:
             return False
+        self._recalled.add(id)
         return True
 
     def _read(self, members: list[tuple[bytes, float]]) -> None:
         connection = self.owner.connection
-        found = read_schedules([id for id, _ in members], connection)
+        found = list(read_schedules([id for id, _ in members], connection))
         stale = []
+        begun = time.monotonic()
         for (id, score), (schedule, fields) in zip(members, found, strict=True):
+            if time.monotonic() - begun > self._patience:
+                self.left_from = score
+                break
             self.owner.forget(id)
             if isinstance(schedule, RedisCronJob):
                 self._add_read(id, fields, schedule)
             elif isinstance(schedule, Damaged):
-                seen = () if schedule.fields is None else _fingerprint(schedule.fields)
+                seen = () if schedule.fields is None else _seen(schedule.fields)
                 self._add_error(id, seen, schedule.reason)
             elif isinstance(schedule, Absent) and schedule.has_history:
                 self.owner.foreign[id] = score
@@ -98,9 +119,14 @@ class Batch:
 
     def _add_read(self, id: bytes, fields: Fields, job: RedisCronJob) -> None:
         """A schedule as it was just read: its place may be wrong, for the hash is what counts."""
-        seen = _fingerprint(fields)
+        fingerprint = Fingerprint(fields)
+        seen = (fingerprint.to_msgpack(),)
         if not job.enabled:
             self._corrections.add(id, seen, place=None)
+            return
+        failure = self.owner.unwritten.get(id)
+        if failure is not None and failure[0] == seen:
+            self._add_error(id, *failure, job.next_enqueue_time)
             return
         try:
             due = next_time(job, self.moment)
@@ -111,14 +137,16 @@ class Batch:
             if place > self.moment + _CLOSE:
                 self._corrections.add(id, seen, ["next_enqueue_time", utc_text(due)], place)
                 return
+            said = fields.get("next_enqueue_time", "").encode(errors="surrogateescape")
             job.next_enqueue_time = due
             template = JobTemplate(
                 job, self.owner.queue(job.queue_name), self.owner.shapes, self.owner.models
             )
-            self._occurrences.add(id, Ready(job, seen, template))
+            self._occurrences.add(id, Ready(job, fingerprint, said, template))
         except BaseException as error:  # user code: modules, job classes, serializers
             # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
             reason = str(error) if isinstance(error, InvalidScheduleError) else repr(error)
+            self.owner.unwritten[id] = seen, reason
             self._add_error(id, seen, reason, job.next_enqueue_time)
 
     def add_retimed(self, ids: Sequence[str], rule: Rule) -> None:
@@ -132,13 +160,8 @@ class Batch:
                 if following is not None:
                     delay = occurrence_delay(schedule.id, following, schedule.jitter)
                     self._corrections.add_next(
-                        schedule.id.encode(), _fingerprint(fields), following, delay
+                        schedule.id.encode(), _seen(fields), following, delay
                     )
-
-    @property
-    def left_from(self) -> float:
-        """The lowest place of what is still due, because this batch has no room for it."""
-        return self._occurrences.left_from
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
@@ -168,7 +191,7 @@ class Batch:
         outcomes = reply.decode()
         items = self._occurrences.items
         enqueued = []
-        blocked = Batch(self.owner, [], self.moment)
+        blocked, changed = Batch(self.owner, [], self.moment), dict[bytes, float]()
         for (id, ready, turn, job_id), outcome in zip(items, outcomes, strict=False):
             if outcome in DONE:
                 ready.advance(turn, job_id, outcome)
@@ -187,14 +210,31 @@ class Batch:
                 self.owner.forget(id)
                 if outcome in _BLOCKED:
                     blocked._add_blocked(id, ready, outcome)
+                elif id in self._recalled:
+                    changed[id] = math.nan
         for with_run, position, job, skips in self._occurrences.skips:
             if outcomes[position if with_run else position + len(items)] in DONE:
                 for skip in skips:
                     log_skip(job, skip)
         ids = (*(id for id, *_ in items), *self._corrections.ids)
         self.kept.update(id for id, done in zip(ids, outcomes, strict=True) if done not in DONE)
+        for id in self._corrections.ids:
+            self.owner.unwritten.pop(id, None)
         if blocked:
             blocked.write(token, lock_ttl)
+        if changed:
+            enqueued += self._write_changed(list(changed.items()), token, lock_ttl)
+        return enqueued
+
+    def _write_changed(
+        self, members: list[tuple[bytes, float]], token: str, lock_ttl: float
+    ) -> list[RedisCronJob]:
+        """Read those again that are not any more as they were remembered, and do what is due."""
+        batch = Batch(self.owner, members, self.moment, self._patience)
+        enqueued = batch.write(token, lock_ttl) if batch else []
+        self.kept.difference_update(id for id, _ in members)
+        self.kept |= batch.kept
+        self.left_from = min(self.left_from, batch.left_from)
         return enqueued
 
     def _follow_up(self, ready: Ready) -> None:
@@ -214,7 +254,7 @@ class Batch:
     def _add_blocked(self, id: bytes, ready: Ready, outcome: str) -> None:
         job = ready.job
         reason = _BLOCKED[outcome].format(history=job.job_history_key, queue=job.queue_name)
-        self._add_error(id, ready.fingerprint, reason, job.next_enqueue_time)
+        self._add_error(id, (ready.fingerprint.to_msgpack(),), reason, job.next_enqueue_time)
 
     def _add_error(
         self, id: bytes, seen: Sequence[bytes], reason: str, due: datetime | None = None
@@ -230,8 +270,5 @@ def log_skip(job: RedisCronJob, skip: Skip) -> None:
     logger.log(level, "Schedule %r skipped %s", job.id, skip, extra=extra)
 
 
-def _fingerprint(fields: Fields) -> list[bytes]:
-    """What a hash said when it was read: revision, time of the last change, next time."""
-    revision, updated, following, created = (fields.get(name, "") for name in FINGERPRINT_FIELDS)
-    seen = (revision, updated or created, following)
-    return [text.encode(errors="surrogateescape") for text in seen]
+def _seen(fields: Fields) -> tuple[bytes]:
+    return (Fingerprint(fields).to_msgpack(),)

@@ -14,8 +14,9 @@ _ERROR_LENGTH = 500
 class Corrections:
     """Errors to record, and places in the index, as the script of a pass takes them.
 
-    `seen` is what a hash said when it was read, and empty where there was none: what was changed
-    meanwhile is not corrected.
+    `seen` is the fingerprint of the hash that was read, or an empty one and the next time that an
+    occurrence before it in the same call writes, as msgpack; nothing at all where there was no
+    hash. What was changed meanwhile is not corrected.
     """
 
     def __init__(self, moment: datetime) -> None:
@@ -40,7 +41,7 @@ class Corrections:
         """Fields to set, and a place in the index, or (None) none."""
         packed = (
             msgpack.text(id),
-            msgpack.texts(seen),
+            msgpack.array(seen),
             msgpack.texts(fields),
             msgpack.text("" if place is None else f"{place.timestamp():.6f}"),
             msgpack.YES if failed else msgpack.NO,

@@ -40,6 +40,9 @@ BATCH = 200
 REMEMBERED = 20_000
 """Definitions whose RQ job is kept ready; each takes about three kilobytes."""
 
+PATIENCE = 1.0
+"""Seconds for reading what is due, and importing it, before what has been read is enqueued."""
+
 TURNS = 4_000
 """Times that are remembered in a pass: more than twice as many as a day has minutes."""
 
@@ -61,6 +64,9 @@ class Dispatcher:
         self.models: dict[tuple[Any, ...], Job] = {}
         self.turns: dict[tuple[object, ...], Turn] = {}
         """Times that plain schedules share in a pass, by what they follow from."""
+        self.unwritten: dict[bytes, tuple[Sequence[bytes], str]] = {}
+        """Why schedules failed of which that could not be written yet, and what was read of them:
+        where their modules took longer to fail than the lock lives, they are not tried again."""
 
     def enqueue_due(self, token: str, lock_ttl: float) -> Iterator[list[RedisCronJob]]:
         """Enqueue all that is due now, oldest first; yields what each batch enqueued.
@@ -78,7 +84,7 @@ class Dispatcher:
             limit = BATCH + len(kept)
             found = self._due(lowest, moment, limit)
             members = [member for member in found if member[0] not in kept][:BATCH]
-            batch = Batch(self, members, moment)
+            batch = Batch(self, members, moment, min(PATIENCE, lock_ttl / 3))
             if len(self.turns) > TURNS:
                 self.turns.clear()
             if batch:
@@ -111,9 +117,12 @@ class Dispatcher:
         return ready
 
     def remember(self, id: bytes, ready: Ready) -> None:
+        self._retries.succeeded(id)
+        if not ready.fingerprint.is_known:
+            self._ready.pop(id, None)
+            return
         self._ready[id] = ready
         self._ready.move_to_end(id)
-        self._retries.succeeded(id)
         if len(self._ready) > REMEMBERED:
             self._ready.popitem(last=False)
 

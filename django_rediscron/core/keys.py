@@ -102,12 +102,6 @@ RUNTIME_FIELDS = (
 )
 """What the scheduler writes. All else is written by people and their programs."""
 
-FINGERPRINT_FIELDS = ("revision", "updated_at", "next_enqueue_time", "created_at")
-"""Unchanged between read and write: nobody edited the schedule, and nobody enqueued the occurrence.
-
-rq-rediscron raises no revision; it sets `updated_at`. A schedule that was never edited has neither;
-`created_at` tells it from another one that took its id."""
-
 ORIGIN_FIELDS = (
     "source",
     "application",

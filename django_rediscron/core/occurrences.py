@@ -49,7 +49,7 @@ class Occurrences:
         if not ready.plain:
             self._add_by_policy(id, ready)
             return
-        job, seen = ready.job, ready.fingerprint[2]
+        job, seen = ready.job, ready.due
         due = job.next_enqueue_time
         assert due is not None
         key = (job.interval or job.cron, job.timezone, due, seen)
@@ -68,26 +68,30 @@ class Occurrences:
         Each must find the next time that the one before it wrote, so the script takes all of them,
         or those up to where somebody else changed the schedule.
         """
-        job, seen = ready.job, ready.fingerprint[2]
+        job, seen = ready.job, ready.due
         due = job.next_enqueue_time
         assert due is not None
         room = max(1, ROOM - len(self.packed))
         if job.max_runs is not None:
             room = min(room, job.max_runs - job.runs)
+        follows = False
         for step in settle_due(job, due, self._moment, room):
             following, delay = step.following, 0.0
             if following is not None:
                 delay = occurrence_delay(job.id, following, job.jitter)
             records = [skip.to_text() for skip in step.skips]
             if step.run is None:
-                fingerprint = [*ready.fingerprint[:2], seen]
+                expected = [msgpack.array(()), msgpack.text(seen)]
+                if not follows:
+                    expected = [ready.fingerprint.to_msgpack()]
                 self.skips.append((False, len(self._corrections), job, step.skips))
-                self._corrections.add_next(id, fingerprint, following, delay, records)
+                self._corrections.add_next(id, expected, following, delay, records)
             else:
                 self.skips.append((True, len(self.items), job, step.skips))
                 turn = Turn(due, seen, step.run, following, delay)
-                self._add_item(id, ready, turn, self._policy(job, step.run, records))
-                seen = turn.following
+                policy = self._policy(job, step.run, records)
+                self._add_item(id, ready, turn, policy, follows=follows)
+                seen, follows = turn.following, True
             if following is not None:
                 due = following
                 place = due.timestamp() + delay
@@ -106,12 +110,14 @@ class Occurrences:
             )
         )
 
-    def _add_item(self, id: bytes, ready: Ready, turn: Turn, policy: bytes = b"") -> None:
+    def _add_item(
+        self, id: bytes, ready: Ready, turn: Turn, policy: bytes = b"", *, follows: bool = False
+    ) -> None:
         shape = self.shapes.get(ready.template.shape)
         if shape is None:
             shape = self.shapes[ready.template.shape] = msgpack.number(len(self.shapes) + 1)
         if not self._job_ids:
             self._job_ids = new_job_ids(ROOM)
         job_id = self._job_ids.pop()
-        self.packed.append(ready.occurrence(turn, job_id, shape, policy))
+        self.packed.append(ready.occurrence(turn, job_id, shape, policy, follows=follows))
         self.items.append((id, ready, turn, job_id))

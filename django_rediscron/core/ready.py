@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from . import msgpack
+from .fingerprint import Fingerprint
 from .job import RedisCronJob
 from .template import JobTemplate
 from .timing import utc_text
@@ -18,7 +19,7 @@ POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overla
 Times = tuple["datetime | None", "datetime | None"]
 
 _EMPTY = msgpack.text("")
-_LENGTH = 11  # of an occurrence as the script takes it, without the values of its RQ job
+_LENGTH = 10  # of an occurrence as the script takes it, without the values of its RQ job
 _UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
 _UNTIDIED_SPAN = 86400.0
 
@@ -27,9 +28,11 @@ class Ready:
     """A schedule in memory: its RQ job made ready, and what it was when it was last read."""
 
     __slots__ = (
-        "_head",
+        "_id",
+        "_length",
         "_tidied",
         "_untidied",
+        "due",
         "fingerprint",
         "job",
         "job_id",
@@ -38,32 +41,44 @@ class Ready:
         "template",
     )
 
-    def __init__(self, job: RedisCronJob, seen: list[bytes], template: JobTemplate) -> None:
+    def __init__(
+        self, job: RedisCronJob, fingerprint: Fingerprint, due: bytes, template: JobTemplate
+    ) -> None:
         self.job = job
         self.template = template
-        self.fingerprint = seen
+        self.fingerprint = fingerprint
+        self.due = due
+        """The next time as its hash says it."""
         self.place = 0.0
         self.job_id = ""
         self.plain = POLICIES.isdisjoint(job.time_options)
         """Whether one run stands for all that are due, whatever else is the case."""
-        *constant, _ = map(msgpack.text, seen)
-        length = _LENGTH + template.values_count + (0 if self.plain else 1)
-        self._head = b"".join((msgpack.head(length), msgpack.text(job.id), *constant))
+        self._length = _LENGTH + template.values_count + (0 if self.plain else 1)
+        self._id = msgpack.text(job.id)
         # The history is kept short, and its TTL long, now and then: each costs as much as a write.
         self._untidied = _UNTIDIED_RUNS
         self._tidied = 0.0
 
-    def occurrence(self, turn: Turn, job_id: str, shape: bytes, policy: bytes = b"") -> bytes:
-        """What the dispatch script is told of the occurrence whose turn it is."""
+    def occurrence(
+        self, turn: Turn, job_id: str, shape: bytes, policy: bytes = b"", *, follows: bool = False
+    ) -> bytes:
+        """What the dispatch script is told of the occurrence whose turn it is.
+
+        `follows`: another one of this schedule goes before it in the same call.
+        """
         tidy = self._untidied >= _UNTIDIED_RUNS or turn.due - self._tidied > _UNTIDIED_SPAN
+        count, parts = (0, ()) if follows else (self.fingerprint.count, self.fingerprint.parts)
         return b"".join(
             (
-                self._head,
+                msgpack.head(self._length + count),
+                self._id,
                 turn.packed,
                 msgpack.YES if self.job.last_error else msgpack.NO,
                 msgpack.text(job_id),
                 shape,
                 msgpack.YES if tidy else msgpack.NO,
+                msgpack.number(count),
+                *parts,
                 self.template.values,
                 policy,
             )
@@ -89,12 +104,16 @@ class Ready:
         else:
             self._untidied += 1
         times: Times = turn.times
+        ran = outcome != OVERLAPPED
         if not self.plain:
-            times = self._times_by_policy(turn, ran=outcome != OVERLAPPED)
+            times = self._times_by_policy(turn, ran=ran)
+        self.fingerprint.advance(turn.packed_latest if ran else None, turn.packed_following)
+        if job.last_error or job.max_runs is not None:
+            self.fingerprint.forget()
         job.latest_enqueue_time, job.next_enqueue_time = job._loaded_times = times
         job.last_error = job.last_error_at = None
         self.job_id = job_id
-        self.fingerprint[2] = turn.following
+        self.due = turn.following
         self.place = turn.place
 
     def _times_by_policy(self, turn: Turn, *, ran: bool) -> Times:
@@ -113,7 +132,15 @@ class Ready:
 class Turn:
     """The times of an occurrence that is due: many schedules share them."""
 
-    __slots__ = ("due", "following", "packed", "place", "times")
+    __slots__ = (
+        "due",
+        "following",
+        "packed",
+        "packed_following",
+        "packed_latest",
+        "place",
+        "times",
+    )
 
     def __init__(
         self,
@@ -128,11 +155,15 @@ class Turn:
         place = "" if following is None else f"{following.timestamp() + delay:.6f}"
         self.place = float(place or "inf")
         self.following = b"" if following is None else utc_text(following).encode()
+        same = bool(seen) and latest is due
+        said = msgpack.text(seen)
+        self.packed_latest = said if same else msgpack.text(utc_text(latest))
+        self.packed_following = msgpack.text(self.following)
         self.packed = b"".join(
             (
-                msgpack.text(seen),
-                _EMPTY if seen and latest is due else msgpack.text(utc_text(latest)),
-                msgpack.text(self.following),
+                said,
+                _EMPTY if same else self.packed_latest,
+                self.packed_following,
                 msgpack.text(place),
             )
         )

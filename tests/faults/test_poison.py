@@ -1,7 +1,8 @@
-"""Many schedules that cannot be enqueued are no burden, and run soon when that is mended.
+"""Schedules that cannot be enqueued: no burden, however many, nor however long that takes to know.
 
-Seen to fail with `share` in `Retries.plan` taken out (so many commands), and with `retry_failed` in
-`Life._repair` taken out (it runs minutes later).
+Seen to fail, each with this taken out: `share` in `Retries.plan` (many commands), `retry_failed` in
+`Life._repair` (it runs minutes later), the look at `patience` in `Batch._read` (the lock is lost)
+and that at `unwritten` in `Batch._add_read` (nothing runs any more).
 """
 
 from __future__ import annotations
@@ -57,6 +58,33 @@ def test_what_failed_is_tried_when_a_scheduler_begins(server: Server, run: Run) 
     run()
     next_job_id(client, "metrics")
     wait_until(lambda: client.zcard(ERRORS) == 0)
+
+
+def test_many_slow_failures_cost_no_lock(server: Server, run: Run) -> None:
+    """Together they take longer than it lives."""
+    client = server.client()
+    register_failing(client, "slow", 6)
+    victim = run(lock_ttl=1)
+    wait_until(lambda: client.zcard(ERRORS) == 6, timeout=30)
+    assert victim.said("lost") == []
+
+
+def test_a_failure_that_outlasts_the_lock_stops_nothing(server: Server, run: Run) -> None:
+    client = server.client()
+    register_failing(client, "slower", 1)
+    good = RedisCronJob("good", "metrics", tasks.echo, interval=1, connection=client)
+    good.save()
+    run(lock_ttl=1)
+    wait_until(lambda: client.zcard(good.job_history_key) >= 3, timeout=30)
+    assert b"at long last" in (client.hget(job_key("slower 0"), "last_error") or b"")
+
+
+def register_failing(client: Redis, module: str, count: int) -> None:
+    """Schedules whose module takes its time to fail."""
+    for number in range(count):
+        job = RedisCronJob(f"{module} {number}", "q", tasks.echo, interval=300, connection=client)
+        job.save()
+        client.hset(job.key, "func_name", f"tests.broken.{module}.run")
 
 
 def damage_many(client: Redis) -> None:

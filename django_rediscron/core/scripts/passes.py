@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..keys import DISABLED, ERRORS, FINGERPRINT_FIELDS, INDEX, JOB_PREFIX, SKIPPED_PREFIX
+from ..fingerprint import SEPARATOR
+from ..keys import DISABLED, ERRORS, INDEX, JOB_PREFIX, SKIPPED_PREFIX
 from ..skips import SKIPS_KEPT, SKIPS_TTL
 from .overlap import OVERLAP
 
@@ -28,17 +29,19 @@ DISPATCH = (
 --   shapes of RQ jobs: start of the key, TTL (0: none), queue key ('' not to push), key of the set
 --     of queues, 1 to push to the front, count of variable fields, field/value list that begins
 --     with these and ends with the id of the schedule and the time of the occurrence
---   occurrences: id, revision, updated_at (created_at where that is missing), next_enqueue_time as
---     read ('' for a missing field), new latest ('' where it is the next one as read) and
---     next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ job, index of
---     its shape, 1 to tidy the history up, values of the variable fields..., and, where the
---     schedule has options for it: records of what was skipped before, overlap ('' to allow it),
---     record for the case that it overlaps, most runs ('' for any number of them)
---   corrections: id, the three as read (or nothing: it was no hash), field/value list to set, place
---     in the index ('' to take it out: it waits for nothing), 1 to list it among the errors,
---     records of what was skipped, 1 if nothing is left to run
--- ARGV[7]: the time as UTC text
+--   occurrences: id, next_enqueue_time as read ('' for a missing field), new latest ('' where it is
+--     the next one as read) and next_enqueue_time, place in the index, 1 to delete the last error,
+--     id of the RQ job, index of its shape, 1 to tidy the history up, count of values of the hash
+--     as read (0: another occurrence of the schedule goes before it) and these, or 1 and their
+--     SHA-1, values of the variable fields..., and, where the schedule has options for it: records
+--     of what was skipped before, overlap ('' to allow it), record for the case that it overlaps,
+--     most runs ('' for any number)
+--   corrections: id, list of such a list of values, or of an empty one and the next_enqueue_time
+--     that an occurrence of this call writes (an empty list: it was no hash), field/value list to
+--     set, place in the index ('' to take it out: it waits for nothing), 1 to list it among the
+--     errors, records of what was skipped, 1 if nothing is left to run
 -- Where a next_enqueue_time is '', the schedule is finished: nothing is left to run.
+-- ARGV[7]: the time as UTC text
 -- Returns false where the token does not hold the lock and nothing was done; else a text with a
 -- character for each occurrence, then for each correction: 1 done; f done, and the history is
 -- nearly full: tidy it up next time; s skipped, because an earlier run had not ended; left alone:
@@ -48,24 +51,38 @@ if call('GET', KEYS[1]) ~= ARGV[1] then return false end
 local history_limit, history_ttl, moment = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local finished = {{}}
 local shapes, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
-local done, places = {{}}, {{}}
+local done, places, placed = {{}}, {{}}, 0
 
 for _, shape in ipairs(shapes) do
   local length = shape[3] ~= '' and try('LLEN', shape[3]) or 0
   shape.good = type(length) == 'number' or not string.find(length.err, 'WRONGTYPE', 1, true)
-  shape.pushed = {{}}
+  shape.pushed, shape.count = {{}}, 0
 end
 
-local function unchanged(key, revision, updated_at, following)
-  local stored = try('HMGET', key, {", ".join(repr(f) for f in FINGERPRINT_FIELDS)})
-  if stored.err or (stored[3] or '') ~= following or (stored[1] or '') ~= revision then
-    return false
+local function put(id, place)
+  places[placed + 1], places[placed + 2] = place, id
+  placed = placed + 2
+end
+
+-- Ids of which an occurrence was written in this call.
+local moved = {{}}
+
+-- Whether a hash still has the `count` values that stand in `said` behind its first `before` items.
+local function unchanged(key, id, said, before, count, following)
+  if count == 0 then
+    return moved[id] and call('HGET', key, 'next_enqueue_time') == following
   end
-  local changed_at = stored[2]
-  if not changed_at or changed_at == '' then changed_at = stored[4] or '' end
-  if changed_at ~= updated_at then return false end
-  -- Nothing at all also stands in a hash that was deleted meanwhile.
-  return following ~= '' or updated_at ~= '' or revision ~= '' or call('EXISTS', key) == 1
+  local stored = try('HVALS', key)
+  if stored.err and not string.find(stored.err, 'WRONGTYPE', 1, true) then error(stored) end
+  if not stored[1] then return false end
+  if count == 1 then
+    return redis.sha1hex(table.concat(stored, {SEPARATOR!r})) == said[before + 1]
+  end
+  if #stored ~= count then return false end
+  for i = count, 1, -1 do
+    if stored[i] ~= said[before + i] then return false end
+  end
+  return true
 end
 
 local function record(id, records)
@@ -73,7 +90,7 @@ local function record(id, records)
   local key = '{SKIPPED_PREFIX}' .. id
   local pushed = try('LPUSH', key, unpack(records))
   if type(pushed) ~= 'number' then
-    if not string.find(pushed.err, 'WRONGTYPE', 1, true) then error(pushed.err) end
+    if not string.find(pushed.err, 'WRONGTYPE', 1, true) then error(pushed) end
     call('DEL', key)
     call('LPUSH', key, unpack(records))
   end
@@ -85,8 +102,7 @@ end
 local function move_on(key, id, following, place)
   if following ~= '' then
     call('HSET', key, 'next_enqueue_time', following)
-    places[#places + 1] = place
-    places[#places + 1] = id
+    put(id, place)
   else
     call('HSET', key, 'finished_at', ARGV[7])
     call('HDEL', key, 'next_enqueue_time')
@@ -102,23 +118,24 @@ local function heal(key, id)
 end
 
 local function occur(item)
-  local id, job_id, shape = item[1], item[9], shapes[item[10]]
+  local id, job_id, shape, count = item[1], item[7], shapes[item[8]], item[10]
   local key = '{JOB_PREFIX}' .. id
   local history = key .. ':jobs'
-  if not unchanged(key, item[2], item[3], item[4]) then
+  if not unchanged(key, id, item, 10, count, item[2]) then
     -- Our own write, whose reply was lost, so that the client sent it again?
     return type(try('ZSCORE', history, job_id)) == 'string' and '1' or '0'
   end
   if not shape.good then return 'q' end
-  local latest, following = item[5] ~= '' and item[5] or item[4], item[6]
-  local policy = item[12 + shape[6]]
+  local latest, following = item[3] ~= '' and item[3] or item[2], item[4]
+  local policy = item[11 + count + shape[6]]
   if policy then
     local records, overlap, overlapping, most_runs = unpack(policy)
     if overlap ~= '' and overlaps(history, shape[1], shape[3], overlap == 'queue_one', moment) then
       record(id, records)
       record(id, {{overlapping}})
-      move_on(key, id, following, item[7])
-      if item[8] == 1 then heal(key, id) end
+      move_on(key, id, following, item[5])
+      if item[6] == 1 then heal(key, id) end
+      moved[id] = true
       return 's'
     end
     if most_runs ~= '' then
@@ -130,27 +147,28 @@ local function occur(item)
   local entered = try('ZADD', history, moment, job_id)
   if type(entered) ~= 'number' then
     if string.find(entered.err, 'WRONGTYPE', 1, true) then return 'h' end
-    error(entered.err)
+    error(entered)
   end
   local fields, job = shape[7], shape[1] .. job_id
-  for i = 1, shape[6] do fields[2 * i] = item[11 + i] end
+  for i = 1, shape[6] do fields[2 * i] = item[10 + count + i] end
   fields[#fields - 2], fields[#fields] = id, latest
   call('HSET', job, unpack(fields))
   if shape[2] > 0 then call('EXPIRE', job, shape[2]) end
-  created[job_id] = true
   if policy then
+    created[job_id] = true
     record(id, policy[1])
     if policy.runs then call('HSET', key, 'runs', policy.runs) end
     call('HSET', key, 'latest_enqueue_time', latest)
-    move_on(key, id, following, item[7])
+    move_on(key, id, following, item[5])
+    moved[id] = true
   else
     call('HSET', key, 'latest_enqueue_time', latest, 'next_enqueue_time', following)
-    places[#places + 1] = item[7]
-    places[#places + 1] = id
+    put(id, item[5])
   end
-  shape.pushed[#shape.pushed + 1] = job_id
-  if item[8] == 1 then heal(key, id) end
-  if item[11] == 0 then return '1' end
+  shape.count = shape.count + 1
+  shape.pushed[shape.count] = job_id
+  if item[6] == 1 then heal(key, id) end
+  if item[9] == 0 then return '1' end
   local entries = call('ZCARD', history)
   if entries > history_limit then
     call('ZREMRANGEBYRANK', history, 0, entries - history_limit - 1)
@@ -164,7 +182,7 @@ local function correct(item)
   local key = '{JOB_PREFIX}' .. id
   if not seen[1] then
     if call('TYPE', key).ok == 'hash' then return '0' end
-  elseif not unchanged(key, unpack(seen)) then
+  elseif not unchanged(key, id, seen[1], 0, #seen[1], seen[2]) then
     return '0'
   end
   record(id, records)
@@ -175,8 +193,7 @@ local function correct(item)
   if failed == 1 then call('ZADD', '{ERRORS}', moment, id) end
   if set[1] then call('HSET', key, unpack(set)) end
   if place ~= '' then
-    places[#places + 1] = place
-    places[#places + 1] = id
+    put(id, place)
   else
     try('ZADD', '{DISABLED}', call('ZSCORE', '{INDEX}', id) or 0, id)
     call('ZREM', '{INDEX}', id)
