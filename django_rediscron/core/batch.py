@@ -69,13 +69,14 @@ class Batch:
         self.left_from = math.inf
         """The lowest place of what is still due, because this batch has no room or time for it."""
         self._patience = patience
-        self._recalled: set[bytes] = set()
+        self._recalled: dict[bytes, float] = {}  # with their places
         self._corrections = Corrections(moment)
         self._occurrences = Occurrences(moment, self._corrections, owner.turns, len(members))
         unknown = []
         for id, score in members:
             ready = owner.recall(id, score)
             if ready is not None and self._add_known(id, ready):
+                self._recalled[id] = score
                 continue
             if owner.foreign.get(id) == score:
                 self.kept.add(id)
@@ -91,7 +92,6 @@ class Batch:
             self._occurrences.add(id, ready)
         except Exception:
             return False
-        self._recalled.add(id)
         return True
 
     def _read(self, members: list[tuple[bytes, float]]) -> None:
@@ -211,7 +211,7 @@ class Batch:
                 if outcome in _BLOCKED:
                     blocked._add_blocked(id, ready, outcome)
                 elif id in self._recalled:
-                    changed[id] = math.nan
+                    changed[id] = self._recalled[id]
         for with_run, position, job, skips in self._occurrences.skips:
             if outcomes[position if with_run else position + len(items)] in DONE:
                 for skip in skips:
