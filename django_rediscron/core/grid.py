@@ -42,18 +42,20 @@ class Grid:
     def first(self, moment: datetime, latest: datetime | None, *, retimed: bool) -> datetime | None:
         """The next occurrence from now on, where the schedule does not know it; None for none.
 
-        `latest`: its latest one; `retimed`: what says when it runs was changed since. An interval
-        that counts from nowhere begins at once, and after a change with one interval from now.
+        `latest`: its latest one, which every answer is after, also where this clock is behind that
+        of the scheduler; `retimed`: what says when it runs was changed since. An interval that
+        counts from nowhere begins at once, and after a change with one interval from now.
         """
-        if self.start_at is not None and self.start_at >= moment:
+        since = moment if latest is None else max(moment, latest)
+        if self.start_at is not None and self.start_at >= since and self.start_at != latest:
             return self.next(self.start_at - _MOMENT)
         if self.cron or self.start_at is not None:
-            return self.next(moment)
+            return self.next(since)
         if latest is None:
-            return self._bounded(moment)
+            return self._bounded(since)
         if retimed:
-            return self._bounded(moment + timedelta(seconds=self.interval or 0))
-        return self._bounded(around_interval(self.interval or 0, latest, moment)[1])
+            return self._bounded(since + timedelta(seconds=self.interval or 0))
+        return self._bounded(around_interval(self.interval or 0, latest, since)[1])
 
     def next(self, after: datetime) -> datetime | None:
         """The first occurrence after a moment, None where there is none."""

@@ -14,6 +14,8 @@ Rule = Callable[[RedisCronJob, datetime], "datetime | None"]
 
 _CLOSE = timedelta(milliseconds=1)
 _LONGEST = timedelta(seconds=MAX_WAIT)
+_DISAGREEMENT = timedelta(minutes=1)
+"""By which the clocks of two schedulers may differ: that is waited out."""
 
 
 def next_time(schedule: RedisCronJob, moment: datetime) -> datetime | None:
@@ -44,10 +46,14 @@ def after_step_back(schedule: RedisCronJob, moment: datetime) -> datetime | None
     """For a wall clock that was set back.
 
     A schedule that ran in what is the future again, and would keep silent for longer than its own
-    period, goes on from now. One whose period is longer waits: it would run a second time.
+    period, goes on from now. One whose period is longer waits, as all do after a small step: it
+    would run a second time.
     """
     latest, following = schedule.latest_enqueue_time, schedule.next_enqueue_time
-    if latest is None or following is None or following - latest > latest - moment:
+    if latest is None or following is None:
+        return None
+    step = latest - moment
+    if step <= _DISAGREEMENT or following - latest > step:
         return None
     return Grid.of(schedule, latest).next(moment)
 
@@ -57,8 +63,9 @@ def after_foreign_change(schedule: RedisCronJob, moment: datetime) -> datetime |
     latest, following = schedule.latest_enqueue_time, schedule.next_enqueue_time
     if following is None or following <= moment:
         return None  # due at once anyhow
+    since = max(moment, latest or moment)
     if schedule.cron or schedule.start_at is not None:
-        expected = Grid.of(schedule, latest).next(max(moment, latest or moment))
+        expected = Grid.of(schedule, latest).next(since)
         if expected is None or abs(following - expected) < _CLOSE:
             return None
         return expected
@@ -67,5 +74,5 @@ def after_foreign_change(schedule: RedisCronJob, moment: datetime) -> datetime |
     step = timedelta(seconds=schedule.interval or 0)
     # Points of the grid may have been skipped.
     off = (following - latest) % step
-    near = following - moment <= step and min(off, step - off) < _CLOSE
-    return None if near else moment + step
+    near = following - since <= step and min(off, step - off) < _CLOSE
+    return None if near else since + step

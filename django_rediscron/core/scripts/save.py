@@ -29,7 +29,8 @@ SAVE = (
 --   version: that must stand there ('' for nothing), where given
 --   fields: definition fields to write (for a new one: all of them), unset: fields to leave out,
 --     or to delete, because they have their defaults
---   times: latest_enqueue_time, next_enqueue_time to move forward to, where given
+--   times: latest_enqueue_time, next_enqueue_time to move forward to, where given; a next one that
+--     is not after the latest occurrence counts as not given
 --   next: the next enqueue time, computed now, for the case that it has to be computed ('' where
 --     nothing is left to run); from:
 --     facts (after the write, by name), retimed (whether the timing fields change)
@@ -119,6 +120,9 @@ local function save(key, change)
   local wanted_latest = change.times.latest_enqueue_time
   local wanted_next = change.times.next_enqueue_time
   if wanted_latest and wanted_latest > latest then latest = wanted_latest end
+  -- What has run would run again: such a next time is that of an object older than the hash.
+  local ran = epoch(latest)
+  if wanted_next and ran and epoch(wanted_next) <= ran then wanted_next = nil end
 
   local left_out = {{}}
   for _, name in ipairs(change.unset) do left_out[name] = true end
