@@ -128,8 +128,8 @@ def info(
 def reindex(connection: Redis, **_options: Any) -> None:
     """Repair the index of schedules.
 
-    Schedules that are missing from it are put back, and entries of deleted ones are removed. A
-    scheduler does the same when it starts.
+    Schedules that are missing from it, or stand too late in it, are put back, and entries that do
+    not belong there are removed. A scheduler does the same when it starts.
     """
     with reaching(connection):
         report = rebuild_indexes(connection)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
+import time
 from typing import Any
 
 import pytest
 from redis import Redis
 
 from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import DISABLED, INDEX
+from django_rediscron.core.keys import DISABLED, ERRORS, INDEX, job_key
+from django_rediscron.core.retries import LONGEST_DELAY
 from django_rediscron.core.store import define_many, list_schedules, reindex
 from tests import tasks
 
@@ -109,3 +112,70 @@ def test_reindex_puts_back_what_is_in_no_index_and_takes_out_what_is_gone(
     assert connection.zcard(INDEX) == 700  # 699 enabled ones, and RQ's name
     assert connection.zrange(DISABLED, 0, -1) == [b"job 0001"]
     assert reindex(connection).restored == 0
+
+
+@pytest.mark.parametrize("later", [LONGEST_DELAY + 105, 1e9, math.inf])
+def test_reindex_lets_nothing_wait_for_longer_than_its_next_time_says(
+    connection: Redis, leader: RedisCronScheduler, later: float
+) -> None:
+    """Seen to fail with `too_late` in the script PLACE taken out."""
+    leader.register(tasks.echo, "metrics", "interval", interval=60)
+    leader.register(tasks.echo, "metrics", "jitter", interval=60, jitter=100)
+    leader.register(tasks.echo, "metrics", "cron", cron="0 0 1 1 *")
+    right = dict(connection.zrange(INDEX, 0, -1, withscores=True))
+    connection.zadd(INDEX, {id: score + later for id, score in right.items()})
+    assert reindex(connection).restored == 3
+    assert [job.id for job in leader.enqueue_jobs()] == ["interval"]
+    for id in ("jitter", "cron"):
+        assert connection.zscore(INDEX, id) == pytest.approx(right[id.encode()])
+
+
+def test_reindex_leaves_those_alone_that_wait_with_reason(connection: Redis) -> None:
+    """For their next time, delayed at random, or for another attempt."""
+    scheduler = RedisCronScheduler(connection)
+    scheduler.register(tasks.echo, "metrics", "error", interval=60)
+    scheduler.register(tasks.echo, "metrics", "jitter", interval=60, jitter=3600)
+    scheduler.register(tasks.echo, "metrics", "cron", cron="0 0 1 1 *")
+    places = {"error": time.time() + LONGEST_DELAY, "jitter": time.time() + 3500}
+    connection.zadd(INDEX, places)
+    before = connection.zrange(INDEX, 0, -1, withscores=True)
+    report = reindex(connection)
+    assert (report.schedules, report.restored, report.pruned) == (3, 0, 0)
+    assert connection.zrange(INDEX, 0, -1, withscores=True) == before
+
+
+def test_reindex_takes_members_out_of_the_wrong_index(connection: Redis) -> None:
+    """Seen to fail with `misplaced` in the script PLACE taken out."""
+    scheduler = RedisCronScheduler(connection)
+    scheduler.register(tasks.echo, "metrics", "enabled", interval=60)
+    scheduler.register(tasks.echo, "metrics", "disabled", interval=60, enabled=False)
+    scheduler.register(tasks.echo, "metrics", "finished", interval=60, max_runs=1)
+    scheduler.start(burst=True)
+    assert connection.hexists(job_key("finished"), "finished_at")
+    for index in (INDEX, DISABLED):
+        connection.zadd(index, dict.fromkeys(("enabled", "disabled", "finished"), 1))
+    report = reindex(connection)
+    assert (report.schedules, report.restored, report.pruned) == (3, 0, 3)
+    assert connection.zrange(INDEX, 0, -1) == [b"enabled"]
+    assert set(connection.zrange(DISABLED, 0, -1)) == {b"disabled", b"finished"}
+
+
+def test_reindex_takes_out_errors_that_are_none(connection: Redis) -> None:
+    """Seen to fail with the errors left out of `reindex`."""
+    scheduler = RedisCronScheduler(connection)
+    for id in ("bad", "good"):
+        scheduler.register(tasks.echo, "metrics", id, interval=60)
+    connection.hset(job_key("bad"), "args", "no JSON")
+    connection.rpush(job_key("list"), "no hash")
+    connection.zadd(INDEX, {"list": 1})
+    scheduler.start(burst=True)
+    assert set(connection.zrange(ERRORS, 0, -1)) == {b"bad", b"list"}
+    connection.zadd(ERRORS, {"good": 1, "gone": 1})
+    assert reindex(connection).pruned == 2
+    assert set(connection.zrange(ERRORS, 0, -1)) == {b"bad", b"list"}
+
+
+def test_reindex_counts_schedules_and_no_other_hashes(connection: Redis) -> None:
+    define_many(jobs(connection, 2), connection)
+    connection.hset(job_key("of another program"), "foo", "bar")
+    assert reindex(connection).schedules == 2

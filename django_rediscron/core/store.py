@@ -52,7 +52,7 @@ class Listing:
 
 @dataclass
 class ReindexReport:
-    """What `reindex` found: hashes in all, put back into an index, stale members taken out.
+    """What `reindex` found: schedules in all, placed in an index anew, stale members taken out.
 
     `ahead`: ids of schedules that ran in what is now the future, so the clock was set back.
     `foreign`: ids of all schedules, where a program changed some that does not keep our indexes.
@@ -118,7 +118,10 @@ def define_many(jobs: Sequence[RedisCronJob], connection: Redis) -> None:
 
 
 def reindex(connection: Redis, step: Callable[[], object] | None = None) -> ReindexReport:
-    """Put schedules that are in no index back, and take out members that have no hash.
+    """Put schedules that are in no index back, and take out members that do not belong there.
+
+    A schedule belongs into the one index that its hash says, not much later than its next time, and
+    among those in error where it says an error.
 
     Scans the keyspace, in steps that hold Redis for a moment only; `step` is called after each.
     """
@@ -148,6 +151,11 @@ def reindex(connection: Redis, step: Callable[[], object] | None = None) -> Rein
                     pipe.exists(member_key(member))
                 absent += [m for m, there in zip(part, pipe.execute(), strict=True) if not there]
         report.pruned += prune(absent, connection)
+    failed = cast("list[bytes | str]", connection.zrange(ERRORS, 0, -1))
+    for start in range(0, len(failed), BATCH):
+        report.pruned += prune(failed[start : start + BATCH], connection)
+        if step is not None:
+            step()
     if updated is not None:
         connection.set(INDEXED, updated)
     return report
@@ -173,9 +181,12 @@ def _index(ids: list[str], connection: Redis, report: ReindexReport) -> None:
     moment = now()
     soon = utc_text(moment + timedelta(seconds=1))
     arguments = [f"{moment.timestamp():.6f}", soon, *ids]
-    restored, *ahead = json.loads(run_script(connection, PLACE, [], arguments))
-    report.schedules += len(ids)
+    schedules, restored, misplaced, *ahead = json.loads(
+        run_script(connection, PLACE, [], arguments)
+    )
+    report.schedules += schedules
     report.restored += restored
+    report.pruned += misplaced
     report.ahead += ahead
 
 
@@ -192,7 +203,10 @@ def retry_failed(connection: Redis) -> None:
 
 
 def prune(members: Sequence[Any], connection: Redis) -> int:
-    """Take out members without a hash, but for those that are RQ's names: they have a history."""
+    """Take out members without a hash, but for those that are RQ's names: they have a history.
+
+    Those whose hash says no error are taken out of the errors.
+    """
     pruned = 0
     for start in range(0, len(members), BATCH):
         arguments = [JOB_PREFIX, HISTORY_SUFFIX, *members[start : start + BATCH]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..keys import DISABLED, HISTORY_SUFFIX, INDEX, JOB_PREFIX
+from ..retries import LONGEST_DELAY
+from ..timing import MAX_SECONDS
 from .times import TIMES
 
 READ = f"""
@@ -24,22 +26,25 @@ return cjson.encode(found)
 """
 
 PRUNE = """
--- Take members out of the indexes that have neither a hash nor a history.
+-- Take members out of the indexes that have neither a hash nor a history, and out of the errors
+-- where no error stands in the hash.
 -- KEYS: index, disabled index, errors; ARGV[1], ARGV[2]: what stands before and
 -- behind an id in the name of its history, then the members.
 -- Returns how many were taken out.
 local pruned = 0
 for i = 3, #ARGV do
-  local hash = ARGV[1] .. ARGV[i]
+  local hash, gone = ARGV[1] .. ARGV[i], 0
+  if not redis.pcall('HGET', hash, 'last_error') then
+    gone = redis.call('ZREM', KEYS[3], ARGV[i])
+  end
   if redis.call('EXISTS', hash) == 0 then
-    local gone = redis.call('ZREM', KEYS[2], ARGV[i])
-    redis.call('ZREM', KEYS[3], ARGV[i])
+    gone = math.max(gone, redis.call('ZREM', KEYS[2], ARGV[i]))
     -- With a history it is a name in RQ's own registry of cron jobs, which is the same key.
     if redis.call('EXISTS', hash .. ARGV[2]) == 0 then
       gone = math.max(gone, redis.call('ZREM', KEYS[1], ARGV[i]))
     end
-    pruned = pruned + gone
   end
+  pruned = pruned + gone
 end
 return pruned
 """
@@ -47,26 +52,42 @@ return pruned
 PLACE = (
     TIMES
     + f"""
--- Put schedules that are in no index back, and let those wait no longer whose next time cannot be.
+-- Put schedules that are in no index back, take them out of the wrong one, and let those wait no
+-- longer whose next time cannot be, or whose place is later than their next time says.
 -- ARGV[1]: epoch seconds, ARGV[2]: UTC text, a moment later, then ids
--- Returns a JSON list: how many were put back, then the ids of those that ran later than that.
-local now, soon = ARGV[1], ARGV[2]
-local found = {{0}}
+-- Returns a JSON list: how many schedules there are, how many were placed, how many others were
+-- only taken out of the wrong index, then the ids of those that ran later than that.
+local now, soon = tonumber(ARGV[1]), ARGV[2]
+local found = {{0, 0, 0}}
+
+-- Whether it waits in vain; one in error is tried again a while after its time.
+local function too_late(place, following, jitter)
+  if place - now <= {LONGEST_DELAY + 1} then return false end
+  jitter = tonumber(jitter) or 0
+  if not (jitter > 0 and jitter <= {MAX_SECONDS}) then jitter = 0 end
+  return place == math.huge or place > (epoch(following) or now) + jitter + 1
+end
+
 for i = 3, #ARGV do
   local id = ARGV[i]
   local hash = redis.pcall('HMGET', '{JOB_PREFIX}' .. id, 'enabled', 'latest_enqueue_time',
-                           'next_enqueue_time', 'id', 'func_name', 'finished_at')
+                           'next_enqueue_time', 'id', 'func_name', 'finished_at', 'jitter')
   if not hash.err and (hash[1] or hash[2] or hash[4] or hash[5]) then
+    found[1] = found[1] + 1
     local waits, following = hash[1] ~= '0' and not epoch(hash[6]), hash[3]
     local index, other = '{INDEX}', '{DISABLED}'
     if not waits then index, other = other, index end
     if waits and (hash[2] or '') > soon then found[#found + 1] = id end
-    local never = waits and epoch(following) and not sound(following, now)
-    if never or not redis.call('ZSCORE', index, id) then
+    local place = tonumber(redis.call('ZSCORE', index, id) or '')
+    local wrong = waits and (epoch(following) and not sound(following, now)
+                             or place and too_late(place, following, hash[7]))
+    local misplaced = redis.call('ZREM', other, id)
+    if wrong or not place then
       -- Due at once at the latest: dispatch reads the hash and corrects the place.
-      redis.call('ZADD', index, now, id)
-      redis.call('ZREM', other, id)
-      found[1] = found[1] + 1
+      redis.call('ZADD', index, ARGV[1], id)
+      found[2] = found[2] + 1
+    else
+      found[3] = found[3] + misplaced
     end
   end
 end
