@@ -37,6 +37,7 @@ class Life(Standby):
         self._clock = time.time()
         self._watchdog = watchdog_interval()
         self._extended = time.monotonic()
+        self._index_was_empty = True
         # What is to be done in the next round, and again if Redis goes away meanwhile.
         self._mark_wanted = self._repair_wanted = False
 
@@ -124,6 +125,7 @@ class Life(Standby):
         if self._inbox.sync_wanted:
             self._sync()  # after the heartbeat: a program's own client may be slow to give up
         pause = min(scheduler.calculate_sleep_interval(), scheduler.lock_ttl / HEARTBEATS_PER_TTL)
+        self._watch_index()
         if self._watchdog is not None:
             pause = min(pause, self._watchdog / 2)
         self._trouble.over()
@@ -230,6 +232,11 @@ class Life(Standby):
             log, name = self.scheduler.log, self.scheduler.name
             log.warning("Scheduler %s: the clock was set back", name)
             self._repair_wanted = True
+
+    def _watch_index(self) -> None:
+        """Where nothing waits any more, perhaps somebody deleted the index: look for it, once."""
+        was_empty, self._index_was_empty = self._index_was_empty, self.scheduler._index_is_empty
+        self._repair_wanted |= self._index_was_empty and not was_empty
 
     def _changed(self, id: str | None) -> None:
         if self.scheduler._lock is not None:  # a standby has no use for it

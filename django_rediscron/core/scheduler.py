@@ -78,6 +78,7 @@ class RedisCronScheduler(CronScheduler):
         self._lock: LeaderLock | None = None
         self._dispatcher = Dispatcher(self._client)
         self._life = Life(self)
+        self._index_is_empty = True  # when it was last looked at: nothing waits to run
         self._config_ids: Counter[str] | None = None
 
     # Schedules
@@ -196,6 +197,7 @@ class RedisCronScheduler(CronScheduler):
             )
             pipe.zrangebyscore(INDEX, f"({moment}", "+inf", start=0, num=1, withscores=True)
             due, coming = pipe.execute()
+        self._index_is_empty = all(id in foreign for id, _ in (*due, *coming))
         if any(foreign.get(id) != score for id, score in due):
             return 0
         until = coming[0][1] - moment if coming else self.max_sleep_interval
