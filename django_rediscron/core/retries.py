@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
@@ -32,15 +33,19 @@ class Retries:
         """When to try a schedule again that fails at this moment.
 
         The nth that fails waits for at least n / `RATE` seconds, so those that fail in one pass
-        come one after the other from then on. They come at half seconds, to share a pass: an
-        attempt may import modules for long, and cron schedules are due when a second begins.
+        come one after the other from then on; where that is longer than any may wait, they come
+        at random in the second half of the longest delay. They come at half seconds, to share a
+        pass: an attempt may import modules for long, and cron schedules are due when a second
+        begins.
         """
         failed = moment.timestamp()
         failures, _ = self._failures.pop(id, (0, 0.0))
         self._failures[id] = failures + 1, failed
         while next(iter(self._failures.values()))[1] < failed - _REMEMBERED:
             self._failures.popitem(last=False)
-        share = min(len(self._failures) / RATE, LONGEST_DELAY)
+        share = len(self._failures) / RATE
+        if share > LONGEST_DELAY:
+            share = random.uniform(LONGEST_DELAY / 2, LONGEST_DELAY)
         delay = max(DELAYS[min(failures, len(DELAYS) - 1)], share)
         return moment + timedelta(seconds=math.ceil(failed + delay - _HALF) + _HALF - failed)
 

@@ -1,20 +1,28 @@
 """Schedules that cannot be enqueued: no burden, however many, nor however long that takes to know.
 
+
 Seen to fail, each with this taken out: `share` in `Retries.plan` (many commands), `retry_failed` in
 `Life._repair` (it runs minutes later), the look at `patience` in `Batch._read` (the lock is lost)
 and that at `unwritten` in `Batch._add_read` (nothing runs any more).
+
+Seen to fail with `share` in `Retries.plan` taken out (so many commands), and with `retry_failed` in
+`Life._repair` taken out (it runs minutes later), and with `random.uniform` in `Retries.plan` taken
+out (thousands in one second).
+
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
+from datetime import datetime, timedelta, timezone
 from itertools import cycle, islice
 
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.keys import ERRORS, INDEX, job_key
-from django_rediscron.core.retries import LONGEST_DELAY
+from django_rediscron.core.retries import LONGEST_DELAY, RATE, Retries
 from tests import tasks
 from tests.damage import DAMAGE
 from tests.processes import next_job_id, wait_until
@@ -85,6 +93,16 @@ def register_failing(client: Redis, module: str, count: int) -> None:
         job = RedisCronJob(f"{module} {number}", "q", tasks.echo, interval=300, connection=client)
         job.save()
         client.hset(job.key, "func_name", f"tests.broken.{module}.run")
+
+
+def test_however_many_fail_they_do_not_come_back_together() -> None:
+    moment, retries = datetime.now(timezone.utc), Retries()
+    number = 10 * RATE * LONGEST_DELAY
+    for _ in range(2):
+        times = Counter(retries.plan(b"%d" % id, moment) for id in range(number))
+        moment += timedelta(seconds=LONGEST_DELAY)
+        assert max(times) <= moment + timedelta(seconds=1)
+        assert max(times.values()) < 2 * number / (LONGEST_DELAY / 2)
 
 
 def damage_many(client: Redis) -> None:
