@@ -7,6 +7,7 @@ times, an empty text for none. A field that is missing has its default, there as
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import InvalidScheduleError
@@ -61,7 +62,6 @@ TIME_FIELDS = (
     "next_enqueue_time",
     "created_at",
     "updated_at",
-    "last_error_at",
     "finished_at",
 )
 
@@ -147,6 +147,10 @@ def load(job: Definition, data: Mapping[str, str]) -> None:
     job.revision = load_number(data, "revision") or 0
     job.runs = load_number(data, "runs") or 0
     job.last_error = data.get("last_error") or None
+    job.last_error_at = None
+    if data.get("last_error_at"):
+        with suppress(InvalidScheduleError):  # a note of the scheduler, which no run needs
+            job.last_error_at = load_time(data, "last_error_at")
     for field in TIME_FIELDS:
         setattr(job, field, load_time(data, field) if field in data else None)
     if job.updated_at is None:
