@@ -18,6 +18,7 @@ from django_rediscron.core import (
     InvalidScheduleError,
     NoSuchJobError,
     RedisCronJob,
+    RedisCronScheduler,
 )
 from django_rediscron.core.keys import DISABLED, EVENTS, INDEX, LAST_UPDATE
 from tests import tasks
@@ -420,3 +421,36 @@ def test_restore_takes_bytes_or_text_and_fills_in_defaults() -> None:
         assert job.job_options["result_ttl"] == 500
         assert job.func is tasks.echo
     assert RedisCronJob.from_dict(job.to_dict()).to_dict() == job.to_dict()
+
+
+class Key(str):
+    """A string that JSON would make a plain one."""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"func": None, "func_name": "nomod.x"}, "no module 'nomod'; check the name"),
+        ({"func": None, "func_name": "tests.nomod.x"}, "no module 'tests.nomod'; check the name"),
+        ({"kwargs": {Key("a"): 1}}, "strings as keys, got Key 'a'; pass it as a plain string"),
+        ({"kwargs": {"\ud800": 1}}, "proper Unicode as keys"),
+        ({"queue_name": "\ud800"}, "queue_name must be proper Unicode"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(
+    connection: Redis, options: dict[str, Any], words: str
+) -> None:
+    given = {"queue_name": "metrics", "func": tasks.echo, "interval": 60, **options}
+    with pytest.raises(InvalidScheduleError, match=words):
+        RedisCronJob("visits", connection=connection, **given).save()
+
+
+def test_damaged_notes_of_the_scheduler_keep_nothing_from_running(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    job = leader.register(tasks.echo, "metrics", "visits", interval=60)
+    notes = {"last_error": b"\xff", "last_error_at": b"yesterday \xff"}
+    connection.hset(job.key, mapping=notes)
+    assert RedisCronJob.fetch("visits", connection).last_error_at is None
+    assert len(leader.enqueue_jobs()) == 1
+    assert not set(notes) & {name.decode() for name in connection.hkeys(job.key)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -71,7 +72,27 @@ def _import(dotted: str, what: str) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module may raise anything, and even exit
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, ValueError):  # RQ's own
+            reason = _missing_module(dotted) or reason
         raise InvalidScheduleError(
-            f"{'function' if what == 'func_name' else what} {dotted!r} cannot be imported: "
-            f"{type(error).__name__}: {error}"
+            f"{'function' if what == 'func_name' else what} {dotted!r} cannot be imported: {reason}"
         ) from error
+
+
+def _missing_module(dotted: str) -> str:
+    """Which module of a name does not exist, and what to do; "" where that is not what is wrong."""
+    *modules, _ = dotted.split(".")
+    for number, last in enumerate(modules):
+        parent = ".".join(modules[:number])
+        name = f"{parent}.{last}".lstrip(".")
+        if name in sys.modules:
+            continue
+        if hasattr(sys.modules.get(parent), last):
+            return ""  # a class, for instance
+        try:
+            if importlib.util.find_spec(name) is None:
+                return f"no module {name!r}; check the name, and that it is installed here"
+        except Exception:  # the parent is no package, or cannot be imported
+            return ""
+    return ""

@@ -86,8 +86,10 @@ def check_id(id: object) -> None:
 
 def check_queue_name(queue_name: object) -> None:
     """A name that RQ can make a queue of."""
-    if not isinstance(queue_name, str) or not queue_name or not _encodable(queue_name):
+    if not isinstance(queue_name, str) or not queue_name:
         raise InvalidScheduleError(f"queue_name must be a non-empty string, got {queue_name!r}")
+    if not _encodable(queue_name):
+        raise InvalidScheduleError(f"queue_name must be proper Unicode, got {queue_name!r}")
 
 
 def check_timing(interval: object, cron: object, *, stored: bool = False) -> None:
@@ -164,8 +166,14 @@ def _check_json(value: Any, where: str, depth: int = 0) -> None:
             _check_json(item, f"{where}[{position}]", depth + 1)
     elif kind is dict:
         for key, item in value.items():
-            if type(key) is not str or not _encodable(key):
-                raise InvalidScheduleError(f"{where} must have strings as keys, got {key!r}")
+            if type(key) is not str:
+                kind = type(key)
+                raise InvalidScheduleError(
+                    f"{where} must have strings as keys, got {kind.__name__} {key!r}; "
+                    f"pass it as a plain string, for instance with str()"
+                )
+            if not _encodable(key):
+                raise InvalidScheduleError(f"{where} must have proper Unicode as keys, got {key!r}")
             _check_json(item, f"{where}[{key!r}]", depth + 1)
     else:
         raise InvalidScheduleError(
