@@ -106,9 +106,10 @@ class RedisCronJob(Record):
         cron expression changes, the next enqueue time is computed anew from now. Times never move
         backwards.
 
-        With a pipeline nothing happens until it is executed. Whether it was is found out at the
-        next save: what was written is not written again, over what others changed since, and what
-        was not is still to be written. That can be told for an hour after the execution; later, all
+        With a pipeline nothing happens until it is executed; the times of the change are computed
+        when it is queued, and count from then. Whether it was executed is found out at the next
+        save: what was written is not written again, over what others changed since, and what was
+        not is still to be written. That can be told for an hour after the execution; later, all
         that this object changed is written again.
 
         `if_version`: save only if this is the version that stands in Redis, "" for none at all.
