@@ -1,14 +1,9 @@
 """Schedules that cannot be enqueued: no burden, however many, nor however long that takes to know.
 
-
-Seen to fail, each with this taken out: `share` in `Retries.plan` (many commands), `retry_failed` in
-`Life._repair` (it runs minutes later), the look at `patience` in `Batch._read` (the lock is lost)
-and that at `unwritten` in `Batch._add_read` (nothing runs any more).
-
-Seen to fail with `share` in `Retries.plan` taken out (so many commands), and with `retry_failed` in
-`Life._repair` taken out (it runs minutes later), and with `random.uniform` in `Retries.plan` taken
-out (thousands in one second).
-
+Seen to fail, each with this taken out: `share` in `Retries.plan` (many commands), `random.uniform`
+there (thousands in one second), `retry_failed` in `Life._repair` (it runs minutes later), the look
+at `patience` in `Batch._read` (the lock is lost), and that at `unwritten` in `Batch._add_read`
+(nothing runs any more).
 """
 
 from __future__ import annotations
