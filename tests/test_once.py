@@ -1,7 +1,7 @@
 """What has run does not run again, whatever an editor believes of the times of a schedule.
 
 Seen to fail, each with this taken out: the comparison of `wanted_next` in the script SAVE; the
-`max` in `Grid.first`; `_DISAGREEMENT` in `after_step_back`.
+look at `latest` and at `is_set_back` in `Grid.first`; `DISAGREEMENT` in `after_step_back`.
 """
 
 from __future__ import annotations
@@ -209,3 +209,29 @@ def test_a_new_leader_whose_clock_is_behind_repeats_nothing(
         clock.advance(SECOND)
     seen = occurrences(connection)
     assert len(seen) == len(set(seen)) == 5
+
+
+@pytest.mark.parametrize("timing", [{"cron": EVERY_SECOND}, {"interval": 1}])
+@pytest.mark.parametrize("edit", [change_the_expression, switch_off_and_on])
+def test_an_edit_after_a_clock_was_set_back_waits_for_no_old_time(
+    connection: Redis,
+    leader: RedisCronScheduler,
+    clock: Clock,
+    edit: Callable[[Redis, RedisCronScheduler], None],
+    timing: dict[str, Any],
+) -> None:
+    """But for a daily one: a second run would be worse than an hour of silence."""
+    make(connection, next_enqueue_time=clock.time, **timing).save()
+    daily = RedisCronJob("daily", "metrics", tasks.echo, interval=86400, connection=connection)
+    daily.save()
+    assert len(leader.enqueue_jobs()) == 2
+    clock.advance(timedelta(hours=-1))
+    edit(connection, leader)
+    following = load(connection).next_enqueue_time
+    assert following is not None
+    assert clock.time <= following <= clock.time + 2 * SECOND
+    daily.refresh()
+    daily.disable()
+    daily.enable()
+    assert daily.next_enqueue_time is not None
+    assert daily.next_enqueue_time > clock.time + timedelta(hours=24)

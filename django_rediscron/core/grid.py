@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .definition import Definition
 
 _MOMENT = timedelta(microseconds=1)
+
+DISAGREEMENT = timedelta(minutes=1)
+"""By which the clocks of two machines may differ: that is waited out."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,13 @@ class Grid:
         """The next occurrence from now on, where the schedule does not know it; None for none.
 
         `latest`: its latest one, which every answer is after, also where this clock is behind that
-        of the scheduler; `retimed`: what says when it runs was changed since. An interval that
-        counts from nowhere begins at once, and after a change with one interval from now.
+        of the scheduler, unless the clock was set back for longer than it may be silent; `retimed`:
+        what says when it runs was changed since. An interval that counts from nowhere begins at
+        once, and after a change with one interval from now.
         """
-        since = moment if latest is None else max(moment, latest)
+        since = moment
+        if latest is not None and latest > moment and not self.is_set_back(moment, latest):
+            since = latest
         if self.start_at is not None and self.start_at >= since and self.start_at != latest:
             return self.next(self.start_at - _MOMENT)
         if self.cron or self.start_at is not None:
@@ -55,7 +61,16 @@ class Grid:
             return self._bounded(since)
         if retimed:
             return self._bounded(since + timedelta(seconds=self.interval or 0))
-        return self._bounded(around_interval(self.interval or 0, latest, since)[1])
+        return replace(self, origin=latest).next(since)
+
+    def is_set_back(self, moment: datetime, latest: datetime) -> bool:
+        """Whether a clock was set back so far that it would be silent for longer than its period.
+
+        Then it goes on from the present. After a smaller step it waits: it would run a second time.
+        """
+        step = latest - moment
+        following = replace(self, origin=latest).next(latest)
+        return step > DISAGREEMENT and following is not None and following - latest <= step
 
     def next(self, after: datetime) -> datetime | None:
         """The first occurrence after a moment, None where there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from .grid import Grid
+from .grid import DISAGREEMENT, Grid
 from .job import RedisCronJob
 from .validation import MAX_WAIT
 
@@ -14,8 +14,6 @@ Rule = Callable[[RedisCronJob, datetime], "datetime | None"]
 
 _CLOSE = timedelta(milliseconds=1)
 _LONGEST = timedelta(seconds=MAX_WAIT)
-_DISAGREEMENT = timedelta(minutes=1)
-"""By which the clocks of two schedulers may differ: that is waited out."""
 
 
 def next_time(schedule: RedisCronJob, moment: datetime) -> datetime | None:
@@ -53,7 +51,7 @@ def after_step_back(schedule: RedisCronJob, moment: datetime) -> datetime | None
     if latest is None or following is None:
         return None
     step = latest - moment
-    if step <= _DISAGREEMENT or following - latest > step:
+    if step <= DISAGREEMENT or following - latest > step:
         return None
     return Grid.of(schedule, latest).next(moment)
 
