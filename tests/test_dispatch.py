@@ -329,9 +329,11 @@ def test_damage_is_seen_where_a_schedule_has_run_before(
     for id, damage in DAMAGE.items():
         damage(connection, f"rq:cron_job:{id}")
     go_on(monkeypatch, seconds=301)
-    enqueued = leader.enqueue_jobs()
-    assert {job.id for job in enqueued} == {f"good {n}" for n in range(len(DAMAGE))}
-    for id in DAMAGE:
+    good = {f"good {n}" for n in range(len(DAMAGE))}
+    enqueued = {job.id for job in leader.enqueue_jobs()}
+    healed = {"bad latest date", "a month that is none"}  # the run itself replaces that time
+    assert enqueued == good | healed
+    for id in DAMAGE.keys() - healed:
         assert connection.hget(f"rq:cron_job:{id}", "last_error"), id
 
 

@@ -107,7 +107,7 @@ class Batch:
             if isinstance(schedule, RedisCronJob):
                 self._add_read(id, fields, schedule)
             elif isinstance(schedule, Damaged):
-                seen = () if schedule.fields is None else _seen(schedule.fields)
+                seen = b"" if schedule.fields is None else _seen(schedule.fields)
                 self._add_error(id, seen, schedule.reason)
             elif isinstance(schedule, Absent) and schedule.has_history:
                 self.owner.foreign[id] = score
@@ -119,8 +119,8 @@ class Batch:
 
     def _add_read(self, id: bytes, fields: Fields, job: RedisCronJob) -> None:
         """A schedule as it was just read: its place may be wrong, for the hash is what counts."""
-        fingerprint = Fingerprint(fields)
-        seen = (fingerprint.to_msgpack(),)
+        fingerprint, said = Fingerprint(fields), _next(fields)
+        seen = fingerprint.with_next(said)
         if not job.enabled:
             self._corrections.add(id, seen, place=None)
             return
@@ -137,7 +137,6 @@ class Batch:
             if place > self.moment + _CLOSE:
                 self._corrections.add(id, seen, ["next_enqueue_time", utc_text(due)], place)
                 return
-            said = fields.get("next_enqueue_time", "").encode(errors="surrogateescape")
             job.next_enqueue_time = due
             template = JobTemplate(
                 job, self.owner.queue(job.queue_name), self.owner.shapes, self.owner.models
@@ -191,6 +190,7 @@ class Batch:
         outcomes = reply.decode()
         items = self._occurrences.items
         enqueued = []
+        is_told = logger.isEnabledFor(logging.INFO)
         blocked, changed = Batch(self.owner, [], self.moment), dict[bytes, float]()
         for (id, ready, turn, job_id), outcome in zip(items, outcomes, strict=False):
             if outcome in DONE:
@@ -203,7 +203,8 @@ class Batch:
                 if outcome != OVERLAPPED:
                     # Several of one schedule differ in their times.
                     enqueued.append(ready.job if ready.plain else ready.job.snapshot())
-                    self._follow_up(ready)
+                    if is_told or not ready.template.queue.is_async:
+                        self._follow_up(ready)
                 else:
                     log_skip(ready.job, Skip(turn.times[0], turn.times[0], 1, "overlap", moment))
             else:
@@ -254,11 +255,9 @@ class Batch:
     def _add_blocked(self, id: bytes, ready: Ready, outcome: str) -> None:
         job = ready.job
         reason = _BLOCKED[outcome].format(history=job.job_history_key, queue=job.queue_name)
-        self._add_error(id, (ready.fingerprint.to_msgpack(),), reason, job.next_enqueue_time)
+        self._add_error(id, ready.fingerprint.with_next(ready.due), reason, job.next_enqueue_time)
 
-    def _add_error(
-        self, id: bytes, seen: Sequence[bytes], reason: str, due: datetime | None = None
-    ) -> None:
+    def _add_error(self, id: bytes, seen: bytes, reason: str, due: datetime | None = None) -> None:
         retry_at = self.owner.retry_at(id, reason, self.moment, due)
         self._corrections.add_error(id, seen, reason, retry_at)
 
@@ -270,5 +269,9 @@ def log_skip(job: RedisCronJob, skip: Skip) -> None:
     logger.log(level, "Schedule %r skipped %s", job.id, skip, extra=extra)
 
 
-def _seen(fields: Fields) -> tuple[bytes]:
-    return (Fingerprint(fields).to_msgpack(),)
+def _seen(fields: Fields) -> bytes:
+    return Fingerprint(fields).with_next(_next(fields))
+
+
+def _next(fields: Fields) -> bytes:
+    return fields.get("next_enqueue_time", "").encode(errors="surrogateescape")

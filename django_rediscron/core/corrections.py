@@ -9,14 +9,15 @@ from . import msgpack
 from .timing import utc_text
 
 _ERROR_LENGTH = 500
+_NO_HASH = msgpack.head(0)
 
 
 class Corrections:
     """Errors to record, and places in the index, as the script of a pass takes them.
 
-    `seen` is the fingerprint of the hash that was read, or an empty one and the next time that an
-    occurrence before it in the same call writes, as msgpack; nothing at all where there was no
-    hash. What was changed meanwhile is not corrected.
+    `seen` is the fingerprint and the next time of the hash that was read, or the next time that an
+    occurrence before it in the same call writes, as msgpack; empty where there was no hash. What
+    was changed meanwhile is not corrected.
     """
 
     def __init__(self, moment: datetime) -> None:
@@ -30,7 +31,7 @@ class Corrections:
     def add(
         self,
         id: bytes,
-        seen: Sequence[bytes],
+        seen: bytes,
         fields: Sequence[str] = (),
         place: datetime | None = None,
         *,
@@ -41,7 +42,7 @@ class Corrections:
         """Fields to set, and a place in the index, or (None) none."""
         packed = (
             msgpack.text(id),
-            msgpack.array(seen),
+            seen or _NO_HASH,
             msgpack.texts(fields),
             msgpack.text("" if place is None else f"{place.timestamp():.6f}"),
             msgpack.YES if failed else msgpack.NO,
@@ -54,7 +55,7 @@ class Corrections:
     def add_next(
         self,
         id: bytes,
-        seen: Sequence[bytes],
+        seen: bytes,
         following: datetime | None,
         delay: float,
         records: Sequence[str] = (),
@@ -66,7 +67,7 @@ class Corrections:
             times = ("next_enqueue_time", utc_text(following))
             self.add(id, seen, times, following + timedelta(seconds=delay), records=records)
 
-    def add_error(self, id: bytes, seen: Sequence[bytes], reason: str, retry_at: datetime) -> None:
+    def add_error(self, id: bytes, seen: bytes, reason: str, retry_at: datetime) -> None:
         """Why it cannot be enqueued, and when it is tried again."""
         fields: tuple[str, ...] = ()
         if seen:  # else there is no hash, so nowhere to write the error

@@ -64,7 +64,7 @@ class Dispatcher:
         self.models: dict[tuple[Any, ...], Job] = {}
         self.turns: dict[tuple[object, ...], Turn] = {}
         """Times that plain schedules share in a pass, by what they follow from."""
-        self.unwritten: dict[bytes, tuple[Sequence[bytes], str]] = {}
+        self.unwritten: dict[bytes, tuple[bytes, str]] = {}
         """Why schedules failed of which that could not be written yet, and what was read of them:
         where their modules took longer to fail than the lock lives, they are not tried again."""
 

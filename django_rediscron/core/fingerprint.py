@@ -10,7 +10,7 @@ from . import msgpack
 SEPARATOR = "\n"
 
 LONGEST = 500
-"""Bytes of all values; longer ones are compared by their SHA-1, and read again for each run."""
+"""Bytes of all values; longer ones are compared by their SHA-1."""
 
 _COMPACT_VALUE, _COMPACT_FIELDS = 64, 100
 """Bytes and fields up to which Redis keeps a hash as a list by default, to which it appends."""
@@ -21,68 +21,64 @@ _LATEST, _NEXT = "latest_enqueue_time", "next_enqueue_time"
 class Fingerprint:
     """The values of one schedule's hash, in the order in which Redis returns them.
 
-    So whatever was changed, by whatever program, is a change. After a run it is known beforehand,
-    as long as nothing but the two times was written; where Redis does otherwise than expected, the
-    schedule counts as changed and is read again.
+    So whatever was changed, by whatever program, is a change; but for the latest time, which the
+    next run replaces. It stays the same from run to run, as long as nothing but the two times is
+    written. Where Redis orders the values otherwise, the schedule counts as changed and is read
+    again.
     """
 
-    __slots__ = ("_appends", "_latest", "_next", "_whole", "count", "is_known", "parts")
+    __slots__ = ("_appends", "_latest", "_next", "_text", "is_known", "packed")
 
     def __init__(self, fields: Mapping[str, str]) -> None:
-        values = {name: text.encode(errors="surrogateescape") for name, text in fields.items()}
         self.is_known = True
         """Whether it is that of the hash as it is now."""
-        self.count = len(values)
-        """Of its values."""
-        self.parts: list[bytes] = []
-        """What the script is told, of `count` values as msgpack, for speed in pieces."""
-        self._whole = len(values) > 1 and sum(map(len, values.values())) <= LONGEST
-        self._appends = self._whole and len(values) < _COMPACT_FIELDS
-        self._latest = self._next = -1  # places among the parts
-        if not self._whole:
-            self.count = 1
-            text = SEPARATOR.encode().join(values.values())
-            self.parts.append(msgpack.text(sha1(text).hexdigest()))
-            return
-        other = b""
-        for name, value in values.items():
-            packed = msgpack.text(value)
-            if name in (_LATEST, _NEXT):
-                if other:
-                    self.parts.append(other)
-                    other = b""
-                if name == _LATEST:
-                    self._latest = len(self.parts)
-                else:
-                    self._next = len(self.parts)
-                self.parts.append(packed)
-            else:
-                other += packed
-                self._appends &= len(value) <= _COMPACT_VALUE
-        if other:
-            self.parts.append(other)
+        values = list(fields.values())
+        self._latest = self._next = 0  # places among the values, from 1 as Lua counts; 0: none
+        for place, name in enumerate(fields, 1):
+            if name == _NEXT:
+                self._next = place
+                values[place - 1] = ""
+            elif name == _LATEST:
+                self._latest = place
+                values[place - 1] = ""
+        self._text = SEPARATOR.join(values).encode(errors="surrogateescape")
+        # Where the latest time will be when it is written for the first time; 0: not known.
+        self._appends = 0
+        if not self._latest and len(values) < _COMPACT_FIELDS:
+            compact = max(map(len, values), default=0) <= _COMPACT_VALUE and self._text.isascii()
+            self._appends = len(values) + 1 if compact else 0
+        self._pack()
 
-    def to_msgpack(self) -> bytes:
-        """As a list by itself."""
-        return msgpack.head(self.count) + b"".join(self.parts)
+    def _pack(self) -> None:
+        text = self._text or SEPARATOR.encode()
+        if len(text) > LONGEST:
+            text = sha1(text).hexdigest().encode()
+        self.packed = msgpack.number(self._next) + msgpack.number(self._latest) + msgpack.text(text)
+        """Three items for the script: places of next and latest time, and all other values."""
 
-    def advance(self, latest: bytes | None, following: bytes) -> None:
-        """The two times, as msgpack, have been written, or (None) only the next one, and nothing
-        else."""
-        if self._next < 0:
+    def with_next(self, following: bytes) -> bytes:
+        """A list for the script by itself: these, and the next time."""
+        return msgpack.head(4) + self.packed + msgpack.text(following)
+
+    def ran(self) -> None:
+        """The two times have been written, and nothing else."""
+        if not self._next:
             self.is_known = False
-            return
-        self.parts[self._next] = following
-        if latest is None:
-            return
-        if self._latest < 0:
-            self.is_known &= self._appends
-            self.count += 1
-            self._latest = len(self.parts)
-            self.parts.append(latest)
-        else:
-            self.parts[self._latest] = latest
+        elif not self._latest:
+            self.is_known &= bool(self._appends)
+            self._latest = self._appends
+            self._text += SEPARATOR.encode()
+            self._pack()
 
     def forget(self) -> None:
         """Something else has been written, too."""
         self.is_known = False
+
+
+FOLLOWS = msgpack.number(0) * 2 + msgpack.text("")
+"""Instead of those three, where another occurrence of the schedule goes before it."""
+
+
+def written_before(time: bytes) -> bytes:
+    """The list that says so, and the next time that the other occurrence writes."""
+    return msgpack.head(4) + FOLLOWS + msgpack.text(time)

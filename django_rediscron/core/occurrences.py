@@ -8,6 +8,7 @@ from datetime import datetime
 
 from . import msgpack
 from .corrections import Corrections
+from .fingerprint import written_before
 from .job import RedisCronJob
 from .missed import settle_due
 from .ready import Ready, Turn
@@ -81,9 +82,7 @@ class Occurrences:
                 delay = occurrence_delay(job.id, following, job.jitter)
             records = [skip.to_text() for skip in step.skips]
             if step.run is None:
-                expected = [msgpack.array(()), msgpack.text(seen)]
-                if not follows:
-                    expected = [ready.fingerprint.to_msgpack()]
+                expected = written_before(seen) if follows else ready.fingerprint.with_next(seen)
                 self.skips.append((False, len(self._corrections), job, step.skips))
                 self._corrections.add_next(id, expected, following, delay, records)
             else:

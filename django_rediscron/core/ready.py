@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from . import msgpack
-from .fingerprint import Fingerprint
+from .fingerprint import FOLLOWS, Fingerprint
 from .job import RedisCronJob
 from .template import JobTemplate
 from .timing import utc_text
@@ -19,7 +19,7 @@ POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overla
 Times = tuple["datetime | None", "datetime | None"]
 
 _EMPTY = msgpack.text("")
-_LENGTH = 10  # of an occurrence as the script takes it, without the values of its RQ job
+_LENGTH = 12  # of an occurrence as the script takes it, without the values of its RQ job
 _UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
 _UNTIDIED_SPAN = 86400.0
 
@@ -28,8 +28,7 @@ class Ready:
     """A schedule in memory: its RQ job made ready, and what it was when it was last read."""
 
     __slots__ = (
-        "_id",
-        "_length",
+        "_head",
         "_tidied",
         "_untidied",
         "due",
@@ -53,8 +52,8 @@ class Ready:
         self.job_id = ""
         self.plain = POLICIES.isdisjoint(job.time_options)
         """Whether one run stands for all that are due, whatever else is the case."""
-        self._length = _LENGTH + template.values_count + (0 if self.plain else 1)
-        self._id = msgpack.text(job.id)
+        length = _LENGTH + template.values_count + (0 if self.plain else 1)
+        self._head = msgpack.head(length) + msgpack.text(job.id)
         # The history is kept short, and its TTL long, now and then: each costs as much as a write.
         self._untidied = _UNTIDIED_RUNS
         self._tidied = 0.0
@@ -67,18 +66,15 @@ class Ready:
         `follows`: another one of this schedule goes before it in the same call.
         """
         tidy = self._untidied >= _UNTIDIED_RUNS or turn.due - self._tidied > _UNTIDIED_SPAN
-        count, parts = (0, ()) if follows else (self.fingerprint.count, self.fingerprint.parts)
         return b"".join(
             (
-                msgpack.head(self._length + count),
-                self._id,
+                self._head,
                 turn.packed,
                 msgpack.YES if self.job.last_error else msgpack.NO,
                 msgpack.text(job_id),
                 shape,
                 msgpack.YES if tidy else msgpack.NO,
-                msgpack.number(count),
-                *parts,
+                FOLLOWS if follows else self.fingerprint.packed,
                 self.template.values,
                 policy,
             )
@@ -107,7 +103,8 @@ class Ready:
         ran = outcome != OVERLAPPED
         if not self.plain:
             times = self._times_by_policy(turn, ran=ran)
-        self.fingerprint.advance(turn.packed_latest if ran else None, turn.packed_following)
+        if ran:
+            self.fingerprint.ran()
         if job.last_error or job.max_runs is not None:
             self.fingerprint.forget()
         job.latest_enqueue_time, job.next_enqueue_time = job._loaded_times = times
@@ -132,15 +129,7 @@ class Ready:
 class Turn:
     """The times of an occurrence that is due: many schedules share them."""
 
-    __slots__ = (
-        "due",
-        "following",
-        "packed",
-        "packed_following",
-        "packed_latest",
-        "place",
-        "times",
-    )
+    __slots__ = ("due", "following", "packed", "place", "times")
 
     def __init__(
         self,
@@ -155,15 +144,11 @@ class Turn:
         place = "" if following is None else f"{following.timestamp() + delay:.6f}"
         self.place = float(place or "inf")
         self.following = b"" if following is None else utc_text(following).encode()
-        same = bool(seen) and latest is due
-        said = msgpack.text(seen)
-        self.packed_latest = said if same else msgpack.text(utc_text(latest))
-        self.packed_following = msgpack.text(self.following)
         self.packed = b"".join(
             (
-                said,
-                _EMPTY if same else self.packed_latest,
-                self.packed_following,
+                msgpack.text(seen),
+                _EMPTY if seen and latest is due else msgpack.text(utc_text(latest)),
+                msgpack.text(self.following),
                 msgpack.text(place),
             )
         )

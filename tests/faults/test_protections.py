@@ -22,7 +22,10 @@ from .victims import KILLED, LOCKED, STOPPED, Victim, edit, lead, remove
 from .world import World, count_jobs, count_runs, read_hashes
 
 LOCK_CHECK = ("if call('GET', KEYS[1]) ~= ARGV[1] then return false end", "")
-COMPARISON = ("if not unchanged(key, id, item, 10, count, item[2]) then", "if false then")
+COMPARISON = (
+    "if not unchanged(key, id, item[10], item[11], item[12], item[2]) then",
+    "if false then",
+)
 EXTENSION = ("call('PEXPIRE', KEYS[1], ARGV[2])", "")
 
 EXISTENCE = ("if not stored and not change.create then return 'NOSUCHJOB', 'was deleted' end", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..fingerprint import SEPARATOR
+from ..fingerprint import LONGEST, SEPARATOR
 from ..keys import DISABLED, ERRORS, INDEX, JOB_PREFIX, SKIPPED_PREFIX
 from ..skips import SKIPS_KEPT, SKIPS_TTL
 from .overlap import OVERLAP
@@ -31,15 +31,15 @@ DISPATCH = (
 --     with these and ends with the id of the schedule and the time of the occurrence
 --   occurrences: id, next_enqueue_time as read ('' for a missing field), new latest ('' where it is
 --     the next one as read) and next_enqueue_time, place in the index, 1 to delete the last error,
---     id of the RQ job, index of its shape, 1 to tidy the history up, count of values of the hash
---     as read (0: another occurrence of the schedule goes before it) and these, or 1 and their
---     SHA-1, values of the variable fields..., and, where the schedule has options for it: records
---     of what was skipped before, overlap ('' to allow it), record for the case that it overlaps,
---     most runs ('' for any number)
---   corrections: id, list of such a list of values, or of an empty one and the next_enqueue_time
---     that an occurrence of this call writes (an empty list: it was no hash), field/value list to
---     set, place in the index ('' to take it out: it waits for nothing), 1 to list it among the
---     errors, records of what was skipped, 1 if nothing is left to run
+--     id of the RQ job, index of its shape, 1 to tidy the history up, the hash as read: places of
+--     next and latest time among its values, and all others as one text ('' where another
+--     occurrence of the schedule goes before it), values of the variable fields..., and, where the
+--     schedule has options for it: records of what was skipped before, overlap ('' to allow it),
+--     record for the case that it overlaps, most runs ('' for any number)
+--   corrections: id, list of the hash as read, in the same way, and the next_enqueue_time (an empty
+--     list: it was no hash), field/value list to set, place in the index ('' to take it out: it
+--     waits for nothing), 1 to list it among the errors, records of what was skipped, 1 if nothing
+--     is left to run
 -- Where a next_enqueue_time is '', the schedule is finished: nothing is left to run.
 -- ARGV[7]: the time as UTC text
 -- Returns false where the token does not hold the lock and nothing was done; else a text with a
@@ -67,22 +67,25 @@ end
 -- Ids of which an occurrence was written in this call.
 local moved = {{}}
 
--- Whether a hash still has the `count` values that stand in `said` behind its first `before` items.
-local function unchanged(key, id, said, before, count, following)
-  if count == 0 then
+-- Whether a hash says what it said: the next time at one place, any latest one at another (0: it
+-- has none), and the text of all other values, or its SHA-1.
+local function unchanged(key, id, next_at, latest_at, text, following)
+  if text == '' then
     return moved[id] and call('HGET', key, 'next_enqueue_time') == following
   end
   local stored = try('HVALS', key)
   if stored.err and not string.find(stored.err, 'WRONGTYPE', 1, true) then error(stored) end
-  if not stored[1] then return false end
-  if count == 1 then
-    return redis.sha1hex(table.concat(stored, {SEPARATOR!r})) == said[before + 1]
+  if not stored[1] or latest_at > #stored or (stored[next_at] or '') ~= following then
+    return false
   end
-  if #stored ~= count then return false end
-  for i = count, 1, -1 do
-    if stored[i] ~= said[before + i] then return false end
+  stored[next_at], stored[latest_at] = '', ''
+  local found = table.concat(stored, {SEPARATOR!r})
+  if #found > {LONGEST} then
+    found = redis.sha1hex(found)
+  elseif found == '' then
+    found = {SEPARATOR!r}
   end
-  return true
+  return found == text
 end
 
 local function record(id, records)
@@ -118,16 +121,16 @@ local function heal(key, id)
 end
 
 local function occur(item)
-  local id, job_id, shape, count = item[1], item[7], shapes[item[8]], item[10]
+  local id, job_id, shape = item[1], item[7], shapes[item[8]]
   local key = '{JOB_PREFIX}' .. id
   local history = key .. ':jobs'
-  if not unchanged(key, id, item, 10, count, item[2]) then
+  if not unchanged(key, id, item[10], item[11], item[12], item[2]) then
     -- Our own write, whose reply was lost, so that the client sent it again?
     return type(try('ZSCORE', history, job_id)) == 'string' and '1' or '0'
   end
   if not shape.good then return 'q' end
   local latest, following = item[3] ~= '' and item[3] or item[2], item[4]
-  local policy = item[11 + count + shape[6]]
+  local policy = item[13 + shape[6]]
   if policy then
     local records, overlap, overlapping, most_runs = unpack(policy)
     if overlap ~= '' and overlaps(history, shape[1], shape[3], overlap == 'queue_one', moment) then
@@ -150,7 +153,7 @@ local function occur(item)
     error(entered)
   end
   local fields, job = shape[7], shape[1] .. job_id
-  for i = 1, shape[6] do fields[2 * i] = item[10 + count + i] end
+  for i = 1, shape[6] do fields[2 * i] = item[12 + i] end
   fields[#fields - 2], fields[#fields] = id, latest
   call('HSET', job, unpack(fields))
   if shape[2] > 0 then call('EXPIRE', job, shape[2]) end
@@ -182,7 +185,7 @@ local function correct(item)
   local key = '{JOB_PREFIX}' .. id
   if not seen[1] then
     if call('TYPE', key).ok == 'hash' then return '0' end
-  elseif not unchanged(key, id, seen[1], 0, #seen[1], seen[2]) then
+  elseif not unchanged(key, id, unpack(seen)) then
     return '0'
   end
   record(id, records)
@@ -203,15 +206,18 @@ end
 
 local failure
 local function attempt(step, items)
-  for _, item in ipairs(items) do
-    local ok, outcome = true, '0'
-    if not failure then ok, outcome = pcall(step, item) end
-    if not ok then
-      -- Where it is not the first, it will be in the next batch, and is reported then.
-      failure, outcome = outcome, '0'
+  local before, at = #done, 0
+  local ok, reason = pcall(function()
+    if failure then return end
+    for i, item in ipairs(items) do
+      at = i
+      done[before + i] = step(item)
     end
-    done[#done + 1] = outcome
-  end
+    at = at + 1
+  end)
+  if not ok then failure = reason end
+  -- Where the one that failed is not the first, it will be in the next batch, and is reported then.
+  for i = math.max(at, 1), #items do done[before + i] = '0' end
 end
 attempt(occur, occurrences)
 attempt(correct, corrections)
