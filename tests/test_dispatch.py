@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -372,7 +373,9 @@ def test_another_schedule_of_the_same_birth_is_another_one(
 
 
 def go_on(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Let the clock of passes be ahead."""
+    """Let the clocks of passes be ahead."""
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + seconds)
     for module in (dispatch, batch):
         monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
 

@@ -119,7 +119,7 @@ class Batch:
 
     def _add_read(self, id: bytes, fields: Fields, job: RedisCronJob) -> None:
         """A schedule as it was just read: its place may be wrong, for the hash is what counts."""
-        fingerprint, said = Fingerprint(fields), _next(fields)
+        fingerprint, said = Fingerprint(fields, time.monotonic()), _next(fields)
         seen = fingerprint.with_next(said)
         if not job.enabled:
             self._corrections.add(id, seen, place=None)
@@ -172,7 +172,7 @@ class Batch:
         times = packed_times(moment)
         lists = (
             msgpack.array([shape.pack(times) for shape in self._occurrences.shapes]),
-            msgpack.array(self._occurrences.packed),
+            msgpack.head(self._occurrences.length) + b"".join(self._occurrences.packed),
             msgpack.array(self._corrections.packed),
         )
         arguments = (
@@ -183,6 +183,7 @@ class Batch:
             f"{moment.timestamp():.6f}",
             msgpack.array(lists),
             utc_text(moment),
+            len(self._occurrences.items) + len(self._corrections),
         )
         reply = run_script(self.owner.connection, DISPATCH, [LOCK], arguments)
         if reply is None:

@@ -12,6 +12,13 @@ SEPARATOR = "\n"
 LONGEST = 500
 """Bytes of all values; longer ones are compared by their SHA-1."""
 
+TRUSTED = 0.5
+"""Seconds since the last comparison of the whole, in which the marks of our own editors suffice."""
+
+MARKS = ("revision", "updated_at", "created_at")
+"""What an edit changes: rq-rediscron raises no revision, it sets `updated_at`. A schedule that was
+never edited has neither; `created_at` tells it from another one that took its id."""
+
 _COMPACT_VALUE, _COMPACT_FIELDS = 64, 100
 """Bytes and fields up to which Redis keeps a hash as a list by default, to which it appends."""
 
@@ -27,9 +34,26 @@ class Fingerprint:
     again.
     """
 
-    __slots__ = ("_appends", "_latest", "_next", "_text", "is_known", "packed")
+    __slots__ = (
+        "_appends",
+        "_latest",
+        "_next",
+        "_text",
+        "checked_at",
+        "is_known",
+        "marks",
+        "packed",
+    )
 
-    def __init__(self, fields: Mapping[str, str]) -> None:
+    def __init__(self, fields: Mapping[str, str], moment: float = 0.0) -> None:
+        self.checked_at = moment
+        """When the whole was compared last, by the monotonic clock."""
+        revision, updated, created = (fields.get(name, "") for name in MARKS)
+        self.marks = b"".join(
+            msgpack.text(text.encode(errors="surrogateescape"))
+            for text in (revision, updated or created)
+        ) + msgpack.number(0)
+        """Instead of `packed`, for a comparison of the marks and the next time only."""
         self.is_known = True
         """Whether it is that of the hash as it is now."""
         values = list(fields.values())
@@ -55,6 +79,13 @@ class Fingerprint:
             text = sha1(text).hexdigest().encode()
         self.packed = msgpack.number(self._next) + msgpack.number(self._latest) + msgpack.text(text)
         """Three items for the script: places of next and latest time, and all other values."""
+
+    def at(self, moment: float) -> bytes:
+        """What the script is told at this moment of the monotonic clock."""
+        if moment - self.checked_at <= TRUSTED:
+            return self.marks
+        self.checked_at = moment
+        return self.packed
 
     def with_next(self, following: bytes) -> bytes:
         """A list for the script by itself: these, and the next time."""

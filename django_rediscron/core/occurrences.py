@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -34,10 +35,13 @@ class Occurrences:
         expected: int,
     ) -> None:
         self._moment = moment
+        self._now = time.monotonic()
         self._corrections = corrections
         self._turns = turns
         self._job_ids = new_job_ids(expected)
         self.packed: list[bytes] = []
+        self.length = 0
+        """Of the one list for the script that they are together."""
         self.items: list[tuple[bytes, Ready, Turn, str]] = []
         self.shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
         # Whether they go with an occurrence or with a correction, and with which of them.
@@ -110,7 +114,13 @@ class Occurrences:
         )
 
     def _add_item(
-        self, id: bytes, ready: Ready, turn: Turn, policy: bytes = b"", *, follows: bool = False
+        self,
+        id: bytes,
+        ready: Ready,
+        turn: Turn,
+        policy: bytes = msgpack.NO,
+        *,
+        follows: bool = False,
     ) -> None:
         shape = self.shapes.get(ready.template.shape)
         if shape is None:
@@ -118,5 +128,8 @@ class Occurrences:
         if not self._job_ids:
             self._job_ids = new_job_ids(ROOM)
         job_id = self._job_ids.pop()
-        self.packed.append(ready.occurrence(turn, job_id, shape, policy, follows=follows))
+        self.length += ready.length
+        self.packed.append(
+            ready.occurrence(turn, job_id, shape, self._now, policy, follows=follows)
+        )
         self.items.append((id, ready, turn, job_id))

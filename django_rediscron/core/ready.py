@@ -19,7 +19,7 @@ POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overla
 Times = tuple["datetime | None", "datetime | None"]
 
 _EMPTY = msgpack.text("")
-_LENGTH = 12  # of an occurrence as the script takes it, without the values of its RQ job
+_LENGTH = 13  # of an occurrence as the script takes it, without the values of its RQ job
 _UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
 _UNTIDIED_SPAN = 86400.0
 
@@ -28,13 +28,14 @@ class Ready:
     """A schedule in memory: its RQ job made ready, and what it was when it was last read."""
 
     __slots__ = (
-        "_head",
+        "_id",
         "_tidied",
         "_untidied",
         "due",
         "fingerprint",
         "job",
         "job_id",
+        "length",
         "place",
         "plain",
         "template",
@@ -52,29 +53,38 @@ class Ready:
         self.job_id = ""
         self.plain = POLICIES.isdisjoint(job.time_options)
         """Whether one run stands for all that are due, whatever else is the case."""
-        length = _LENGTH + template.values_count + (0 if self.plain else 1)
-        self._head = msgpack.head(length) + msgpack.text(job.id)
+        self.length = _LENGTH + template.values_count
+        """How many items the script is told of an occurrence."""
+        self._id = msgpack.text(job.id)
         # The history is kept short, and its TTL long, now and then: each costs as much as a write.
         self._untidied = _UNTIDIED_RUNS
         self._tidied = 0.0
 
     def occurrence(
-        self, turn: Turn, job_id: str, shape: bytes, policy: bytes = b"", *, follows: bool = False
+        self,
+        turn: Turn,
+        job_id: str,
+        shape: bytes,
+        moment: float,
+        policy: bytes = msgpack.NO,
+        *,
+        follows: bool = False,
     ) -> bytes:
         """What the dispatch script is told of the occurrence whose turn it is.
 
-        `follows`: another one of this schedule goes before it in the same call.
+        `moment`: of the monotonic clock. `follows`: another one of this schedule goes before it in
+        the same call.
         """
         tidy = self._untidied >= _UNTIDIED_RUNS or turn.due - self._tidied > _UNTIDIED_SPAN
         return b"".join(
             (
-                self._head,
+                self._id,
                 turn.packed,
                 msgpack.YES if self.job.last_error else msgpack.NO,
                 msgpack.text(job_id),
                 shape,
                 msgpack.YES if tidy else msgpack.NO,
-                FOLLOWS if follows else self.fingerprint.packed,
+                FOLLOWS if follows else self.fingerprint.at(moment),
                 self.template.values,
                 policy,
             )

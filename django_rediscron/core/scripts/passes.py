@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..fingerprint import LONGEST, SEPARATOR
+from ..fingerprint import LONGEST, MARKS, SEPARATOR
 from ..keys import DISABLED, ERRORS, INDEX, JOB_PREFIX, SKIPPED_PREFIX
 from ..skips import SKIPS_KEPT, SKIPS_TTL
 from .overlap import OVERLAP
@@ -29,19 +29,21 @@ DISPATCH = (
 --   shapes of RQ jobs: start of the key, TTL (0: none), queue key ('' not to push), key of the set
 --     of queues, 1 to push to the front, count of variable fields, field/value list that begins
 --     with these and ends with the id of the schedule and the time of the occurrence
---   occurrences: id, next_enqueue_time as read ('' for a missing field), new latest ('' where it is
---     the next one as read) and next_enqueue_time, place in the index, 1 to delete the last error,
---     id of the RQ job, index of its shape, 1 to tidy the history up, the hash as read: places of
---     next and latest time among its values, and all others as one text ('' where another
---     occurrence of the schedule goes before it), values of the variable fields..., and, where the
---     schedule has options for it: records of what was skipped before, overlap ('' to allow it),
---     record for the case that it overlaps, most runs ('' for any number)
+--   occurrences, the items of all in one row, which takes less time to unpack. Of each: id,
+--     next_enqueue_time as read ('' for a missing field), new latest ('' where it is the next one
+--     as read) and next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ
+--     job, index of its shape, 1 to tidy the history up; the hash as read: places of next and
+--     latest time among its values, and all others as one text ('' where another occurrence of the
+--     schedule goes before it), or else revision, time of the last change, and 0; values of the
+--     variable fields..., and 0 or, where the schedule has options for it, a list: records of what
+--     was skipped before, overlap ('' to allow it), record for the case that it overlaps, most runs
+--     ('' for any number)
 --   corrections: id, list of the hash as read, in the same way, and the next_enqueue_time (an empty
 --     list: it was no hash), field/value list to set, place in the index ('' to take it out: it
 --     waits for nothing), 1 to list it among the errors, records of what was skipped, 1 if nothing
 --     is left to run
 -- Where a next_enqueue_time is '', the schedule is finished: nothing is left to run.
--- ARGV[7]: the time as UTC text
+-- ARGV[7]: the time as UTC text, ARGV[8]: how many occurrences and corrections there are
 -- Returns false where the token does not hold the lock and nothing was done; else a text with a
 -- character for each occurrence, then for each correction: 1 done; f done, and the history is
 -- nearly full: tidy it up next time; s skipped, because an earlier run had not ended; left alone:
@@ -68,10 +70,24 @@ end
 local moved = {{}}
 
 -- Whether a hash says what it said: the next time at one place, any latest one at another (0: it
--- has none), and the text of all other values, or its SHA-1.
+-- has none), and the text of all other values, or its SHA-1; or, with 0 for the text, its next
+-- time and the marks of an edit.
 local function unchanged(key, id, next_at, latest_at, text, following)
   if text == '' then
     return moved[id] and call('HGET', key, 'next_enqueue_time') == following
+  end
+  if text == 0 then
+    local revision, changed_at = next_at, latest_at
+    local stored = try('HMGET', key, 'next_enqueue_time', {", ".join(map(repr, MARKS))})
+    if stored.err and not string.find(stored.err, 'WRONGTYPE', 1, true) then error(stored) end
+    if stored.err or (stored[1] or '') ~= following or (stored[2] or '') ~= revision then
+      return false
+    end
+    local found = stored[3]
+    if not found or found == '' then found = stored[4] or '' end
+    if found ~= changed_at then return false end
+    -- Nothing at all also stands in a hash that was deleted meanwhile.
+    return following ~= '' or changed_at ~= '' or revision ~= '' or call('EXISTS', key) == 1
   end
   local stored = try('HVALS', key)
   if stored.err and not string.find(stored.err, 'WRONGTYPE', 1, true) then error(stored) end
@@ -120,24 +136,27 @@ local function heal(key, id)
   call('ZREM', '{ERRORS}', id)
 end
 
-local function occur(item)
-  local id, job_id, shape = item[1], item[7], shapes[item[8]]
+-- That of which the items stand behind the first `at` of all.
+local function occur(at)
+  local id, due, latest, following, place, is_failed, job_id, shape, tidy, next_at, latest_at, text
+    = unpack(occurrences, at + 1, at + 12)
+  shape = shapes[shape]
   local key = '{JOB_PREFIX}' .. id
   local history = key .. ':jobs'
-  if not unchanged(key, id, item[10], item[11], item[12], item[2]) then
+  if not unchanged(key, id, next_at, latest_at, text, due) then
     -- Our own write, whose reply was lost, so that the client sent it again?
     return type(try('ZSCORE', history, job_id)) == 'string' and '1' or '0'
   end
   if not shape.good then return 'q' end
-  local latest, following = item[3] ~= '' and item[3] or item[2], item[4]
-  local policy = item[13 + shape[6]]
-  if policy then
+  if latest == '' then latest = due end
+  local policy = occurrences[at + 13 + shape[6]]
+  if policy ~= 0 then
     local records, overlap, overlapping, most_runs = unpack(policy)
     if overlap ~= '' and overlaps(history, shape[1], shape[3], overlap == 'queue_one', moment) then
       record(id, records)
       record(id, {{overlapping}})
-      move_on(key, id, following, item[5])
-      if item[6] == 1 then heal(key, id) end
+      move_on(key, id, following, place)
+      if is_failed == 1 then heal(key, id) end
       moved[id] = true
       return 's'
     end
@@ -153,25 +172,25 @@ local function occur(item)
     error(entered)
   end
   local fields, job = shape[7], shape[1] .. job_id
-  for i = 1, shape[6] do fields[2 * i] = item[12 + i] end
+  for i = 1, shape[6] do fields[2 * i] = occurrences[at + 12 + i] end
   fields[#fields - 2], fields[#fields] = id, latest
   call('HSET', job, unpack(fields))
   if shape[2] > 0 then call('EXPIRE', job, shape[2]) end
-  if policy then
+  if policy ~= 0 then
     created[job_id] = true
     record(id, policy[1])
     if policy.runs then call('HSET', key, 'runs', policy.runs) end
     call('HSET', key, 'latest_enqueue_time', latest)
-    move_on(key, id, following, item[5])
+    move_on(key, id, following, place)
     moved[id] = true
   else
     call('HSET', key, 'latest_enqueue_time', latest, 'next_enqueue_time', following)
-    put(id, item[5])
+    put(id, place)
   end
   shape.count = shape.count + 1
   shape.pushed[shape.count] = job_id
-  if item[6] == 1 then heal(key, id) end
-  if item[9] == 0 then return '1' end
+  if is_failed == 1 then heal(key, id) end
+  if tidy == 0 then return '1' end
   local entries = call('ZCARD', history)
   if entries > history_limit then
     call('ZREMRANGEBYRANK', history, 0, entries - history_limit - 1)
@@ -204,23 +223,21 @@ local function correct(item)
   return '1'
 end
 
+-- Where one that failed is not the first, it will be in the next batch, and is reported then.
 local failure
-local function attempt(step, items)
-  local before, at = #done, 0
-  local ok, reason = pcall(function()
-    if failure then return end
-    for i, item in ipairs(items) do
-      at = i
-      done[before + i] = step(item)
-    end
-    at = at + 1
-  end)
-  if not ok then failure = reason end
-  -- Where the one that failed is not the first, it will be in the next batch, and is reported then.
-  for i = math.max(at, 1), #items do done[before + i] = '0' end
-end
-attempt(occur, occurrences)
-attempt(correct, corrections)
+local at, number = 0, 0
+local ok, reason = pcall(function()
+  while occurrences[at + 1] do
+    done[number + 1] = occur(at)
+    number, at = number + 1, at + 13 + shapes[occurrences[at + 8]][6]
+  end
+  for i, item in ipairs(corrections) do
+    done[number + 1] = correct(item)
+    number = number + 1
+  end
+end)
+if not ok then failure = reason end
+for left = number + 1, tonumber(ARGV[8]) do done[left] = '0' end
 
 -- Whatever happened: what was written above is also pushed and placed.
 for _, shape in ipairs(shapes) do
