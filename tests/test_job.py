@@ -432,6 +432,8 @@ class Key(str):
     [
         ({"func": None, "func_name": "nomod.x"}, "no module 'nomod'; check the name"),
         ({"func": None, "func_name": "tests.nomod.x"}, "no module 'tests.nomod'; check the name"),
+        ({"func": None, "func_name": "tests.tasks.x"}, "module 'tests.tasks' has no 'x'; check"),
+        ({"func": None, "func_name": "tests.broken.lacks.x"}, "module named 'no_such_dependency'"),
         ({"kwargs": {Key("a"): 1}}, "strings as keys, got Key 'a'; pass it as a plain string"),
         ({"kwargs": {"\ud800": 1}}, "proper Unicode as keys"),
         ({"queue_name": "\ud800"}, "queue_name must be proper Unicode"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import sys
@@ -74,15 +75,18 @@ def _import(dotted: str, what: str) -> Any:
     except BaseException as error:  # a module may raise anything, and even exit
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, ValueError):  # RQ's own
-            reason = _missing_module(dotted) or reason
+            reason = _why_not(dotted) or reason
         raise InvalidScheduleError(
             f"{'function' if what == 'func_name' else what} {dotted!r} cannot be imported: {reason}"
         ) from error
 
 
-def _missing_module(dotted: str) -> str:
-    """Which module of a name does not exist, and what to do; "" where that is not what is wrong."""
-    *modules, _ = dotted.split(".")
+def _why_not(dotted: str) -> str:
+    """Which module of a name does not exist or cannot be imported, or what it lacks; "" for others.
+
+    RQ says of all of them that the name is no attribute.
+    """
+    *modules, attribute = dotted.split(".")
     for number, last in enumerate(modules):
         parent = ".".join(modules[:number])
         name = f"{parent}.{last}".lstrip(".")
@@ -95,4 +99,10 @@ def _missing_module(dotted: str) -> str:
                 return f"no module {name!r}; check the name, and that it is installed here"
         except Exception:  # the parent is no package, or cannot be imported
             return ""
-    return ""
+    try:
+        importlib.import_module(".".join(modules))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+    return f"module {'.'.join(modules)!r} has no {attribute!r}; check the name"
