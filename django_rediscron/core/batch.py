@@ -192,7 +192,7 @@ class Batch:
         items = self._occurrences.items
         enqueued = []
         is_told = logger.isEnabledFor(logging.INFO)
-        blocked, changed = Batch(self.owner, [], self.moment), dict[bytes, float]()
+        blocked = Batch(self.owner, [], self.moment)
         for (id, ready, turn, job_id), outcome in zip(items, outcomes, strict=False):
             if outcome in DONE:
                 ready.advance(turn, job_id, outcome)
@@ -212,20 +212,22 @@ class Batch:
                 self.owner.forget(id)
                 if outcome in _BLOCKED:
                     blocked._add_blocked(id, ready, outcome)
-                elif id in self._recalled:
-                    changed[id] = self._recalled[id]
+                    self._recalled.pop(id, None)
         for with_run, position, job, skips in self._occurrences.skips:
             if outcomes[position if with_run else position + len(items)] in DONE:
                 for skip in skips:
                     log_skip(job, skip)
-        ids = (*(id for id, *_ in items), *self._corrections.ids)
-        self.kept.update(id for id, done in zip(ids, outcomes, strict=True) if done not in DONE)
         for id in self._corrections.ids:
+            self.owner.forget(id)  # written or changed meanwhile, its hash says something else now
             self.owner.unwritten.pop(id, None)
+        ids = (*(id for id, *_ in items), *self._corrections.ids)
+        left = {id for id, outcome in zip(ids, outcomes, strict=True) if outcome not in DONE}
+        self.kept |= left
         if blocked:
             blocked.write(token, lock_ttl)
+        changed = [(id, place) for id, place in self._recalled.items() if id in left]
         if changed:
-            enqueued += self._write_changed(list(changed.items()), token, lock_ttl)
+            enqueued += self._write_changed(changed, token, lock_ttl)
         return enqueued
 
     def _write_changed(
