@@ -32,6 +32,7 @@ from django_rediscron.core.keys import (
 from django_rediscron.core.store import define_many, reindex
 from django_rediscron.core.timing import next_cron_time
 from tests import tasks
+from tests.clock import Clock, set_clock
 
 NEW_YEAR = "0 0 1 1 *"
 
@@ -314,6 +315,76 @@ def test_a_next_time_in_the_year_9999_is_refused_and_where_it_stands_computed_an
     connection.hset(job_key("visits"), "next_enqueue_time", text)
     load(connection).save()
     assert load(connection).next_enqueue_time - now() < timedelta(seconds=61)
+
+
+def switch_off_and_on(connection: Redis, clock: Clock, moment: datetime) -> None:
+    load(connection).disable()
+    clock.time = moment
+    load(connection).enable()
+
+
+def switch_off_and_on_by_one_who_knows_no_times(
+    connection: Redis, clock: Clock, moment: datetime
+) -> None:
+    load(connection).disable()
+    clock.time = moment
+    make(connection, interval=1800).save()
+
+
+def switch_on_in_a_pipeline(connection: Redis, clock: Clock, moment: datetime) -> None:
+    load(connection).disable()
+    clock.time = moment
+    pipe = connection.pipeline()
+    load(connection).enable(pipeline=pipe)
+    pipe.execute()
+
+
+def set_the_clock_back(connection: Redis, clock: Clock, moment: datetime) -> None:
+    clock.time = moment - timedelta(days=1)
+    RedisCronScheduler(connection).start(burst=True)
+    clock.time = moment
+    RedisCronScheduler(connection).start(burst=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        switch_off_and_on,
+        switch_off_and_on_by_one_who_knows_no_times,
+        switch_on_in_a_pipeline,
+        set_the_clock_back,
+    ],
+)
+def test_an_interval_goes_on_in_the_rhythm_of_its_next_time(
+    connection: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Redis, Clock, datetime], None],
+) -> None:
+    """An edit begins a new rhythm; what is done later to the schedule keeps that."""
+    ran = datetime(2026, 5, 6, 5, 3, 59, tzinfo=timezone.utc)
+    clock = set_clock(monkeypatch, ran)
+    make(connection, interval=600).save()
+    run_once(connection)
+    clock.advance(timedelta(minutes=10))
+    job = load(connection)
+    job.interval = 1800
+    job.save()
+    assert job.next_enqueue_time == ran + timedelta(minutes=40)
+    assert job.latest_enqueue_time == ran
+    change(connection, clock, datetime(2026, 5, 6, 9, 14, tzinfo=timezone.utc))
+    due = load(connection).next_enqueue_time
+    assert due == datetime(2026, 5, 6, 9, 43, 59, tzinfo=timezone.utc)
+    assert load(connection).enabled
+
+
+def test_a_change_by_rq_rediscron_elsewhere_leaves_the_rhythm_alone(connection: Redis) -> None:
+    moment = now()
+    times = {"latest_enqueue_time": moment - timedelta(seconds=500)}
+    times["next_enqueue_time"] = moment + timedelta(seconds=700)
+    make(connection, interval=1000, **times).save()
+    connection.set(LAST_UPDATE, moment.timestamp())  # as it announces what it did
+    run_once(connection)
+    assert load(connection).next_enqueue_time == times["next_enqueue_time"]
 
 
 # Many at once

@@ -14,7 +14,7 @@ from .grid import Grid
 from .job import RedisCronJob
 from .keys import FACTS, TIMING_FIELDS
 from .option_fields import OPTIONS
-from .texts import load_number, parse_time, time_text
+from .texts import load_number, load_time, parse_time, time_text
 from .timing import utc_text
 from .validation import check_timing
 from .zones import find_zone
@@ -109,7 +109,9 @@ class Change:
             definition = {**loaded, **dict.fromkeys(self.unset, ""), **self.fields}
         self.facts = {name: definition.get(name, "") for name in FACTS}
         latest = self.job.latest_enqueue_time
-        self.facts["latest_enqueue_time"] = utc_text(latest) if latest else ""
+        following = self.job._loaded_times[1] if latest and not self.retimed else None
+        self.facts["latest_enqueue_time"] = time_text(latest)
+        self.facts["next_enqueue_time"] = time_text(following)
 
     def believe(self, retimed: bool, facts: dict[str, str]) -> None:
         """Believe what the script found. Raises `DamagedScheduleError` for what says no time."""
@@ -122,17 +124,17 @@ class Change:
 
     def next_time(self, moment: datetime) -> str:
         """The next time, from this moment, if it has to be computed; "" where nothing is left."""
-        latest = self.facts["latest_enqueue_time"]
-        found = self._grid().first(
-            moment, parse_time(latest) if latest else None, retimed=self.retimed
-        )
-        return time_text(found)
+        latest = load_time(self.facts, "latest_enqueue_time")
+        return time_text(self._grid().first(moment, latest, retimed=self.retimed))
 
     def _grid(self) -> Grid:
         facts = self.facts
         options = {name: OPTIONS[name].value(facts[name]) for name in _BOUNDS if facts[name]}
         zone = find_zone(facts["timezone"]) if facts["timezone"] else None
-        return Grid(load_number(facts, "interval"), facts["cron"] or None, zone, **options)
+        origin = load_time(facts, "next_enqueue_time")
+        return Grid(
+            load_number(facts, "interval"), facts["cron"] or None, zone, **options, origin=origin
+        )
 
     def to_script(self, moment: datetime) -> dict[str, Any]:
         """This change as the script SAVE takes it."""

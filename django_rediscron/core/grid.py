@@ -48,7 +48,8 @@ class Grid:
         `latest`: its latest one, which every answer is after, also where this clock is behind that
         of the scheduler, unless the clock was set back for longer than it may be silent; `retimed`:
         what says when it runs was changed since. An interval that counts from nowhere begins at
-        once, and after a change with one interval from now.
+        once, and after a change with one interval from now; otherwise it goes on through the origin
+        of this grid, or through its latest occurrence.
         """
         since = moment
         if latest is not None and latest > moment and not self.is_set_back(moment, latest):
@@ -61,7 +62,7 @@ class Grid:
             return self._bounded(since)
         if retimed:
             return self._bounded(since + timedelta(seconds=self.interval or 0))
-        return replace(self, origin=latest).next(since)
+        return replace(self, origin=self.origin or latest).next(since)
 
     def is_set_back(self, moment: datetime, latest: datetime) -> bool:
         """Whether a clock was set back so far that it would be silent for longer than its period.

@@ -89,7 +89,7 @@ TIMING_FIELDS = ("interval", "cron", "timezone", "start_at")
 END_FIELDS = ("end_at", "max_runs")
 """A change of one of these may finish a schedule, or revive it."""
 
-FACTS = (*TIMING_FIELDS, "end_at", "latest_enqueue_time")
+FACTS = (*TIMING_FIELDS, "end_at", "latest_enqueue_time", "next_enqueue_time")
 """What a next enqueue time is computed from; a field that is missing says nothing ("")."""
 
 RUNTIME_FIELDS = (

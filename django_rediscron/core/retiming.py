@@ -53,7 +53,7 @@ def after_step_back(schedule: RedisCronJob, moment: datetime) -> datetime | None
     step = latest - moment
     if step <= DISAGREEMENT or following - latest > step:
         return None
-    return Grid.of(schedule, latest).next(moment)
+    return Grid.of(schedule, following).next(moment)
 
 
 def after_foreign_change(schedule: RedisCronJob, moment: datetime) -> datetime | None:
@@ -70,7 +70,5 @@ def after_foreign_change(schedule: RedisCronJob, moment: datetime) -> datetime |
     if latest is None:
         return moment
     step = timedelta(seconds=schedule.interval or 0)
-    # Points of the grid may have been skipped.
-    off = (following - latest) % step
-    near = following - since <= step and min(off, step - off) < _CLOSE
-    return None if near else since + step
+    # Nearer it may be: after an edit of our own, an interval is not in the rhythm of its latest run.
+    return None if following - since <= step else since + step

@@ -53,9 +53,8 @@ local now, now_text, once = ARGV[1], ARGV[2], ARGV[4] == 'once'
 local replies, events = {{}}, {{}}
 local timing_fields = {{{_quoted(TIMING_FIELDS)}}}
 local facts = {{{_quoted(FACTS)}}}
-local read = {{'enabled', 'created_at', 'updated_at', 'revision', 'next_enqueue_time',
-              'finished_at', 'runs', 'max_runs', 'jitter', 'locked', 'place',
-              'disabled_as_orphan_at', unpack(facts)}}
+local read = {{'enabled', 'created_at', 'updated_at', 'revision', 'finished_at', 'runs',
+              'max_runs', 'jitter', 'locked', 'place', 'disabled_as_orphan_at', unpack(facts)}}
 
 local function version_of(revision, updated_at, created_at)
   if revision == '' then revision = '0' end
@@ -133,6 +132,9 @@ local function save(key, change)
     if current[name] ~= stored[name] then changed = true end
   end
   current.latest_enqueue_time = latest
+  -- An interval that is not changed goes on in the rhythm of its next time.
+  local goes_on = not changed and latest ~= '' and sound(following, now)
+  current.next_enqueue_time = goes_on and following or ''
   local finished_at, runs = stored.finished_at or '', stored.runs or ''
   if not epoch(finished_at) then finished_at = '' end
   if not string.match(runs, '^%d+$') or #runs > 15 then runs = '' end
