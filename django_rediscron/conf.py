@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from django.conf import settings
 
+from .core.plain import plain
+
 KNOWN = ("QUEUE", "APPLICATION", "LOCK_TTL", "MAX_SLEEP_INTERVAL", "ALLOWED_FUNCTIONS")
 
 
@@ -71,7 +73,9 @@ class Settings:
 
     def _given(self) -> dict[str, Any]:
         given = getattr(settings, "REDISCRON", None)
-        return given if isinstance(given, dict) else {}  # the system checks speak of the rest
+        if not isinstance(given, dict):
+            return {}  # the system checks speak of it
+        return {name: plain(value) for name, value in given.items()}
 
 
 conf = Settings()

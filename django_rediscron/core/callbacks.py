@@ -8,6 +8,7 @@ from rq import Callback
 
 from .exceptions import InvalidScheduleError
 from .imports import function_name, is_dotted_name, resolve_function
+from .plain import plain
 from .timing import MAX_SECONDS
 
 CALLBACKS = ("on_success", "on_failure", "on_stopped")
@@ -33,12 +34,13 @@ def check_callback(name: str, value: Any) -> str | None:
         timeout = int(rest) if rest else _RQ_TIMEOUT
     else:
         func, timeout = value, _RQ_TIMEOUT
+    timeout = plain(timeout)
     if type(timeout) is not int or not 0 < timeout <= MAX_SECONDS:
         raise InvalidScheduleError(
             f"{name} must have a positive whole number of seconds as time-out, got {timeout!r}"
         )
     if isinstance(func, str):
-        dotted = func
+        dotted = plain(func)
         if not is_dotted_name(dotted):
             raise InvalidScheduleError(
                 f"{name} must be a dotted name such as 'reports.tasks.done', got {value!r}"

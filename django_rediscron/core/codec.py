@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .exceptions import InvalidScheduleError
 from .option_fields import OPTIONS
 from .options import JOB_DEFAULTS, NO_OPTIONS, TIME_DEFAULTS, has_no_options
+from .plain import plain
 from .texts import (
     dump_json,
     load_flag,
@@ -177,7 +178,7 @@ def as_texts(raw: Mapping[Any, Any]) -> dict[str, str]:
         if name is None:
             continue  # none of ours
         try:
-            text = value.decode() if isinstance(value, bytes) else str(value)
+            text = value.decode() if isinstance(value, bytes) else str(plain(value))
             if not text.isascii():
                 text.encode()  # bytes that were escaped on the way here do not encode
         except UnicodeError:

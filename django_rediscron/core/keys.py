@@ -80,7 +80,7 @@ def history_key(id: str) -> str:
 
 def skipped_key(id: str) -> str:
     """The list of occurrences of a schedule that did not run, and why: JSON, newest first."""
-    return f"{SKIPPED_PREFIX}{id}"
+    return SKIPPED_PREFIX + id
 
 
 TIMING_FIELDS = ("interval", "cron", "timezone", "start_at")

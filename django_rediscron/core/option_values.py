@@ -14,6 +14,7 @@ from rq import Retry
 
 from .callbacks import CALLBACKS, check_callback
 from .exceptions import InvalidScheduleError
+from .plain import plain
 from .timing import MAX_SECONDS
 from .zones import check_timezone
 
@@ -85,7 +86,7 @@ def check_retry(name: str, value: object) -> Retry | None:
     """RQ's `Retry`, made of a number or of a mapping of `max` and `intervals` where it is one."""
     if value is None:
         return None
-    given = value
+    given = plain(value)
     if type(given) is int:
         given = {"max": given}
     if isinstance(given, Mapping):
@@ -104,6 +105,7 @@ def check_retry(name: str, value: object) -> Retry | None:
         raise InvalidScheduleError(
             f"{name} must have max, intervals and enqueue_at_front only, got {value!r}"
         )
+    greatest, intervals = plain(greatest), plain(intervals)
     if type(greatest) is not int or not 0 < greatest <= MAX_SECONDS:
         raise InvalidScheduleError(
             f"{name} must have a positive whole number of attempts, got {greatest!r}; "
@@ -115,7 +117,7 @@ def check_retry(name: str, value: object) -> Retry | None:
         raise InvalidScheduleError(
             f"{name} must have whole numbers of seconds as intervals, got {intervals!r}"
         )
-    intervals = list(intervals)
+    intervals = [plain(seconds) for seconds in intervals]
     if not intervals or not all(type(s) is int and 0 <= s <= MAX_SECONDS for s in intervals):
         raise InvalidScheduleError(
             f"{name} must have whole numbers of seconds as intervals, from 0, got {intervals!r}"

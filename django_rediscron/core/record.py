@@ -13,6 +13,7 @@ from . import validation as check
 from .definition import Definition, Times
 from .exceptions import DamagedScheduleError
 from .origin import Differences, Origin
+from .plain import plain
 from .texts import time_text
 from .timing import utc_text
 
@@ -166,7 +167,7 @@ class Record(Definition):
         try:
             return cls.from_texts(codec.as_texts(raw_data), connection)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            id = raw_data.get(b"id", raw_data.get("id", ""))
+            id = plain(raw_data.get(b"id", raw_data.get("id", "")))
             shown = id.decode(errors="backslashreplace") if isinstance(id, bytes) else str(id)
             raise DamagedScheduleError(shown, str(error) or type(error).__name__) from error
 

@@ -27,6 +27,7 @@ from .life import Life
 from .lock import LeaderLock
 from .loggers import RQ_LOGGER, handlers_kept, set_up_logging
 from .options import ScheduleOptions
+from .plain import plain
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -70,7 +71,7 @@ class RedisCronScheduler(CronScheduler):
         _check_positive("max_sleep_interval", max_sleep_interval)
         set_up_logging(logging_level)
         with handlers_kept(logging.getLogger(RQ_LOGGER)):
-            super().__init__(connection, logging_level=logging_level, name=name)
+            super().__init__(connection, logging_level=logging_level, name=plain(name))
         self.log = logging.getLogger(__name__)
         self.lock_ttl = lock_ttl
         self.max_sleep_interval = max_sleep_interval

@@ -14,6 +14,7 @@ from rq.utils import parse_timeout
 from .exceptions import InvalidScheduleError
 from .keys import HISTORY_SUFFIX
 from .options import check_options
+from .plain import make_plain
 from .timing import MAX_SECONDS, check_cron
 from .webhooks import dump_webhooks
 
@@ -37,8 +38,9 @@ MAX_DEPTH = 100
 def check_schedule(job: Definition) -> None:
     """Everything that can be judged without importing the function and without Redis.
 
-    Brings `args` and the options into the form in which they are kept.
+    Brings all values into the form in which they are kept.
     """
+    make_plain(job)
     check_id(job.id)
     check_queue_name(job.queue_name)
     check_timing(job.interval, job.cron)
@@ -55,10 +57,11 @@ def check_schedule(job: Definition) -> None:
         raise InvalidScheduleError(f"enabled must be True or False, got {job.enabled!r}")
     if job.name is not job.id and (not isinstance(job.name, str) or not _encodable(job.name)):
         raise InvalidScheduleError(f"name must be a string, got {job.name!r}")
-    for field in _TIMES:
-        time = getattr(job, field)
-        if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
-            raise InvalidScheduleError(f"{field} must be an aware datetime, got {time!r}")
+    times = job.latest_enqueue_time, job.next_enqueue_time, job.created_at, job.updated_at
+    if times != _NO_TIMES:
+        for field, time in zip(_TIMES, times, strict=True):
+            if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
+                raise InvalidScheduleError(f"{field} must be an aware datetime, got {time!r}")
     if job.next_enqueue_time is not None and job.next_enqueue_time != job._loaded_times[1]:
         wait = (job.next_enqueue_time - datetime.now(timezone.utc)).total_seconds()
         if wait > MAX_WAIT:
@@ -217,6 +220,7 @@ _SECONDS: dict[str, Callable[[str, object], int | None]] = {
     "failure_ttl": check_keep,
 }
 _TIMES = ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at")
+_NO_TIMES = (None,) * len(_TIMES)
 
 
 def _encodable(text: str) -> bool:

@@ -1,0 +1,160 @@
+"""Values as people give them are kept as plain ones, or refused by name."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from enum import Enum, IntEnum
+from typing import Any
+
+import pytest
+from django.utils.functional import lazystr
+from django.utils.safestring import SafeString
+from redis import Redis
+from rq import Callback, Retry
+
+from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
+from tests import tasks
+
+
+class Count:
+    """A number of another library, as numpy's are."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+class Moment(datetime):
+    def isoformat(self, *args: Any, **kwargs: Any) -> str:
+        raise AssertionError("written by the subclass")
+
+
+class Ratio(float):
+    def __repr__(self) -> str:
+        return f"Ratio({float(self)})"
+
+
+def text(value: str) -> Any:
+    """A member of an Enum that is this text, and is shown as another one."""
+    return Enum("Choice", {"CHOSEN": value}, type=str)["CHOSEN"]  # type: ignore[misc,index]
+
+
+def number(value: int) -> Any:
+    return IntEnum("Number", {"CHOSEN": value})["CHOSEN"]  # type: ignore[misc,index]
+
+
+MOMENT = (2027, 1, 1, 9, 30)
+ODD: dict[str, Any] = {
+    "id": text("report"),
+    "queue_name": text("metrics"),
+    "func_name": text("tests.tasks.echo"),
+    "name": SafeString("The report"),
+    "interval": number(300),
+    "job_timeout": Count(60),
+    "result_ttl": number(70),
+    "ttl": text("80s"),
+    "failure_ttl": Count(90),
+    "timezone": text("Europe/Paris"),
+    "start_at": Moment(*MOMENT, tzinfo=timezone.utc),
+    "max_runs": Count(12),
+    "jitter": Ratio(0.5),
+    "misfire_grace": number(20),
+    "catch_up": text("all"),
+    "catch_up_limit": number(7),
+    "overlap": text("skip"),
+    "retry": Retry(max=number(3), interval=[number(10)]),
+    "on_success": text("tests.tasks.succeeded"),
+    "on_failure": Callback(text("tests.tasks.failed"), timeout=number(30)),
+    "description": text("The daily report"),
+}
+PLAIN: dict[str, Any] = {
+    "id": "report",
+    "queue_name": "metrics",
+    "func_name": "tests.tasks.echo",
+    "name": "The report",
+    "interval": 300,
+    "job_timeout": 60,
+    "result_ttl": 70,
+    "ttl": 80,
+    "failure_ttl": 90,
+    "timezone": "Europe/Paris",
+    "start_at": datetime(*MOMENT, tzinfo=timezone.utc),
+    "max_runs": 12,
+    "jitter": 0.5,
+    "misfire_grace": 20,
+    "catch_up": "all",
+    "catch_up_limit": 7,
+    "overlap": "skip",
+    "retry": Retry(max=3, interval=[10]),
+    "on_success": "tests.tasks.succeeded",
+    "on_failure": "tests.tasks.failed 30",
+    "description": "The daily report",
+}
+
+
+def test_values_of_subclasses_are_kept_as_plain_ones(connection: Redis) -> None:
+    plain = RedisCronJob(**PLAIN)
+    assert RedisCronJob(**ODD).to_dict() == plain.to_dict()
+    given: Any = {name: value for name, value in ODD.items() if name != "func_name"}
+    RedisCronScheduler(connection).register(tasks.echo, **given)
+    stored = RedisCronJob.fetch(ODD["id"], connection)
+    assert stored.definition() == plain.definition()
+    assert [type(key) for key in (stored.id, stored.queue_name)] == [str, str]
+    texts = {name: ODD[name] for name in ("overlap", "description")}
+    assert RedisCronJob.from_dict({**plain.to_dict(), **texts}).to_dict() == plain.to_dict()
+
+
+@pytest.mark.parametrize("name", [name for name in ODD if name != "id"])
+def test_values_of_subclasses_are_kept_as_plain_ones_when_they_are_set_later(
+    connection: Redis, name: str
+) -> None:
+    RedisCronJob("report", "x", func=tasks.echo, interval=60, connection=connection).save()
+    jobs = []
+    for values in (ODD, PLAIN):
+        job = RedisCronJob.fetch("report", connection)
+        if hasattr(job, name):
+            setattr(job, name, values[name])
+        else:
+            job.job_options[name] = values[name]
+        job.save()
+        jobs.append(RedisCronJob.fetch("report", connection))
+    assert jobs[0].definition() == jobs[1].definition()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"interval": True},
+        {"job_timeout": True},
+        {"max_runs": True},
+        {"jitter": False},
+        {"misfire_grace": True},
+        {"catch_up_limit": True},
+        {"retry": True},
+        {"enabled": number(1)},
+        {"at_front": number(1)},
+        {"name": lazystr("The report")},
+        {"description": lazystr("The report")},
+        {"overlap": text("SKIP")},
+        {"args": (number(1),)},
+        {"kwargs": {"kind": text("a")}},
+        {"meta": {text("kind"): "a"}},
+    ],
+    ids=lambda values: next(iter(values)),
+)
+def test_what_has_no_plain_value_is_refused_by_name(
+    connection: Redis, values: dict[str, Any]
+) -> None:
+    (name,) = values
+    with pytest.raises(InvalidScheduleError, match=f"^{name}"):
+        RedisCronJob("report", "x", func=tasks.echo, **{"interval": 60, **values})
+    job = RedisCronJob("report", "x", func=tasks.echo, interval=60, connection=connection)
+    if hasattr(job, name):
+        setattr(job, name, values[name])
+    else:
+        job.job_options[name] = values[name]
+    with pytest.raises(InvalidScheduleError, match=f"^{name}"):
+        job.save()
+    assert connection.keys("*") == []
