@@ -17,6 +17,7 @@ class RediscronConfig(AppConfig):
         from .queues import get_queue
 
         use_queue_factory(get_queue)
-        register(checks.check_settings)
-        register(checks.check_queues)
+        register(checks.check_settings, checks.SETTINGS)
+        register(checks.check_queues, checks.SETTINGS)
+        register(checks.check_declared, checks.DECLARATIONS)
         register(checks.check_eviction, Tags.database)

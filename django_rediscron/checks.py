@@ -1,9 +1,12 @@
-"""System checks: settings of the wrong shape, and a Redis that may throw schedules away."""
+"""System checks: settings of the wrong shape, declared schedules that cannot run, and a Redis that
+may throw schedules away."""
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any, TypeGuard
 
 from django.apps import apps
@@ -13,8 +16,17 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from .conf import KNOWN, conf, is_pattern
+from .core.exceptions import UnknownQueueError
+from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
 from .queues import get_connection
 from .servers import Server, server
+from .testing import declaration_faults
+
+SETTINGS = "django_rediscron"
+"""The tag of what this app's commands require. They treat each bad declaration by itself."""
+
+DECLARATIONS = "django_rediscron_declarations"
+"""The tag of what is wrong with declared schedules."""
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -34,45 +46,78 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 def _unknown_settings(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     for key in given:
         if key not in KNOWN:
+            alike = get_close_matches(str(key).upper(), KNOWN, n=1)
+            guess = f"Did you mean {alike[0]!r}? " if alike else ""
             yield Error(
                 f"REDISCRON has an unknown key: {key!r}.",
-                hint=f"The keys should be some of {', '.join(KNOWN)}.",
+                hint=f"{guess}The known keys are {', '.join(KNOWN)}.",
                 id="django_rediscron.E002",
             )
 
 
 def _misshapen_settings(given: dict[Any, Any]) -> Iterator[CheckMessage]:
-    shapes = {
-        "QUEUE": (_is_name, "the name of a queue in RQ_QUEUES", '"default"'),
-        "APPLICATION": (_is_name, "a name for this project", "the name of the settings module"),
-        "LOCK_TTL": (_is_positive, "a positive number of seconds", "30"),
-        "MAX_SLEEP_INTERVAL": (_is_positive, "a positive number of seconds", "60.0"),
-        "ALLOWED_FUNCTIONS": (
-            _are_patterns,
-            "a list of dotted names such as 'reports.tasks.build' or 'reports.tasks.*', "
-            "whose first part has no '*'",
-            "[]",
-        ),
-    }
-    for key, (fits, shape, example) in shapes.items():
-        if key in given and not fits(given[key]):
-            yield Error(
-                f'REDISCRON["{key}"] should be {shape}, got {given[key]!r}.',
-                hint=f"The default is {example}.",
-                id="django_rediscron.E003",
+    for key, (default, check) in _SHAPES.items():
+        if key in given:
+            try:
+                check(given[key])
+            except ValueError as error:
+                yield Error(
+                    f'REDISCRON["{key}"] should be {error}.',
+                    hint=f"The default is {default}.",
+                    id="django_rediscron.E003",
+                )
+
+
+def _check_queue(value: object) -> None:
+    if not _is_name(value):
+        raise ValueError(f"the name of a queue in RQ_QUEUES, got {value!r:.80}")
+
+
+def _check_application(value: object) -> None:
+    if not _is_name(value):
+        raise ValueError(f"a name for this project, got {value!r:.80}")
+
+
+def _check_lock_ttl(value: object) -> None:
+    if not _is_number(value) or not SHORTEST_LOCK_TTL <= value <= LONGEST_LOCK_TTL:
+        raise ValueError(
+            f"a positive number of seconds between {SHORTEST_LOCK_TTL} and {LONGEST_LOCK_TTL}, "
+            f"got {value!r:.80}"
+        )
+
+
+def _check_max_sleep_interval(value: object) -> None:
+    if not _is_number(value) or not 0 < value < math.inf:
+        raise ValueError(f"a positive number of seconds, got {value!r:.80}")
+
+
+def _check_allowed_functions(value: object) -> None:
+    if not isinstance(value, (list, tuple, set)):
+        raise ValueError(f"a list of dotted names, got {value!r:.80}")
+    for each in value:
+        if not is_pattern(each):
+            raise ValueError(
+                f"a list of dotted names such as 'reports.tasks.build' or 'reports.tasks.*', whose "
+                f"first part has no '*', but it contains {each!r:.80}"
             )
 
 
-def _is_name(value: object) -> bool:
+_SHAPES: dict[str, tuple[str, Callable[[object], None]]] = {
+    "QUEUE": ('"default"', _check_queue),
+    "APPLICATION": ("the name of the settings module", _check_application),
+    "LOCK_TTL": ("30", _check_lock_ttl),
+    "MAX_SLEEP_INTERVAL": ("60.0", _check_max_sleep_interval),
+    "ALLOWED_FUNCTIONS": ("[]", _check_allowed_functions),
+}
+"""Setting -> its default, and what raises ValueError with the rest of "should be ..."."""
+
+
+def _is_name(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value)
 
 
-def _is_positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
-
-
-def _are_patterns(value: object) -> bool:
-    return isinstance(value, (list, tuple, set)) and all(map(is_pattern, value))
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def check_queues(**_: Any) -> list[CheckMessage]:
@@ -115,14 +160,28 @@ def _is_queues(queues: object) -> TypeGuard[dict[str, dict[str, Any]]]:
     )
 
 
+def check_declared(**_: Any) -> list[CheckMessage]:
+    """Each declared schedule can run: its function is there and takes its arguments."""
+    if not _is_queues(getattr(settings, "RQ_QUEUES", None)):
+        return []  # E004 says so, once
+    return [
+        Error(
+            f"{fault[0].upper()}{fault[1:]}.",
+            hint="Correct the declaration; rqrcron_sync leaves this schedule as it is.",
+            id="django_rediscron.E007",
+        )
+        for fault in declaration_faults()
+    ]
+
+
 def check_eviction(*, databases: Iterable[str] | None = None, **_: Any) -> list[CheckMessage]:
     """No Redis of `RQ_QUEUES` may throw away keys without a TTL, as schedules are, to save memory.
 
     One that cannot be asked gets no warning: whether it is up is not for a check of settings.
     """
     # Django before 6.0 runs the database checks always, and without --database they do nothing.
-    # `migrate` runs them too, and is to work without Redis.
-    asked = databases is not None and sys.argv[1:2] != ["migrate"]
+    # `migrate` and `test` name databases on their own, and are to work without Redis.
+    asked = databases is not None and sys.argv[1:2] not in (["migrate"], ["test"])
     if not asked or not _is_queues(getattr(settings, "RQ_QUEUES", None)):
         return []
     return [
@@ -142,7 +201,7 @@ def _servers(queues: Iterable[str]) -> list[tuple[Redis, list[str]]]:
     for name in queues:
         try:
             connection = get_connection(name)
-        except Exception:  # an incomplete entry: whoever uses the queue is told what it lacks
+        except UnknownQueueError:  # whoever uses the queue is told what is wrong with its entry
             continue
         found.setdefault(server(connection), (connection, []))[1].append(name)
     return list(found.values())

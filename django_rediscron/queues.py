@@ -28,12 +28,31 @@ def get_queue(name: str, connection: Redis) -> Queue:
             f"queue {name!r} lives on another Redis than this scheduler; "
             f"use get_scheduler({name!r}), or a queue of this Redis"
         )
-    return django_rq.get_queue(name, connection=connection, job_class=config.get("JOB_CLASS"))
+    try:
+        return django_rq.get_queue(name, connection=connection, job_class=config.get("JOB_CLASS"))
+    except Exception as error:  # RQ says of a class that is not there: "Invalid attribute name"
+        raise UnknownQueueError(
+            f"queue {name!r} cannot be used ({type(error).__name__}: {error}); check its "
+            f"QUEUE_CLASS, JOB_CLASS and SERIALIZER in RQ_QUEUES"
+        ) from error
 
 
 def get_connection(name: str) -> Redis:
-    """A new client of the Redis of a queue. Raises `UnknownQueueError`."""
-    return get_redis_connection(queue_config(name))
+    """A new client of the Redis of a queue.
+
+    Raises `UnknownQueueError`, also if what `RQ_QUEUES` says of the queue leads to no Redis.
+    """
+    config = queue_config(name)
+    try:
+        return get_redis_connection(config)
+    except Exception as error:  # each way to name a server fails in its own way
+        lacks = isinstance(error, KeyError) and error.args and error.args[0] not in config
+        # The text of another error may quote a piece of a password.
+        reason = f"{error.args[0]!r} is missing" if lacks else type(error).__name__
+        raise UnknownQueueError(
+            f"queue {name!r} cannot be used: its entry in RQ_QUEUES leads to no Redis ({reason}); "
+            f"give it a URL, or HOST, PORT and DB"
+        ) from error
 
 
 def default_result_ttl(name: str) -> int:

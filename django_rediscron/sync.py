@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from .conf import conf
 from .core import merging
@@ -46,10 +47,24 @@ def sync(
     Raises `UnknownQueueError`, and `UnreachableError` with the address of the Redis that did not
     answer or refused; where there are several, only if none could be used.
     """
+    report, unreachable = try_sync(queue, check=check, prune=prune, disable_orphans=disable_orphans)
+    if unreachable is not None:
+        raise unreachable
+    return report
+
+
+def try_sync(
+    queue: str | None = None,
+    *,
+    check: bool = False,
+    prune: bool = False,
+    disable_orphans: bool = False,
+) -> tuple[SyncReport, UnreachableError | None]:
+    """As `sync`, for who wants the report in any case, and beside it the error that it raises."""
     report = SyncReport(check=check)
     policy = OrphanPolicy(prune=prune, disable=disable_orphans)
     connection = None if queue is None else get_connection(queue)
-    groups = by_server(declarations(), connection)
+    groups = by_server(declarations(), connection, report)
     wanted = groups if connection is None else groups[:1]
     for group in wanted:
         try:
@@ -58,7 +73,7 @@ def sync(
         except UnreachableError as error:
             report.not_synced.append(str(error))
             if len(report.not_synced) == len(wanted):
-                raise
+                return report, error
     for group in without_declarations(groups) if connection is None else []:
         try:
             with reaching(group.connection):
@@ -67,7 +82,7 @@ def sync(
             report.unreachable.append(str(error))
     for group in groups[len(wanted) :]:
         report.elsewhere += [each.job.id for each in group.declarations]
-    return report
+    return report, None
 
 
 def reset(id: str, fields: Collection[str] = (), *, check: bool = False) -> SyncReport:
@@ -103,9 +118,9 @@ def _sync_one_server(
 
 def _merge_all(group: Group, report: SyncReport, reset: Collection[str] = ()) -> None:
     """Bring what is declared up to date; what others change meanwhile is looked at again."""
-    application = conf.APPLICATION
-    wanted = {each.job.id: each.wanted(application) for each in group.declarations}
+    wanted = {each.job.id: each.wanted(conf.APPLICATION) for each in group.declarations}
     merges: dict[str, Merge] = {}
+    failed: dict[str, Exception] = {}
     queues = _Queues(group.connection)
     pending = list(wanted)
     while True:
@@ -113,27 +128,46 @@ def _merge_all(group: Group, report: SyncReport, reset: Collection[str] = ()) ->
         changes: list[Change] = []
         for stored in read_stored(pending, group.connection):
             want, tombstone = wanted[stored.id], tombstones.get(stored.id)
-            if tombstone is None and not reset and want.is_met_by(stored.fields):
-                continue
             try:
+                if tombstone is None and not reset and want.is_met_by(stored.fields):
+                    continue
                 found = stored.understand(group.connection)
                 merge = merging.merge(found, stored.fields, want, tombstone, reset)
                 queues.check(merge.change)
-            except ValueError as error:
-                report.failed[stored.id] = f"{error} (declared at {want.place})"
+            except (RedisError, OSError):
+                raise
+            except Exception as error:  # the functions and the classes of queues are anybody's code
+                failed[stored.id] = error
                 continue
             merges[stored.id] = merge
             if merge.change is not None:
                 changes.append(merge.change)
-        refused = [] if report.check else write_merged(changes, group.connection)
+        refused = [] if report.check else _write(changes, group.connection, failed)
         pending = [change.job.id for change in refused]
         if not pending:
             break
         for id in pending:
             del merges[id]
+    for id, reason in failed.items():
+        merges.pop(id, None)
+        report.fail(id, reason, wanted[id].place)
     if not (report.check or reset):
         _keep_tombstones(tombstones.values(), wanted, merges, group.connection)
-    _record(report, len(wanted), merges)
+    _record(report, len(wanted) - len(failed), merges)
+
+
+def _write(changes: list[Change], connection: Redis, failed: dict[str, Exception]) -> list[Change]:
+    """Write them all, but for those that cannot be written; returns what must be judged again."""
+    try:
+        return write_merged(changes, connection)
+    except (RedisError, OSError):
+        raise
+    except Exception as error:
+        if len(changes) == 1:
+            failed[changes[0].job.id] = error
+            return []
+    # One of them. Those that were written already are refused now, and found as they should be.
+    return [refused for each in changes for refused in _write([each], connection, failed)]
 
 
 class _Queues:
@@ -186,4 +220,4 @@ def _record(report: SyncReport, count: int, merges: dict[str, Merge]) -> None:
         changed += merge.outcome != merging.UNCHANGED
         if merge.overrides:
             report.overridden[id] = merge.overrides
-    report.unchanged += count - changed - len(report.failed)
+    report.unchanged += count - changed

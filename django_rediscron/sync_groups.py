@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from redis import Redis
 
+from .core.exceptions import UnknownQueueError
 from .declared import Declaration
 from .queues import get_connection, queue_configs
 from .servers import other_server, same_server
+from .sync_report import SyncReport
 
 
 @dataclass
@@ -19,15 +21,25 @@ class Group:
     declarations: list[Declaration] = field(default_factory=list)
 
 
-def by_server(declared: list[Declaration], first: Redis | None) -> list[Group]:
-    """What belongs to `first` comes first, even where that is nothing."""
+def by_server(declared: list[Declaration], first: Redis | None, report: SyncReport) -> list[Group]:
+    """What belongs to `first` comes first, even if that is nothing.
+
+    Declarations whose queue leads to no Redis are entered in `report` as failed.
+    """
     groups = [] if first is None else [Group(first)]
-    of_queue: dict[str, Group] = {}
+    of_queue: dict[str, Group | UnknownQueueError] = {}
     for declaration in declared:
         name = declaration.job.queue_name
         if name not in of_queue:
-            of_queue[name] = _group_of(get_connection(name), groups)
-        of_queue[name].declarations.append(declaration)
+            try:
+                of_queue[name] = _group_of(get_connection(name), groups)
+            except UnknownQueueError as error:
+                of_queue[name] = error
+        found = of_queue[name]
+        if isinstance(found, Group):
+            found.declarations.append(declaration)
+        else:
+            report.fail(declaration.job.id, found, declaration.place)
     return groups
 
 
@@ -37,7 +49,7 @@ def without_declarations(groups: list[Group]) -> list[Group]:
     for name in queue_configs():
         try:
             connection = get_connection(name)
-        except Exception:  # an incomplete entry: whoever uses the queue is told what it lacks
+        except UnknownQueueError:  # whoever uses the queue is told what is wrong with its entry
             continue
         _group_of(connection, known)
     return known[len(groups) :]

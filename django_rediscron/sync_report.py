@@ -58,6 +58,12 @@ class SyncReport:
         """Whether something that is declared could not be written."""
         return bool(self.failed or self.not_synced)
 
+    def fail(self, id: str, error: Exception, place: str) -> None:
+        """A declaration that cannot be written, and why."""
+        # What we refuse is a ValueError with a text for people; of anything else, what it was.
+        reason = str(error) if isinstance(error, ValueError) else repr(error)
+        self.failed[id] = f"{reason} (declared at {place})"
+
     def why_orphan(self, id: str) -> str:
         """For people: why this application's schedule is none of its declarations."""
         return "declared on another Redis now" if id in self.moved else "no longer declared"

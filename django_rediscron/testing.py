@@ -22,13 +22,16 @@ def check_declarations() -> None:
     interval or expression that never fires; a queue that is not in `RQ_QUEUES`. The text has a line
     for each of these, with the id of the schedule and the place where it is declared.
     """
-    lines = [
-        f"schedule {declaration.job.id!r}, declared at {declaration.place}: {reason}"
-        for declaration in declarations()
-        for reason in _reasons(declaration)
-    ]
+    lines = list(declaration_faults())
     if lines:
         raise AssertionError("\n".join(lines))
+
+
+def declaration_faults() -> Iterator[str]:
+    """Why declared schedules cannot run: a line for each reason."""
+    for declaration in declarations():
+        for reason in _reasons(declaration):
+            yield f"schedule {declaration.job.id!r}, declared at {declaration.place}: {reason}"
 
 
 def _reasons(declaration: Declaration) -> Iterator[str]:
@@ -38,6 +41,8 @@ def _reasons(declaration: Declaration) -> Iterator[str]:
             check(job)
         except InvalidScheduleError as error:
             yield str(error)
+        except Exception as error:  # a function may be anything that can be called
+            yield repr(error)
 
 
 def _check_queue(job: RedisCronJob) -> None:

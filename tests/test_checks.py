@@ -17,6 +17,8 @@ from django.core.checks import CheckMessage, Tags
 from django.test import override_settings
 from redis import Redis
 
+from django_rediscron import register
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -36,10 +38,13 @@ def test_queues_are_all_the_set_up() -> None:
         ({"LOCK_TLL": 5}, "E002", "REDISCRON has an unknown key: 'LOCK_TLL'."),
         ({"LOCK_TTL": 0}, "E003", 'REDISCRON["LOCK_TTL"] should be a positive number of seconds'),
         ({"LOCK_TTL": True}, "E003", "got True."),
+        ({"LOCK_TTL": 0.5}, "E003", "between 1 and 86400, got 0.5."),
+        ({"MAX_SLEEP_INTERVAL": float("inf")}, "E003", "got inf."),
         ({"MAX_SLEEP_INTERVAL": "60"}, "E003", "got '60'."),
         ({"QUEUE": ["default"]}, "E003", "should be the name of a queue"),
         ({"ALLOWED_FUNCTIONS": "a.b"}, "E003", "should be a list of dotted names"),
         ({"ALLOWED_FUNCTIONS": ["*.tasks.*"]}, "E003", "whose first part has no '*'"),
+        ({"ALLOWED_FUNCTIONS": ["a.b", "x"]}, "E003", "but it contains 'x'."),
         ({"QUEUE": "reprots"}, "E005", "got 'reprots'."),
     ],
 )
@@ -49,6 +54,28 @@ def test_settings_of_the_wrong_shape(value: object, id: str, words: str) -> None
     assert message.id == f"django_rediscron.{id}"
     assert words in message.msg
     assert message.hint
+
+
+def test_an_unknown_key_that_is_nearly_known() -> None:
+    with override_settings(REDISCRON={"lock_tll": 5}):
+        (message,) = _run()
+    assert str(message.hint).startswith("Did you mean 'LOCK_TTL'?")
+
+
+def test_declared_schedules_that_cannot_run_are_named(starting: None) -> None:
+    register("tests.tasks.no_such", "default", id="a", interval=5)
+    register("tests.tasks.echo", "default", id="b", interval=5)
+    register("tests.tasks.also_not", "default", id="c", interval=5)
+
+    first, second = _run()
+
+    assert first.id == second.id == "django_rediscron.E007"
+    assert first.msg.startswith("Schedule 'a', declared at tests/test_checks.py:")
+    assert "'tests.tasks.no_such' cannot be imported" in first.msg
+    assert "'tests.tasks.also_not'" in second.msg
+    assert _run(tags=["django_rediscron"]) == [], "what the commands ask for"
+    with override_settings(RQ_QUEUES=None):
+        assert [each.id for each in _run()] == ["django_rediscron.E004"]
 
 
 @pytest.mark.parametrize("queues", [None, [], {}, {"default": "redis://localhost"}])
@@ -117,10 +144,16 @@ def test_a_redis_without_a_limit_evicts_nothing(small: Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["migrate", "--verbosity", "0"], ["check"], ["check", "--database", "default"]]
+    "command",
+    [
+        ["migrate", "--verbosity", "0"],
+        ["check"],
+        ["test", "tests.app"],
+        ["check", "--database", "default"],
+    ],
 )
 def test_only_the_checks_that_are_asked_for_touch_redis(command: list[str]) -> None:
-    """With a schedule declared, start-up and `migrate` open no connection to Redis."""
+    """With a schedule declared, start-up, `migrate` and `test` open no connection to Redis."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
@@ -145,4 +178,4 @@ def test_only_the_checks_that_are_asked_for_touch_redis(command: list[str]) -> N
             listener.settimeout(0)
             with pytest.raises(BlockingIOError):
                 listener.accept()
-    assert process.returncode == 0, output
+    assert process.returncode == 0 or "NO TESTS RAN" in output, output

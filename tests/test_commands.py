@@ -19,6 +19,7 @@ from redis import Redis
 from django_rediscron import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.keys import LOCK, job_key
 
+from .settings import RQ_QUEUES
 from .tasks import echo
 
 ROOT = Path(__file__).parent.parent
@@ -368,6 +369,48 @@ def test_sync_fails_where_one_cannot_be_written_and_writes_the_others(connection
     assert "failed  broken: " in done.stdout
     assert "tests/app/apps.py:" in done.stdout
     assert RedisCronJob.fetch("mail", connection).cron == "*/5 * * * *"
+
+
+def test_sync_counts_each_schedule_once(connection: Redis) -> None:
+    """Though one of the first server could not be written."""
+    broken = {**BILLING, "id": "broken", "on_failure": "tests.tasks.no_such"}
+    Redis.from_url(str(RQ_QUEUES["elsewhere"]["URL"])).flushdb()
+    manage("rqrcron_sync", declared=(broken, BILLING, MAIL, FAR))
+
+    done = manage("rqrcron_sync", declared=(broken, BILLING, MAIL, FAR))
+
+    assert done.stdout.splitlines()[-1] == "0 created, 0 updated, 3 unchanged, 1 failed"
+    Redis.from_url(str(RQ_QUEUES["elsewhere"]["URL"])).flushdb()
+
+
+@pytest.mark.parametrize(
+    ("declared", "status", "found"),
+    [
+        ((BILLING,), 0, {"unchanged": 1}),
+        ((MAIL, BILLING), 1, {"created": ["mail"]}),
+        ((BILLING, {**FAR, "queue_name": "nowhere"}), 2, {"unchanged": 1}),
+        (({**FAR, "queue_name": "nowhere"},), 2, {"unchanged": 0}),
+        ((BILLING, MAIL, {**BILLING, "id": "b", "on_failure": "tests.no.such"}), 2, {}),
+    ],
+)
+def test_a_check_tells_a_difference_from_what_could_not_be_checked(
+    connection: Redis, declared: tuple[Any, ...], status: int, found: dict[str, Any]
+) -> None:
+    manage("rqrcron_sync", declared=(BILLING,))
+
+    done = manage("rqrcron_sync", "--check", "--json", declared=declared)
+
+    assert done.returncode == status, done.stderr
+    told = json.loads(done.stdout)
+    assert found.items() <= told.items()
+    assert bool(told["failed"] or told["not_synced"]) == (status == 2)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reset_that_fails_is_json_too(connection: Redis) -> None:
+    done = manage("rqrcron_sync", "--reset", "nope", "--json", declared=(BILLING,))
+    assert done.returncode == 1
+    assert "'nope' is not declared" in json.loads(done.stdout)["failed"]["nope"]
 
 
 @pytest.mark.parametrize("option", ["--prune", "--disable-orphans"])

@@ -11,6 +11,7 @@ import pytest
 from django.test import override_settings
 from redis import Redis
 from redis.exceptions import ResponseError
+from rq import Queue
 
 from django_rediscron import (
     InvalidScheduleError,
@@ -20,6 +21,7 @@ from django_rediscron import (
     register,
 )
 from django_rediscron import declared as declared_module
+from django_rediscron.core.change import Change
 from django_rediscron.core.keys import DELETED, DISABLED, EVENTS, INDEX, LAST_UPDATE, job_key
 from django_rediscron.core.store import list_schedules
 from django_rediscron.core.timing import utc_text
@@ -602,6 +604,54 @@ def test_one_that_cannot_be_written_does_not_stop_the_others(connection: Redis) 
     assert "no_such_function" in report.failed["bad"]
     assert report.differs
     assert not connection.exists(job_key("bad"))
+
+
+class BrokenQueue(Queue):
+    """What the code of others may do."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("no queue today")
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"QUEUE_CLASS": "tests.test_overrides.BrokenQueue"}, "RuntimeError: no queue today"),
+        ({"QUEUE_CLASS": "tests.no.such.Class"}, "check its QUEUE_CLASS"),
+        ({"URL": "redis://:sec ret@[::1/0"}, "leads to no Redis (ValueError)"),
+        ({"URL": None}, "queue 'bad' cannot be used"),
+    ],
+)
+def test_one_that_fails_unexpectedly_does_not_stop_the_others_either(
+    connection: Redis, redis_url: str, config: dict[str, Any], reason: str
+) -> None:
+    queues = {"default": {"URL": redis_url}, "bad": {"URL": redis_url, **config}}
+    with override_settings(RQ_QUEUES=queues):
+        report = deploy(billing(id="bad", queue_name="bad"), billing())
+
+    assert report.created == ["billing"]
+    assert reason in report.failed["bad"]
+    assert "(declared at tests/test_overrides.py:" in report.failed["bad"]
+    assert "sec" not in report.failed["bad"]
+
+
+def test_one_whose_times_cannot_be_computed_does_not_stop_the_others(
+    connection: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails when what is to be written is made, beside the others of its batch."""
+    to_script = Change.to_script
+
+    def failing(change: Change, moment: Any) -> Any:
+        if change.job.id == "bad":
+            raise RuntimeError("out of time")
+        return to_script(change, moment)
+
+    monkeypatch.setattr(Change, "to_script", failing)
+    report = deploy(billing(id="a"), billing(id="bad"), billing(id="c"))
+
+    assert sorted(report.created) == ["a", "c"]
+    assert report.failed["bad"].startswith("RuntimeError('out of time') (declared at ")
+    assert stored(connection, "c").interval == 600
 
 
 def test_what_the_code_says_in_bytes_that_are_no_text_is_healed(connection: Redis) -> None:

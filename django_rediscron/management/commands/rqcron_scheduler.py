@@ -14,6 +14,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from django_rediscron.checks import SETTINGS
 from django_rediscron.conf import conf
 from django_rediscron.core import (
     InvalidScheduleError,
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         "Exit status 1 when another scheduler runs there or Redis cannot be used, 3 when another "
         "scheduler took over from this one."
     )
+    requires_system_checks = (SETTINGS,)  # one bad declaration is no reason to stop all the others
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from django_rediscron.checks import SETTINGS
 from django_rediscron.conf import conf
 from django_rediscron.listing import check_interval, reader, show
 from django_rediscron.queues import get_connection, queue_configs
@@ -20,6 +21,7 @@ class Command(BaseCommand):
         "Lists the schedules of all queues, or of each QUEUE: id, interval or cron expression, "
         "state, next enqueue time (UTC) and queue."
     )
+    requires_system_checks = (SETTINGS,)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument

@@ -9,19 +9,28 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from django_rediscron.checks import SETTINGS
 from django_rediscron.core import InvalidScheduleError
-from django_rediscron.sync import reset, sync
+from django_rediscron.sync import reset, try_sync
 from django_rediscron.sync_report import SyncReport
 from django_rediscron.terminal import printing
 from django_rediscron.unreachable import UnreachableError
+
+DIFFERENT = 1
+"""Exit status of `--check` if anything would change; without it, if something was not written."""
+
+UNCHECKED = 2
+"""Exit status of `--check` if something that is declared could not be compared."""
 
 
 class Command(BaseCommand):
     help = (
         "Writes the declared schedules to Redis, to each one that RQ_QUEUES names, and keeps what "
-        "people changed or deleted. With --check, exit status 1 when anything would change. Exit "
-        "status 1 also where a schedule could not be written."
+        "people changed or deleted. Exit status 1 if a schedule could not be written. With "
+        "--check: 1 if anything would change, 2 if a schedule could not be checked, because its "
+        "declaration is wrong or its Redis does not answer."
     )
+    requires_system_checks = (SETTINGS,)  # one bad declaration is no reason to leave out all
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
@@ -37,35 +46,47 @@ class Command(BaseCommand):
         add_orphan_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        orphans = {name: options[name] for name in ("prune", "disable_orphans")}
-        if options["reset"] and any(orphans.values()):
+        if options["reset"] and (options["prune"] or options["disable_orphans"]):
             raise CommandError("--reset is for one schedule: give it without --prune and the like")
-        try:
-            if options["reset"]:
-                id, *fields = options["reset"]
-                report = reset(id, fields, check=options["check"])
-            else:
-                report = sync(check=options["check"], **orphans)
-        except (InvalidScheduleError, UnreachableError) as error:
-            raise CommandError(str(error)) from None
+        failure = UNCHECKED if options["check"] else DIFFERENT
+        report, failed = _reset(options) if options["reset"] else _sync(options)
         try:
             with printing():
-                self._print(report, options)
+                if options["json"]:
+                    self.stdout.write(json.dumps(report.to_dict()))
+                elif options["verbosity"] and failed is None:
+                    for line in report.lines():
+                        self.stdout.write(line)
         except OSError as error:
             raise CommandError(f"cannot write the output: {error.strerror}") from None
+        if failed is not None:
+            raise CommandError(str(failed), returncode=failure)
         for reason in report.not_synced:
             self.stderr.write(f"not synced: {reason}")
         for reason in report.unreachable:
             self.stderr.write(f"not searched for orphans: {reason}")
-        if report.incomplete or (options["check"] and report.differs):
-            sys.exit(1)
+        if report.incomplete:
+            sys.exit(failure)
+        if options["check"] and report.differs:
+            sys.exit(DIFFERENT)
 
-    def _print(self, report: SyncReport, options: dict[str, Any]) -> None:
-        if options["json"]:
-            self.stdout.write(json.dumps(report.to_dict()))
-        elif options["verbosity"]:
-            for line in report.lines():
-                self.stdout.write(line)
+
+def _sync(options: dict[str, Any]) -> tuple[SyncReport, Exception | None]:
+    names = ("check", "prune", "disable_orphans")
+    return try_sync(**{name: options[name] for name in names})
+
+
+def _reset(options: dict[str, Any]) -> tuple[SyncReport, Exception | None]:
+    id, *fields = options["reset"]
+    report = SyncReport(check=options["check"])
+    try:
+        return reset(id, fields, check=options["check"]), None
+    except InvalidScheduleError as error:
+        report.failed[id] = str(error)
+        return report, error
+    except UnreachableError as error:
+        report.not_synced.append(str(error))
+        return report, error
 
 
 def add_orphan_arguments(parser: ArgumentParser) -> None:
