@@ -14,6 +14,7 @@ from .core import search
 from .core.search import Condition
 from .core.texts import number_text
 from .core.timing import utc_text
+from .use_tz import aware
 
 _COMPARED = ("contains", "startswith", "gt", "gte", "lt", "lte")
 
@@ -86,7 +87,7 @@ def _names_ids(lookup: Any) -> bool:
 def _text(field: Field[Any, Any], value: Any) -> str:
     """A value as it stands in the hash."""
     if isinstance(value, datetime):
-        return utc_text(value)
+        return utc_text(aware(value))
     if isinstance(value, bool):
         return str(int(value))
     if value is None or isinstance(value, int):

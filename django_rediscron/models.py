@@ -12,6 +12,7 @@ from .core.job import RedisCronJob
 from .core.reading import Damaged
 from .core.runs import Run
 from .query import ScheduleQuerySet
+from .use_tz import as_django_has_it
 
 if TYPE_CHECKING:
     _Text = models.Field[str, str]
@@ -115,10 +116,14 @@ def _values(found: RedisCronJob | Damaged) -> dict[str, Any]:
         "queue_name": found.queue_name,
         "interval": found.interval,
         "enabled": found.enabled,
-        "next_enqueue_time": found.next_enqueue_time
+        "next_enqueue_time": _moment(found.next_enqueue_time)
         if found.state in ("enabled", "error")
         else None,
-        "latest_enqueue_time": found.latest_enqueue_time,
-        "created_at": found.created_at,
-        "updated_at": found.updated_at,
+        "latest_enqueue_time": _moment(found.latest_enqueue_time),
+        "created_at": _moment(found.created_at),
+        "updated_at": _moment(found.updated_at),
     }
+
+
+def _moment(moment: datetime | None) -> datetime | None:
+    return None if moment is None else as_django_has_it(moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from urllib.parse import urlsplit
 
 from tests import server
@@ -67,5 +68,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SECRET_KEY = "for the tests only"
-USE_TZ = True
+USE_TZ = os.environ.get("REDISCRON_TEST_USE_TZ") != "0"
 TIME_ZONE = "UTC"

@@ -16,13 +16,13 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.formats import localize
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..core.exceptions import InvalidScheduleError, NoSuchJobError, ScheduleChangedError
 from ..core.options import TIME_DEFAULTS
 from ..models import Schedule
+from ..use_tz import local
 from .changelog import change_message, definition
 from .forms import ScheduleForm, fixed_fields
 from .labels import LABELS
@@ -213,7 +213,7 @@ def _text_of(name: str) -> Callable[[Schedule], str]:
         if isinstance(prepared, bool):
             return _("yes") if prepared else _("no")
         if isinstance(prepared, datetime):
-            return localize(localtime(prepared))
+            return localize(local(prepared))
         return "-" if prepared in (None, "") else str(prepared)
 
     text.__name__ = name
@@ -239,5 +239,5 @@ def _deleted_by(id: str) -> str:
     )
     if entry is None:
         return _("meanwhile")
-    time = localize(localtime(entry.action_time))
+    time = localize(local(entry.action_time))
     return _("by %(user)s, %(time)s") % {"user": entry.user, "time": time}

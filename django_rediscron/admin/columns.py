@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from rq.utils import now
 
 from ..models import Schedule
+from ..use_tz import aware
 from .links import job_url
 from .outcomes import outcome
 from .times import absolute, span, time_tag
@@ -76,10 +77,10 @@ class ScheduleColumns(Base):
     @admin.display(description=gettext_lazy("next run"), ordering="next_enqueue_time")
     def next_run(self, obj: Schedule) -> str:
         """How soon; where it is due for long, how late it is."""
-        moment = obj.next_enqueue_time
-        if obj.job is None or moment is None:
+        if obj.job is None or obj.next_enqueue_time is None:
             return NOTHING
-        delay = (timezone.now() - moment).total_seconds()
+        moment = aware(obj.next_enqueue_time)
+        delay = (now() - moment).total_seconds()
         if delay < LATE:
             return time_tag(moment)
         late = _("late by %(time)s") % {"time": span(delay)}

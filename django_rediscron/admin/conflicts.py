@@ -12,7 +12,6 @@ from django.core import signing
 from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from rq.utils import now
 
@@ -20,6 +19,7 @@ from ..core.job import RedisCronJob
 from ..core.texts import parse_time
 from ..core.timing import utc_text
 from ..models import Schedule
+from ..use_tz import as_django_has_it, local
 from .changelog import changed_fields, definition, names_field
 from .labels import label, shown
 
@@ -139,7 +139,7 @@ def _entries(id: str, since: datetime) -> list[LogEntry]:
         LogEntry.objects.filter(
             content_type=get_content_type_for_model(Schedule),
             object_id=id,
-            action_time__gt=since,
+            action_time__gt=as_django_has_it(since),
         ).select_related("user")
     )
 
@@ -153,6 +153,6 @@ def _who(name: str, entries: Sequence[LogEntry]) -> str:
     """Who changed a field last, by the log; what is not in the log was done by a program."""
     for entry in entries:
         if names_field(entry, name):
-            time = localize(localtime(entry.action_time))
+            time = localize(local(entry.action_time))
             return _("%(user)s, %(time)s") % {"user": entry.user, "time": time}
     return _("a program")

@@ -110,6 +110,8 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.stored is not None:
+            self.keep_untouched(cleaned)
         if self.refusal is not None:
             self.refuse(self.refusal)
         if self.stored is not None and self.is_bound:

@@ -14,6 +14,7 @@ from ..core.job import RedisCronJob
 from ..functions import FunctionNotAllowedError, allowed_function, check_call
 from .fields import IntervalsField, JsonField, SecondsField, SuggestingInput
 from .labels import LabelledForm
+from .values import RUN_FIELDS
 
 
 class JobForm(LabelledForm):
@@ -112,7 +113,7 @@ class JobForm(LabelledForm):
     def clean_func_name(self) -> str:
         """On the allow-list, and importable."""
         name: str = self.cleaned_data["func_name"]
-        self.function = self._allowed(name, "func_name")
+        self._allowed(name, "func_name")
         return name
 
     def clean_catch_up(self) -> str:
@@ -149,10 +150,13 @@ class JobForm(LabelledForm):
             raise ValidationError(str(error)) from None
 
     def _check_call(self, cleaned: dict[str, Any]) -> None:
-        if "func_name" not in self.fields:
+        if not {*RUN_FIELDS}.intersection(self.changed_data):
             return
         try:
-            check_call(self.function, cleaned["args"], cleaned["kwargs"])
+            function = self._allowed(cleaned["func_name"], "func_name")
+            check_call(function, cleaned["args"], cleaned["kwargs"])
+        except ValidationError as error:
+            self.add_error("func_name", error)
         except InvalidScheduleError as error:
             named = "keyword" in str(error).partition(";")[0]
             self.add_error("kwargs" if named else "args", ValidationError(str(error)))

@@ -55,7 +55,14 @@ class PreviewForm(TimingForm):
 
     def __init__(self, *args: Any, stored: RedisCronJob | None = None, **kwargs: Any) -> None:
         self.stored = stored
+        if stored is not None:
+            kwargs["initial"] = values_of(stored)
         super().__init__(*args, **kwargs)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        self.keep_untouched(cleaned)
+        return cleaned
 
     def preview(self) -> Preview | None:
         """Evaluates nothing but what says when; imports no function and reads no Redis.
@@ -74,10 +81,8 @@ class PreviewForm(TimingForm):
     def _schedule(self) -> RedisCronJob:
         values = self.cleaned_data
         stored = self.stored
-        if stored is not None:
-            before = values_of(stored)
-            if all(before[name] == values[name] for name in TIMING):
-                return stored
+        if stored is not None and all(self.initial[name] == values[name] for name in TIMING):
+            return stored
         # Jitter depends on the id; any other id delays by other seconds.
         id = stored.id if stored else "new"
         job = RedisCronJob(id, "default", func_name="none.none", interval=1)

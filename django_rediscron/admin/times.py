@@ -4,36 +4,39 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.utils import formats, timezone
+from django.utils import formats
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
+from rq.utils import now
+
+from ..use_tz import aware, local
 
 NOW = 1.0
 """Seconds from the present that still are the present."""
 
 
-def time_tag(moment: datetime, now: datetime | None = None) -> SafeString:
+def time_tag(moment: datetime) -> SafeString:
     """A moment as `in 4 min` or `4 min ago`, with its absolute time on hover."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
-        moment.isoformat(),
+        aware(moment).isoformat(),
         absolute(moment),
-        relative(moment, now),
+        relative(moment),
     )
 
 
 def absolute(moment: datetime) -> str:
     """A moment in the current time zone, with that zone."""
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-    shown = formats.date_format(local, "DATE_FORMAT")
-    return f"{shown}, {formats.time_format(local, 'H:i:s')} {local.tzname() or ''}".rstrip()
+    here = local(moment)
+    shown = formats.date_format(here, "DATE_FORMAT")
+    return f"{shown}, {formats.time_format(here, 'H:i:s')} {here.tzname() or ''}".rstrip()
 
 
-def relative(moment: datetime, now: datetime | None = None) -> str:
+def relative(moment: datetime) -> str:
     """How far away a moment is: `in 4 min`, `now`, `4 min ago`."""
-    seconds = (moment - (now or timezone.now())).total_seconds()
+    seconds = (aware(moment) - now()).total_seconds()
     if abs(seconds) < NOW:
         return pgettext("time", "now")
     if seconds > 0:

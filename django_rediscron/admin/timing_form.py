@@ -8,13 +8,13 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
 
 from ..core.exceptions import InvalidScheduleError
 from .fields import SecondsField, SuggestingInput
 from .labels import LabelledForm
+from .moments import MomentField
 
 _FIRST_WORD = re.compile(r"[a-z_]+", re.ASCII)
 _OF_WORD = {
@@ -54,14 +54,10 @@ class TimingForm(LabelledForm):
             "In which the expression is read, such as Europe/Paris. Empty: the server's."
         ),
     )
-    start_at = forms.SplitDateTimeField(
-        required=False,
-        widget=AdminSplitDateTime,
+    start_at = MomentField(
         help_text=gettext_lazy("No run before this; an interval counts from it."),
     )
-    end_at = forms.SplitDateTimeField(
-        required=False,
-        widget=AdminSplitDateTime,
+    end_at = MomentField(
         help_text=gettext_lazy("No run after this."),
     )
     max_runs = forms.IntegerField(
@@ -82,6 +78,12 @@ class TimingForm(LabelledForm):
         zone = self.fields.get("timezone")
         if zone is not None:
             zone.widget.suggestions = sorted(available_timezones())
+
+    def keep_untouched(self, cleaned: dict[str, Any]) -> None:
+        """What was not touched is not judged: it stays what was loaded."""
+        for name in self.fields.keys() & self.initial.keys() - set(self.changed_data):
+            self.errors.pop(name, None)
+            cleaned[name] = self.initial[name]
 
     def clean_jitter(self) -> float:
         """None is no jitter."""

@@ -3,7 +3,8 @@
 {
     const DELAY = 300; // ms after the last key
     const NAMES = ["id", "interval", "cron", "timezone", "start_at_0", "start_at_1",
-        "end_at_0", "end_at_1", "max_runs", "jitter"];
+        "start_at_2", "start_at_3", "end_at_0", "end_at_1", "end_at_2", "end_at_3", "max_runs",
+        "jitter"];
 
     const watch = (box) => {
         const inputs = NAMES.map((name) => document.getElementById(`id_${name}`)).filter(Boolean);
