@@ -70,5 +70,5 @@ def after_foreign_change(schedule: RedisCronJob, moment: datetime) -> datetime |
     if latest is None:
         return moment
     step = timedelta(seconds=schedule.interval or 0)
-    # Nearer it may be: after an edit of our own, an interval is not in the rhythm of its latest run.
+    # Nearer it may be: after an edit of our own, an interval is not in its latest run's rhythm.
     return None if following - since <= step else since + step
