@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import Tags, register
 
 
@@ -17,7 +21,19 @@ class RediscronConfig(AppConfig):
         from .queues import get_queue
 
         use_queue_factory(get_queue)
+        _use_time_zone()
         register(checks.check_settings, checks.SETTINGS)
         register(checks.check_queues, checks.SETTINGS)
         register(checks.check_declared, checks.DECLARATIONS)
         register(checks.check_eviction, Tags.database)
+
+
+def _use_time_zone() -> None:
+    """Make `TIME_ZONE` the zone of this process, as Django does it for settings in a module.
+
+    After `settings.configure(TIME_ZONE=...)` it does not, and cron would be read in another zone.
+    """
+    by_hand = getattr(settings, "SETTINGS_MODULE", None) is None
+    if by_hand and settings.is_overridden("TIME_ZONE") and settings.TIME_ZONE:
+        os.environ["TZ"] = settings.TIME_ZONE
+        time.tzset()

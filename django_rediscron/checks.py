@@ -135,7 +135,10 @@ def check_queues(**_: Any) -> list[CheckMessage]:
     if not _is_queues(queues):
         messages.append(
             Error(
-                "RQ_QUEUES should be a dictionary of dictionaries, one for each queue.",
+                "RQ_QUEUES is not set."
+                if queues is None
+                else "RQ_QUEUES should be a dictionary of dictionaries, one for each queue, "
+                f"got {queues!r:.80}.",
                 hint='For instance RQ_QUEUES = {"default": {"URL": "redis://localhost:6379/0"}}.',
                 id="django_rediscron.E004",
             )

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from rq.cli.helpers import CliConfig, pass_cli_config
 
 from . import __version__
+from .core.exceptions import UnknownQueueError
 from .core.health import MAX_LAG, Health, check_health
 from .core.store import reindex as rebuild_indexes
 from .listing import check_interval, reader, show
@@ -40,6 +41,10 @@ def redis_command(run: Callable[..., None], *, ping: bool = True) -> Callable[..
         try:
             run(_connect(cli_config, ping=ping), **options)
         except UnreachableError as error:
+            default = not (cli_config.url or cli_config.config)
+            remedy = "; use --url to name another server" if default else ""
+            raise click.ClickException(f"{error}{remedy}") from None
+        except UnknownQueueError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
             raise click.ClickException(f"cannot write the output: {error.strerror}") from None
@@ -98,7 +103,7 @@ def info(
     The columns are id, interval or cron expression, state, next enqueue time (UTC) and queue.
     Below the total stand schedules that are not as the code declares them ("overridden: interval
     900 (code: 600)", "orphan", "deleted by hand"), those whose last run failed, and those that
-    cannot be read.
+    cannot be read. The last line says if no scheduler is running.
 
     With --json, "jobs" holds an object for each schedule with id, name, schedule, interval, cron,
     queue_name, func_name, args, kwargs, enabled, state, next_enqueue_time, latest_enqueue_time,
@@ -111,7 +116,8 @@ def info(
     the time. Times are in UTC, or null. With --interval, an object is printed each time.
 
     Exit status: 0, also after Ctrl-C with --interval and when the reader of a pipe stops reading;
-    1 when Redis cannot be used; 2 for wrong usage; 130 after Ctrl-C without --interval.
+    1 when Redis cannot be used, or there is no such QUEUE; 2 for wrong usage; 130 after Ctrl-C
+    without --interval.
     """
     show(
         reader(connection),

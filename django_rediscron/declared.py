@@ -142,11 +142,17 @@ def _declare(job: RedisCronJob, caller: FrameType, *, locked: bool) -> None:
     application, file, line = _position(caller)
     new = Declaration(job.snapshot(), application, file, line, locked)
     known = _declared.setdefault(job.id, new)
-    if known is not new and known.asks_for() != new.asks_for():
+    if known is new or known.asks_for() == new.asks_for():
+        return
+    if known.place == new.place:
         raise InvalidScheduleError(
-            f"schedule {job.id!r} is declared twice, differently: at {known.place} and at "
-            f"{new.place}; give one of them another id"
+            f"schedule {job.id!r} is declared twice, differently, by the same line, "
+            f"{new.place}; if a loop declares it, make the id differ in each round"
         )
+    raise InvalidScheduleError(
+        f"schedule {job.id!r} is declared twice, differently: at {known.place} and at "
+        f"{new.place}; give one of them another id"
+    )
 
 
 def _position(caller: FrameType) -> tuple[str | None, str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import click
@@ -14,16 +14,21 @@ from redis.exceptions import RedisError, ResponseError
 
 from .core.connections import own_client
 from .core.leadership import read_leadership
+from .core.queues import known_queues
 from .core.store import Listing, list_schedules
 from .core.tombstones import read_tombstones
+from .listing_choice import check_queues
 from .listing_json import to_json
 from .listing_table import render
 from .terminal import clear, discard_stdout, flush, one_line
 from .unreachable import reaching
 
 
-def reader(connection: Redis) -> Callable[[], Listing]:
-    """The `read` of `show` for the schedules in this Redis; it raises `UnreachableError` only."""
+def reader(connection: Redis, queues: Iterable[str] = ()) -> Callable[[], Listing]:
+    """The `read` of `show` for the schedules in this Redis; it raises `UnreachableError` only.
+
+    `queues` are those that are known, beside those that RQ has seen.
+    """
 
     client = own_client(connection)
 
@@ -34,6 +39,8 @@ def reader(connection: Redis) -> Callable[[], Listing]:
                 listing.leadership = read_leadership(client)
             with suppress(ResponseError):
                 listing.deleted = list(read_tombstones(connection).values())
+            with suppress(ResponseError):
+                listing.queues = frozenset({*queues, *known_queues(client)})
             return listing
 
     return read
@@ -55,7 +62,8 @@ def show(
     `write` gets a whole text without its last newline and adds that. A reader of a pipe that goes
     away ends the listing without an error. An error of Redis is raised at the first reading; later
     ones go to `warn` (by default a line on stderr), one line for each, and reading goes on.
-    Raises ValueError for an interval that is not a positive number of seconds.
+    Raises ValueError for an interval that is not a positive number of seconds, and
+    `UnknownQueueError` if one of `queues` is neither known nor has schedules.
     """
     if interval is not None:
         check_interval(interval)
@@ -69,7 +77,9 @@ def show(
         flush()
 
     try:
-        draw(read())
+        listing = read()
+        check_queues(listing, queues)
+        draw(listing)
         while interval is not None:
             sleep(interval)
             try:

@@ -28,6 +28,7 @@ def render(
     Below the total stand the schedulers that lead and stand by, if any stands by, schedules that
     are not as the code declares them, those whose last run failed and those that cannot be read.
     The latter are named for every choice of queues: which queue was theirs cannot be read either.
+    If no scheduler leads, the last line says so.
     """
     jobs = chosen(listing, queues)
     if not jobs:
@@ -50,7 +51,8 @@ def render(
     for damaged in listing.damaged:
         lines.append(f"damaged  {one_line(damaged.id)}: {one_line(damaged.reason)}")
     updated = (now or datetime.now()).isoformat(" ", "microseconds")
-    return "\n".join(line.rstrip() for line in [*lines, "", f"Updated: {updated}"])
+    lines += ["", f"Updated: {updated}", *_warnings(listing.leadership)]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _table_by_queue(jobs: list[RedisCronJob]) -> list[str]:
@@ -92,6 +94,12 @@ def _schedulers(leadership: Leadership | None) -> list[str]:
     parts = [f"{one_line(leader.name)} leads" if leader else "nobody leads"]
     parts += [f"{one_line(standby.name)} stands by" for standby in leadership.standbys]
     return [f"Scheduler: {', '.join(parts)}"]
+
+
+def _warnings(leadership: Leadership | None) -> list[str]:
+    if leadership is None or leadership.leader is not None:
+        return []
+    return ["No scheduler is running: nothing will be enqueued"]
 
 
 def _against_code(job: RedisCronJob) -> Iterator[str]:

@@ -80,5 +80,7 @@ def queue_configs() -> dict[str, dict[str, Any]]:
     """All of `RQ_QUEUES`."""
     queues = getattr(settings, "RQ_QUEUES", None)
     if not isinstance(queues, dict):
-        raise ImproperlyConfigured(f"RQ_QUEUES should be a dictionary of queues, got {queues!r}.")
+        example = 'RQ_QUEUES = {"default": {"URL": "redis://localhost:6379/0"}}'
+        fault = "is not set" if queues is None else f"should be a dictionary, got {queues!r:.80}"
+        raise ImproperlyConfigured(f"RQ_QUEUES {fault}; add your queues, such as {example}.")
     return queues

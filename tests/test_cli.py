@@ -473,6 +473,11 @@ def test_an_unreachable_redis_is_one_line(watch: list[str]) -> None:
     assert "secret" not in line
 
 
+def test_a_redis_that_nobody_named_and_nobody_runs() -> None:
+    line = refused(env={"REDIS_PORT": str(DEAD_PORT)})
+    assert line.endswith("; use --url to name another server\n")
+
+
 def test_a_wrong_password_is_one_line(connection: Redis, redis_url: str) -> None:
     line = refused("--url", urlsplit(redis_url)._replace(netloc=_intruder(redis_url)).geturl())
     assert "cannot be used: " in line
@@ -549,4 +554,21 @@ def test_a_running_scheduler_and_its_standbys_are_named(connection: Redis, redis
     document = json.loads(to_json(listing))
     assert (document["leader"], document["standbys"]) == ("host:1", ["host:2"])
     leader.register_death()
-    assert "Scheduler: nobody leads, host:2 stands by" in render(reader(connection)())
+    listing = reader(connection)()
+    assert "Scheduler: nobody leads, host:2 stands by" in render(listing)
+    assert render(listing).endswith("\nNo scheduler is running: nothing will be enqueued")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["-R"]])
+def test_a_queue_that_does_not_exist_is_refused(
+    connection: Redis, redis_url: str, arguments: list[str]
+) -> None:
+    define_many([schedule("visits", "analytics")], connection)
+    connection.sadd("rq:queues", "rq:queue:empty")
+
+    line = refused("--url", redis_url, *arguments, "nope", "analytics")
+    assert line == "Error: there is no queue 'nope'; the queues are 'analytics', 'empty'\n"
+    assert rqrcron("info", "--url", redis_url, *arguments, "empty").returncode == 0
+
+    connection.flushdb()
+    assert "there are no queues" in refused("--url", redis_url, *arguments, "nope")

@@ -63,7 +63,7 @@ def test_the_scheduler_writes_what_is_declared_and_runs_it(connection: Redis) ->
 
     assert done.returncode == 0, done.stderr
     assert "Declared schedules: 2 created, 0 updated, 0 unchanged" in done.stdout
-    assert "1 declared schedules live on another Redis" in done.stdout
+    assert "1 declared schedule is on another Redis" in done.stdout
     assert RedisCronJob.fetch("mail", connection).cron == "*/5 * * * *"
     assert connection.llen("rq:queue:default") == 1
     assert not connection.exists(LOCK, job_key("far"))
@@ -167,6 +167,35 @@ def test_how_much_it_says(connection: Redis, options: list[str], shown: list[str
         assert words in done.stdout
 
 
+@pytest.mark.parametrize("logging_of", ["RQ", "Django"])
+def test_a_stdout_that_lacks_the_letters_of_an_id_gets_its_lines(
+    connection: Redis, tmp_path: Path, logging_of: str
+) -> None:
+    settings = "from tests.settings import *\n"
+    if logging_of == "Django":
+        settings += (
+            "LOGGING = {'version': 1, 'root': {'handlers': ['out'], 'level': 'INFO'}, 'handlers': "
+            "{'out': {'class': 'logging.StreamHandler', 'stream': 'ext://sys.stdout'}}}\n"
+        )
+    (tmp_path / "own_settings.py").write_text(settings)
+    done = subprocess.run(
+        [sys.executable, "-m", "django", "rqcron_scheduler", "--burst"],
+        cwd=ROOT,
+        env={
+            **environment({**BILLING, "id": "café"}),
+            "DJANGO_SETTINGS_MODULE": "own_settings",
+            "PYTHONPATH": f"{ROOT}:{tmp_path}",
+            "PYTHONIOENCODING": "ascii",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"caf\xe9" in done.stdout
+
+
 # rqrcron_info
 
 
@@ -214,6 +243,7 @@ def test_info_reads_the_redis_of_the_queue_that_is_asked_for(connection: Redis) 
         (["--queue", "reprots"], "queue 'reprots' is not in RQ_QUEUES"),
         (["--queue", "nowhere"], "Redis at 127.0.0.1:1/0 cannot be reached"),
         (["-i", "0"], "interval must be a positive number of seconds, got 0"),
+        (["nope"], "there is no queue 'nope'; the queues are 'default', 'elsewhere', 'nowhere', "),
     ],
 )
 def test_info_says_in_one_line_what_is_wrong(arguments: list[str], reason: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from redis import Redis
 from redis.connection import AbstractConnection
@@ -77,6 +79,22 @@ def test_two_declarations_with_one_id_are_an_error_that_names_both(
     assert f"tests/test_declared.py:{second}" in str(error.value)
 
 
+def test_a_loop_that_declares_one_id_again_and_again_is_told_so(starting: None) -> None:
+    def declare(*intervals: int) -> None:
+        for interval in intervals:
+            register(echo, "default", id="billing", interval=interval)
+
+    with pytest.raises(InvalidScheduleError, match=r"by the same line, .*:\d+; if a loop") as error:
+        declare(5, 6)
+    assert str(error.value).count("tests/test_declared.py") == 1
+
+
+def test_queues_that_are_not_set_are_asked_for(starting: None) -> None:
+    with override_settings(RQ_QUEUES=None), pytest.raises(ImproperlyConfigured) as error:
+        register(echo, "default", id="billing", interval=5)
+    assert str(error.value).startswith("RQ_QUEUES is not set; add your queues, such as RQ_QUEUES =")
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -84,6 +102,11 @@ def test_two_declarations_with_one_id_are_an_error_that_names_both(
         ({"interval": 5, "cron": "* * * * *"}, "exclude each other"),
         ({"cron": "0 0 31 2 *"}, "0 0 31 2"),
         ({"interval": 5, "args": (object(),)}, "must be JSON"),
+        ({"interval": 5, "args": "x"}, r"for one argument write \('x',\)"),
+        (
+            {"interval": 5, "start_at": datetime(2026, 1, 1)},
+            "use datetime.*tzinfo=",
+        ),
     ],
 )
 def test_what_could_not_run_is_refused(

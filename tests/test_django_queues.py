@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -147,3 +150,24 @@ def test_names_that_differ_are_one_server_if_the_server_says_so(redis_url: str) 
     assert server(alias) != server(Redis.from_url(redis_url))
     assert same_server(alias, Redis.from_url(redis_url))
     assert not same_server(other_database, Redis.from_url(redis_url))
+
+
+def test_cron_is_read_in_the_zone_of_settings_that_come_from_no_module() -> None:
+    code = """
+import django
+from django.conf import settings
+settings.configure(
+    TIME_ZONE="Asia/Tokyo",
+    INSTALLED_APPS=["django_rq", "django_rediscron"],
+    RQ_QUEUES={"default": {"HOST": "127.0.0.1", "PORT": 1}},
+)
+django.setup()
+from datetime import timezone
+from django_rediscron import RedisCronJob
+job = RedisCronJob("a", "default", func_name="os.getpid", cron="0 8 * * *")
+print(next(iter(job.upcoming(1))).astimezone(timezone.utc).time())
+"""
+    environment = {**os.environ, "TZ": "America/New_York"}
+    del environment["DJANGO_SETTINGS_MODULE"]
+    printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    assert printed == "23:00:00\n"

@@ -183,6 +183,24 @@ def test_a_name_that_leads_to_no_function_is_refused(connection: Redis, func_nam
 
 
 @pytest.mark.parametrize(
+    ("func_name", "reason"),
+    [
+        ("tests.tasks.Reports.nothing", "'tests.tasks.Reports' has no 'nothing'"),
+        ("tests.tasks.Reports.no.thing", "'tests.tasks.Reports' has no 'no'"),
+        ("tests.tasks.nothing", "module 'tests.tasks' has no 'nothing'"),
+    ],
+)
+def test_a_name_that_leads_nowhere_says_where_it_ends(func_name: str, reason: str) -> None:
+    with pytest.raises(InvalidScheduleError, match=reason):
+        _ = make(func=None, func_name=func_name).func
+
+
+def test_the_method_of_an_instance_is_refused() -> None:
+    with pytest.raises(InvalidScheduleError, match="must not be the method of an instance"):
+        make(func=tasks.Reports().bound)
+
+
+@pytest.mark.parametrize(
     "func", [tasks.Reports.static, tasks.Reports.of_class, tasks.Reports, len, json.dumps]
 )
 def test_a_name_that_leads_back_to_the_function_is_accepted(connection: Redis, func: Any) -> None:

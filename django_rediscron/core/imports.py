@@ -17,6 +17,11 @@ from .exceptions import InvalidScheduleError
 
 def function_name(func: Callable[..., Any], what: str = "func") -> str:
     """The dotted name by which a worker finds this very function; `what` it is, for errors."""
+    if inspect.ismethod(func) and not isinstance(func.__self__, type):
+        raise InvalidScheduleError(
+            f"{what} must not be the method of an instance, got {func!r}: a worker has no such "
+            f"instance; use a function at the top of a module"
+        )
     module, name = getattr(func, "__module__", None), getattr(func, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str):
         raise InvalidScheduleError(
@@ -92,8 +97,8 @@ def _why_not(dotted: str) -> str:
         name = f"{parent}.{last}".lstrip(".")
         if name in sys.modules:
             continue
-        if hasattr(sys.modules.get(parent), last):
-            return ""  # a class, for instance
+        if hasattr(sys.modules.get(parent), last):  # a class, for instance
+            return _what_lacks(sys.modules[parent], [*modules[number:], attribute])
         try:
             if importlib.util.find_spec(name) is None:
                 return f"no module {name!r}; check the name, and that it is installed here"
@@ -106,3 +111,14 @@ def _why_not(dotted: str) -> str:
     except BaseException as error:
         return f"{type(error).__name__}: {error}"
     return f"module {'.'.join(modules)!r} has no {attribute!r}; check the name"
+
+
+def _what_lacks(module: ModuleType, names: list[str]) -> str:
+    """Which of these attributes of attributes does not exist; "" for none."""
+    found: Any = module
+    path = module.__name__
+    for name in names:
+        if not hasattr(found, name):
+            return f"{path!r} has no {name!r}; check the name"
+        found, path = getattr(found, name), f"{path}.{name}"
+    return ""

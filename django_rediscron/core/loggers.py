@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,19 @@ RQ_LOGGER = "rq.cron"
 
 def set_up_logging(level: str | int) -> None:
     """Show log lines in a process that configured no logging, as RQ does; never in another."""
-    if not logging.getLogger(PACKAGE_LOGGER).hasHandlers():
+    logger = logging.getLogger(PACKAGE_LOGGER)
+    if not logger.hasHandlers():
         setup_loghandlers(
             level=level,
             name=PACKAGE_LOGGER,
             log_format=DEFAULT_LOGGING_FORMAT,
             date_format=DEFAULT_LOGGING_DATE_FORMAT,
         )
+        for handler in logger.handlers:
+            stream = getattr(handler, "stream", None)
+            if isinstance(stream, io.TextIOWrapper):
+                # An id that the encoding of stdout lacks is written with escapes, as on stderr.
+                stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def check_moment(name: str, value: object) -> datetime | None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidScheduleError(
-            f"{name} must be an aware datetime, got {value!r}; give it a tzinfo"
+            f"{name} must be an aware datetime, got {value!r}; use datetime(..., tzinfo=...)"
         )
     return value
 

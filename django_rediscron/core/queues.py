@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from redis import Redis
 from rq import Queue
+from rq.utils import as_text
+
+from .keys import QUEUE_PREFIX
 
 QueueFactory = Callable[[str, Redis], Queue]
 
@@ -27,6 +30,12 @@ def use_queue_factory(factory: QueueFactory) -> None:
 def plain_queue(name: str, connection: Redis) -> Queue:
     """RQ's own queue with RQ's defaults: every name is known."""
     return Queue(name, connection=connection)
+
+
+def known_queues(connection: Redis) -> set[str]:
+    """Names of the queues that RQ has seen on this connection."""
+    keys = connection.smembers(Queue.redis_queues_keys)
+    return {as_text(key).removeprefix(QUEUE_PREFIX) for key in keys}
 
 
 _factory: QueueFactory = plain_queue

@@ -48,6 +48,8 @@ class Listing:
     """Deleted by hand while code declares them, where somebody asked for it too."""
     leadership: Leadership | None = None
     """Who leads and who stands by, where somebody asked for it too."""
+    queues: frozenset[str] | None = None
+    """Names of all queues that are known, whether they have schedules or not; None: not asked."""
 
 
 @dataclass

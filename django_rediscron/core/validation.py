@@ -127,7 +127,9 @@ def check_interval(interval: object) -> None:
 def check_arguments(args: object, kwargs: object) -> None:
     """Arguments that come out of Redis as they went in."""
     if not isinstance(args, (tuple, list)):
-        raise InvalidScheduleError(f"args must be a tuple, got {args!r}")
+        raise InvalidScheduleError(
+            f"args must be a tuple, got {args!r}; for one argument write ({args!r},)"
+        )
     if args:
         _check_json(list(args), "args")
     if not isinstance(kwargs, dict):

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django_rediscron.conf import conf
 from django_rediscron.core.health import MAX_LAG, Health, check_health
 from django_rediscron.queues import get_connection
+from django_rediscron.terminal import printing
 from django_rediscron.unreachable import UnreachableError, reaching
 
 
@@ -40,7 +41,8 @@ class Command(BaseCommand):
             health = _probe(options)
         except ValueError as error:  # a bad lag, an unknown queue
             raise CommandError(str(error), returncode=2) from None
-        self.stdout.write(health.to_json() if options["json"] else health.message)
+        with printing():
+            self.stdout.write(health.to_json() if options["json"] else health.message)
         if not health.ok:
             sys.exit(1)
 

@@ -25,6 +25,7 @@ from django_rediscron.core.origin import describe
 from django_rediscron.management.commands.rqrcron_sync import add_orphan_arguments
 from django_rediscron.schedulers import DjangoRedisCronScheduler, get_scheduler
 from django_rediscron.sync import sync
+from django_rediscron.terminal import take_any_text
 from django_rediscron.unreachable import UnreachableError, reaching
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -45,19 +46,20 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
         add("--queue", help="the queue whose Redis is used (default: the setting QUEUE)")
-        add("--name", default="", help="unique name (default: made of host, pid and chance)")
+        add("--name", default="", help="unique name (default: host, PID and a random suffix)")
         add(
             "--lock-ttl",
             type=int,
             metavar="SECONDS",
-            help="after a crash another scheduler may start so much later "
+            help="seconds before another scheduler may take over after a crash "
             "(default: the setting LOCK_TTL)",
         )
         add(
             "--max-sleep-interval",
             type=float,
             metavar="SECONDS",
-            help="look for changes at least so often (default: the setting MAX_SLEEP_INTERVAL)",
+            help="maximum seconds between checks for changes "
+            "(default: the setting MAX_SLEEP_INTERVAL)",
         )
         add(
             "--standby",
@@ -77,6 +79,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        take_any_text()  # ids in log lines, wherever LOGGING sends them
         level = options["logging_level"] or _level(options["verbosity"])
         try:
             scheduler = _scheduler(level, options)
@@ -109,9 +112,10 @@ class Command(BaseCommand):
             log.error("Schedule %r could not be written: %s", id, reason)
         if report.elsewhere:
             log.warning(
-                "%d declared schedules live on another Redis, which needs a scheduler of its own "
+                "%d declared %s on another Redis, which needs a scheduler of its own "
                 "(see --queue): %s",
                 len(report.elsewhere),
+                "schedule is" if len(report.elsewhere) == 1 else "schedules are",
                 ", ".join(report.elsewhere),
             )
 
