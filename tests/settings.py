@@ -25,6 +25,8 @@ RQ_QUEUES = {
         "QUEUE_CLASS": "tests.app.queues.ReportQueue",
         "JOB_CLASS": "tests.app.queues.ReportJob",
     },
+    # Its jobs run in the process that enqueues them.
+    "here": {"URL": REDIS_URL, "ASYNC": False},
     # Another database of the same server.
     "elsewhere": {"URL": _address._replace(path=f"/{_database ^ 1}").geturl()},
     # Nobody listens on port 1.

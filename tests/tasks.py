@@ -14,6 +14,23 @@ def echo(*args: Any, **kwargs: Any) -> dict[str, Any]:
     return {"args": list(args), "kwargs": kwargs}
 
 
+def count_keys(pattern: str) -> int:
+    """How many keys there are of this pattern."""
+    job = get_current_job()
+    assert job is not None
+    return len(job.connection.keys(pattern))
+
+
+def fail(*args: Any) -> None:
+    """Raise."""
+    raise ValueError("it failed, with a reason")
+
+
+def raising_callback(job: Any, connection: Any, *rest: Any) -> None:
+    """Called by RQ, which it disappoints."""
+    raise RuntimeError("no callback")
+
+
 def succeeded(job: Any, connection: Any, result: Any) -> None:
     """Called by RQ with what a job returned."""
 

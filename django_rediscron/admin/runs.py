@@ -13,9 +13,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from rq.job import Job
+from rq.job import Job, JobStatus
 
 from ..core.exceptions import InvalidScheduleError
+from ..core.in_process import failure_of
 from ..models import Schedule
 from ..query import connection
 from .links import job_url
@@ -35,11 +36,22 @@ class ScheduleRun(Base):
         return bool(user.has_perm("django_rediscron.run_schedule"))
 
     def run_now(self, request: HttpRequest, schedule: Schedule) -> Job:
-        """Enqueue it, and enter that in the log. Raises `InvalidScheduleError`."""
+        """Enqueue it, and enter that in the log.
+
+        Raises `InvalidScheduleError`, also if it ran in this process and failed.
+        """
         if schedule.job is None:
             raise InvalidScheduleError(f"schedule {schedule.id!r} cannot be read")
         job = schedule.job.enqueue(connection())
-        self.log_change(request, schedule, f"Run now, as job {job.id} in queue {job.origin}.")
+        failure = failure_of(job)
+        told = f"Run now, as job {job.id} in queue {job.origin}"
+        self.log_change(
+            request, schedule, f"{told}; it failed: {failure}" if failure else f"{told}."
+        )
+        if failure:
+            raise InvalidScheduleError(
+                f"schedule {schedule.id!r} ran as job {job.id}, which failed: {failure}"
+            )
         return job
 
     def run_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -56,8 +68,13 @@ class ScheduleRun(Base):
         except InvalidScheduleError as error:
             self.message_user(request, str(error), messages.ERROR)
         else:
-            told = _("Schedule “%(id)s” was enqueued as job") % {"id": schedule.id}
             url = job_url(job.origin, job.id)
+            if job.get_status(refresh=False) == JobStatus.FINISHED:
+                told = _("Schedule “%(id)s” ran as job") % {"id": schedule.id}
+                # RQ keeps no result
+                url = url if job.result_ttl != 0 else None
+            else:
+                told = _("Schedule “%(id)s” was enqueued as job") % {"id": schedule.id}
             link = format_html('<a href="{}">{}</a>', url, job.id) if url else job.id
             self.message_user(request, format_html("{} {}.", told, link), messages.SUCCESS)
         return HttpResponseRedirect(self._page_after(request, schedule))

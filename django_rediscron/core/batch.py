@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from redis.exceptions import RedisError
 from rq.utils import now
 
 from . import msgpack
 from .corrections import Corrections
 from .exceptions import InvalidScheduleError
 from .fingerprint import Fingerprint
+from .in_process import run_here
 from .job import RedisCronJob
 from .keys import LOCK
 from .occurrences import Occurrences
@@ -24,7 +26,7 @@ from .retiming import Rule, next_time
 from .scripts import DISPATCH, run_script
 from .skips import Skip
 from .store import prune
-from .template import JobTemplate, packed_times
+from .template import JobTemplate, create_job, packed_times
 from .timing import occurrence_delay, utc_text
 
 if TYPE_CHECKING:
@@ -74,6 +76,9 @@ class Batch:
         self._occurrences = Occurrences(moment, self._corrections, owner.turns, len(members))
         unknown = []
         for id, score in members:
+            if self._occurrences.is_full:
+                self.left_from = score
+                break
             ready = owner.recall(id, score)
             if ready is not None and self._add_known(id, ready):
                 self._recalled[id] = score
@@ -100,8 +105,8 @@ class Batch:
         stale = []
         begun = time.monotonic()
         for (id, score), (schedule, fields) in zip(members, found, strict=True):
-            if time.monotonic() - begun > self._patience:
-                self.left_from = score
+            if self._occurrences.is_full or time.monotonic() - begun > self._patience:
+                self.left_from = min(self.left_from, score)
                 break
             self.owner.forget(id)
             if isinstance(schedule, RedisCronJob):
@@ -204,7 +209,7 @@ class Batch:
                 if outcome != OVERLAPPED:
                     # Several of one schedule differ in their times.
                     enqueued.append(ready.job if ready.plain else ready.job.snapshot())
-                    if is_told or not ready.template.queue.is_async:
+                    if is_told or ready.template.runs_here:
                         self._follow_up(ready)
                 else:
                     log_skip(ready.job, Skip(turn.times[0], turn.times[0], 1, "overlap", moment))
@@ -247,13 +252,24 @@ class Batch:
             job, job_id = ready.job, ready.job_id
             words = (job.id, job_id, job.queue_name)
             logger.info("Enqueued %r as job %s in queue %r", *words, extra=ready.log_attributes())
-        if not ready.template.queue.is_async:
-            try:
-                ready.template.run_here(ready.job_id)
-            except Exception:
-                whose = (ready.job_id, ready.job.id)
-                extra = ready.log_attributes()
-                logger.exception("Job %s of %r failed in this process", *whose, extra=extra)
+        if ready.template.runs_here:
+            self._run_here(ready)
+
+    def _run_here(self, ready: Ready) -> None:
+        whose = ready.job_id, ready.job.id
+        extra = ready.log_attributes()
+        try:
+            job = create_job(ready.job, ready.template.queue)
+            job.id = ready.job_id
+            failure = run_here(ready.template.queue, job)
+        except RedisError as error:
+            words = (*whose, error)
+            logger.error("Job %s of %r ran; its end is not recorded: %s", *words, extra=extra)
+        except Exception:
+            logger.exception("Job %s of %r could not be made to run here", *whose, extra=extra)
+        else:
+            if failure:
+                logger.error("Job %s of %r failed: %s", *whose, failure, extra=extra)
 
     def _add_blocked(self, id: bytes, ready: Ready, outcome: str) -> None:
         job = ready.job

@@ -24,6 +24,7 @@ from rq.utils import now
 
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
 from .definition import FUNCTION_FIELDS
+from .in_process import run_here, write_unqueued
 from .job import RedisCronJob
 from .queues import get_queue
 from .ready import Ready, Turn
@@ -148,34 +149,45 @@ class Dispatcher:
 
 
 def enqueue_now(schedule: RedisCronJob, connection: Redis) -> Job:
-    """Enqueue one RQ job of a schedule apart from its times, and enter it in the history."""
+    """Enqueue one RQ job of a schedule apart from its times, and enter it in the history.
+
+    On a queue with `ASYNC: False` it has run when this returns, successfully or not.
+    """
     schedule.import_functions(FUNCTION_FIELDS)
     queue = get_queue(schedule.queue_name, connection)
     job = create_job(schedule, queue)
-    history = schedule.job_history_key
-    whose: Any = dict(zip(OCCURRENCE_FIELDS, (schedule.id, ""), strict=True))
-    if not queue.is_async:  # it runs before the rest is written
-        connection.hset(job.key, mapping=whose)
     for attempt in range(1, ATTEMPTS + 1):
-        pipe: Any
         try:
-            with connection.pipeline() as pipe:
-                if queue.is_async:
-                    # While it watches, redis-py does not send again by itself what Redis may have
-                    # done already, though nobody heard of it. The history tells.
-                    pipe.watch(job.key)
-                    if pipe.zscore(history, job.id) is not None:
-                        return job
-                    pipe.multi()
-                at_front = bool(schedule.job_options.get("at_front"))
-                queue.enqueue_job(job, pipeline=pipe, at_front=at_front)
-                pipe.hset(job.key, mapping=whose)
-                pipe.zadd(history, {job.id: now().timestamp()})
-                pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
-                pipe.expire(history, HISTORY_TTL)
-                pipe.execute()
-            return job
+            _write(job, schedule, queue, connection)
+            break
         except WatchError:
             if attempt == ATTEMPTS:
                 raise
+    if not queue.is_async:
+        run_here(queue, job)
     return job
+
+
+def _write(job: Job, schedule: RedisCronJob, queue: Queue, connection: Redis) -> None:
+    """The job, its place in the queue and in the history, in one transaction.
+
+    Where the connection breaks, redis-py raises `WatchError` instead of sending again what Redis
+    may have done already, though nobody heard of it. The history tells.
+    """
+    history = schedule.job_history_key
+    pipe: Any
+    with connection.pipeline() as pipe:
+        pipe.watch(job.key)
+        if pipe.zscore(history, job.id) is not None:
+            return
+        pipe.multi()
+        if queue.is_async:
+            at_front = bool(schedule.job_options.get("at_front"))
+            queue.enqueue_job(job, pipeline=pipe, at_front=at_front)
+        else:
+            write_unqueued(queue, job, pipe)
+        pipe.hset(job.key, mapping=dict(zip(OCCURRENCE_FIELDS, (schedule.id, ""), strict=True)))
+        pipe.zadd(history, {job.id: now().timestamp()})
+        pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
+        pipe.expire(history, HISTORY_TTL)
+        pipe.execute()

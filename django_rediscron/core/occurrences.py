@@ -46,6 +46,9 @@ class Occurrences:
         self.shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
         # Whether they go with an occurrence or with a correction, and with which of them.
         self.skips: list[tuple[bool, int, RedisCronJob, list[Skip]]] = []
+        self.is_full = False
+        """Whether one runs in this process, so that the others are written when it has ended: a
+        process that dies while it runs loses none of them."""
         self.left_from = math.inf
         """The lowest place of what is still due, because this batch has no room for it."""
 
@@ -76,7 +79,7 @@ class Occurrences:
         job, seen = ready.job, ready.due
         due = job.next_enqueue_time
         assert due is not None
-        room = max(1, ROOM - len(self.packed))
+        room = 1 if ready.template.runs_here else max(1, ROOM - len(self.packed))
         if job.max_runs is not None:
             room = min(room, job.max_runs - job.runs)
         follows = False
@@ -129,6 +132,8 @@ class Occurrences:
             self._job_ids = new_job_ids(ROOM)
         job_id = self._job_ids.pop()
         self.length += ready.length
+        if ready.template.runs_here:
+            self.is_full = True
         self.packed.append(
             ready.occurrence(turn, job_id, shape, self._now, policy, follows=follows)
         )

@@ -82,7 +82,7 @@ class JobTemplate:
     modules on import, job classes, serializers.
     """
 
-    __slots__ = ("queue", "shape", "values", "values_count")
+    __slots__ = ("queue", "runs_here", "shape", "values", "values_count")
 
     def __init__(
         self,
@@ -93,15 +93,18 @@ class JobTemplate:
     ) -> None:
         schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is not worth a job
         self.queue = queue
+        self.runs_here = not queue.is_async
+        """Whether its jobs run in this process."""
         job = _model_job(schedule, queue, models)
         # RQ writes the status once more before the hash, which changes nothing.
         fields = job.to_dict()
         values = {name: fields.pop(name) for name in _VARIABLE if name in fields}
         for name in _TIMES:
             fields.pop(name, None)
-        push = queue.key if queue.is_async else ""
+        push = "" if self.runs_here else queue.key
         at_front = bool(schedule.job_options.get("at_front"))
-        target = (job.key_for(""), max(0, job.ttl or 0), push, queue.redis_queues_keys, at_front)
+        ttl = 0 if self.runs_here else max(0, job.ttl or 0)  # it is for the time in the queue
+        target = (job.key_for(""), ttl, push, queue.redis_queues_keys, at_front)
         key = (*target, *values, *fields.items())
         shape = shapes.get(key)
         if shape is None:
@@ -109,14 +112,6 @@ class JobTemplate:
         self.shape = shape
         self.values = b"".join([msgpack.text(_plain(value)) for value in values.values()])
         self.values_count = len(values)
-
-    def run_here(self, job_id: str) -> None:
-        """Run a job of a queue with `ASYNC: False` in this process, as RQ does."""
-        queue = self.queue
-        job = queue.job_class.fetch(
-            job_id, connection=queue.connection, serializer=queue.serializer
-        )
-        queue.run_sync(job)
 
 
 def packed_times(moment: datetime) -> bytes:

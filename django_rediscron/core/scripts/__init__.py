@@ -7,6 +7,7 @@ therefore no script may write before it has read and judged all that it needs.
 
 from .creation import CREATE
 from .deletion import DELETE
+from .jobs import ENDED
 from .leader import REPLACE_LOCK
 from .origin import DECLARED, GUARDED_FIELDS, TOMBSTONES
 from .passes import DISPATCH, DUE
@@ -22,6 +23,7 @@ __all__ = [
     "DELETE",
     "DISPATCH",
     "DUE",
+    "ENDED",
     "GUARDED_FIELDS",
     "PLACE",
     "PRUNE",
