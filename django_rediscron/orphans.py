@@ -59,7 +59,7 @@ def treat_orphans(
             merge = orphan(job, stored.fields, tombstone, disable=disable)
             found[stored.id] = merge
             if policy.prune:
-                doomed[stored.id] = expectation(job, stored.fields, tombstone)
+                doomed[stored.id] = expectation(stored.fields, tombstone)
             elif merge.change is not None:
                 changes.append(merge.change)
         if report.check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -11,7 +11,9 @@ from .conf import conf
 from .core import merging
 from .core.change import Change
 from .core.connections import own_client
+from .core.creation import create_declared, is_plain
 from .core.exceptions import InvalidScheduleError
+from .core.job import RedisCronJob
 from .core.merging import ALL, Merge
 from .core.origin import Origin
 from .core.queues import get_queue
@@ -125,15 +127,25 @@ def _merge_all(group: Group, report: SyncReport, reset: Collection[str] = ()) ->
     pending = list(wanted)
     while True:
         tombstones = read_tombstones(group.connection)
+        new: list[Wanted] = []
         changes: list[Change] = []
         for stored in read_stored(pending, group.connection):
             want, tombstone = wanted[stored.id], tombstones.get(stored.id)
+            plain = tombstone is None and not reset
             try:
-                if tombstone is None and not reset and want.is_met_by(stored.fields):
+                if plain and want.is_met_by(stored.fields):
                     continue
-                found = stored.understand(group.connection)
-                merge = merging.merge(found, stored.fields, want, tombstone, reset)
-                queues.check(merge.change)
+                if plain and stored.is_absent and is_plain(want.job):
+                    queues.check(want.job, want.definition)
+                    new.append(want)
+                    merges[stored.id] = Merge(merging.CREATED)
+                    continue
+                merge = merging.merge_untouched(stored.fields, want) if plain else None
+                if merge is None:
+                    found = stored.understand(group.connection)
+                    merge = merging.merge(found, stored.fields, want, tombstone, reset)
+                if merge.change is not None:
+                    queues.check(merge.change.job, merge.change.fields)
             except (RedisError, OSError):
                 raise
             except Exception as error:  # the functions and the classes of queues are anybody's code
@@ -142,8 +154,7 @@ def _merge_all(group: Group, report: SyncReport, reset: Collection[str] = ()) ->
             merges[stored.id] = merge
             if merge.change is not None:
                 changes.append(merge.change)
-        refused = [] if report.check else _write(changes, group.connection, failed)
-        pending = [change.job.id for change in refused]
+        pending = [] if report.check else _write(new, changes, group.connection, failed)
         if not pending:
             break
         for id in pending:
@@ -156,18 +167,25 @@ def _merge_all(group: Group, report: SyncReport, reset: Collection[str] = ()) ->
     _record(report, len(wanted) - len(failed), merges)
 
 
-def _write(changes: list[Change], connection: Redis, failed: dict[str, Exception]) -> list[Change]:
+def _write(
+    new: list[Wanted], changes: list[Change], connection: Redis, failed: dict[str, Exception]
+) -> list[str]:
     """Write them all, but for those that cannot be written; returns what must be judged again."""
     try:
-        return write_merged(changes, connection)
+        created = create_declared(new, connection)
+        refused = write_merged(changes, connection)
     except (RedisError, OSError):
         raise
     except Exception as error:
-        if len(changes) == 1:
-            failed[changes[0].job.id] = error
+        ids = [*(want.job.id for want in new), *(change.job.id for change in changes)]
+        if len(ids) == 1:
+            failed[ids[0]] = error
             return []
-    # One of them. Those that were written already are refused now, and found as they should be.
-    return [refused for each in changes for refused in _write([each], connection, failed)]
+        # One of them. Those that were written already are refused now, and found as they should be.
+        each = [*(([want], []) for want in new), *(([], [change]) for change in changes)]
+        return [id for one in each for id in _write(*one, connection, failed)]
+    left = [want.job.id for want in new if want.job.id not in created]
+    return left + [change.job.id for change in refused]
 
 
 class _Queues:
@@ -177,11 +195,9 @@ class _Queues:
         self._connection = connection
         self._known: set[str] = set()
 
-    def check(self, change: Change | None) -> None:
-        """Raise `InvalidScheduleError` for what a worker could not run."""
-        fields = change.fields if change else {}
-        if change is not None:
-            change.job.import_functions(fields)
+    def check(self, job: RedisCronJob, fields: Mapping[str, str]) -> None:
+        """Raise `InvalidScheduleError` for what a worker could not run of these fields."""
+        job.import_functions(fields)
         name = fields.get("queue_name")
         if name is not None and name not in self._known:
             get_queue(name, self._connection)

@@ -16,7 +16,6 @@ from django_rediscron import RedisCronJob, register
 from django_rediscron import declared as declared_module
 from django_rediscron import orphans as orphans_module
 from django_rediscron import sync as sync_module
-from django_rediscron.core.change import Change
 from django_rediscron.core.keys import DELETED, INDEX, job_key
 from django_rediscron.sync import sync
 
@@ -194,16 +193,22 @@ def between(monkeypatch: pytest.MonkeyPatch, starting: None) -> Arrange:
     """Let something happen once after the next sync has read, before it writes."""
 
     def arrange(happen: Callable[[], object]) -> None:
-        write = sync_module.write_merged
         actions = [happen]
 
-        def later(changes: list[Change], connection: Redis) -> list[Change]:
-            if changes and actions:
-                actions.pop()()
-            return write(changes, connection)
+        def meanwhile(write: Callable[[Any, Redis], Any]) -> Callable[[Any, Redis], Any]:
+            def later(changes: Any, connection: Redis) -> Any:
+                if changes and actions:
+                    actions.pop()()
+                return write(changes, connection)
 
-        for module in (sync_module, orphans_module):
-            monkeypatch.setattr(module, "write_merged", later)
+            return later
+
+        for module, name in (
+            (sync_module, "create_declared"),
+            (sync_module, "write_merged"),
+            (orphans_module, "write_merged"),
+        ):
+            monkeypatch.setattr(module, name, meanwhile(getattr(module, name)))
 
     return arrange
 

@@ -647,7 +647,7 @@ def test_one_whose_times_cannot_be_computed_does_not_stop_the_others(
         return to_script(change, moment)
 
     monkeypatch.setattr(Change, "to_script", failing)
-    report = deploy(billing(id="a"), billing(id="bad"), billing(id="c"))
+    report = deploy(*(billing(id=id, jitter=1) for id in ("a", "bad", "c")))
 
     assert sorted(report.created) == ["a", "c"]
     assert report.failed["bad"].startswith("RuntimeError('out of time') (declared at ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from .grid import Grid
 from .job import RedisCronJob
 from .keys import FACTS, TIMING_FIELDS
 from .option_fields import OPTIONS
+from .origin import DEFAULTS
 from .texts import load_number, load_time, parse_time, time_text
 from .timing import utc_text
 from .validation import check_timing
@@ -82,6 +83,20 @@ class Change:
     def define(cls, job: RedisCronJob) -> Change:
         """All of a job, announced as created or updated as it turns out."""
         return cls._whole(job, "")
+
+    @classmethod
+    def replace(
+        cls,
+        job: RedisCronJob,
+        fields: Mapping[str, str],
+        stored: Mapping[str, str],
+    ) -> Change:
+        """These fields of a schedule whose hash holds `stored`, without loading it."""
+        change = cls(job, "updated", retimed=not fields.keys().isdisjoint(TIMING_FIELDS))
+        change.unset = [name for name, text in fields.items() if text == DEFAULTS[name]]
+        change.fields = {n: text for n, text in fields.items() if text != DEFAULTS[n]}
+        change.facts = {name: fields.get(name, stored.get(name, "")) for name in FACTS}
+        return change
 
     @classmethod
     def switch(cls, job: RedisCronJob, enabled: bool) -> Change:

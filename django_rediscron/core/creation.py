@@ -1,9 +1,9 @@
-"""Many new schedules at once."""
+"""Many new schedules at once: of what is new, nothing has to be compared with what stands there."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
@@ -14,8 +14,9 @@ from .codec import dump_plain
 from .job import RedisCronJob
 from .options import has_no_options
 from .queues import get_queue
-from .scripts import CREATE, run_script
+from .scripts import CREATE, run_script, run_scripts
 from .timing import next_cron_time, utc_text
+from .wanted import Wanted
 
 BATCH = 250
 """Schedules in one script call: it holds Redis for a few milliseconds."""
@@ -25,7 +26,7 @@ def create_new(jobs: Sequence[RedisCronJob], connection: Redis) -> list[RedisCro
     """Write what is plain and stands nowhere yet, each whole; returns the others, for `Change`.
 
     Raises `InvalidScheduleError` before anything is written. Most schedules are alike in nearly all
-    that they say, and of what is new nothing has to be compared with what stands there.
+    that they say.
     """
     for job in jobs:
         job.func  # noqa: B018 - raises where a worker could not import it
@@ -33,18 +34,39 @@ def create_new(jobs: Sequence[RedisCronJob], connection: Redis) -> list[RedisCro
         get_queue(queue_name, connection)
     if len(jobs) == 1 or len({job.id for job in jobs}) < len(jobs):
         return list(jobs)
-    plain = [job for job in jobs if _is_plain(job)]
+    plain = [job for job in jobs if is_plain(job)]
     written: set[str] = set()
     for start in range(0, len(plain), BATCH):
         batch = plain[start : start + BATCH]
-        created = _create(batch, connection, now())
+        creation = _Creation([(job, {}) for job in batch], now())
+        created = creation.created(run_script(connection, CREATE, *creation.call))
         written.update(created)
         if len(created) < len(batch) / 2:
             break  # they have been registered before, as at every start of a program
     return [job for job in jobs if job.id not in written]
 
 
-def _is_plain(job: RedisCronJob) -> bool:
+def create_declared(wanted: Sequence[Wanted], connection: Redis) -> set[str]:
+    """Write plain declarations where nothing stands yet, thousands in a round trip.
+
+    Returns the ids. Nothing is written where something stands by now, or was deleted by somebody.
+    Functions and queues are not looked at.
+    """
+    found = [(each.job.snapshot(), each.origin.fields()) for each in wanted]
+    moment = now()
+    creations = [
+        _Creation(found[start : start + BATCH], moment) for start in range(0, len(found), BATCH)
+    ]
+    replies = run_scripts(connection, CREATE, [creation.call for creation in creations])
+    return {
+        id
+        for creation, reply in zip(creations, replies, strict=True)
+        for id in creation.created(reply)
+    }
+
+
+def is_plain(job: RedisCronJob) -> bool:
+    """Whether it can be written so: one that was constructed and says nothing out of the way."""
     return (
         job.loaded_definition() is None
         and not job.queued
@@ -53,37 +75,50 @@ def _is_plain(job: RedisCronJob) -> bool:
     )
 
 
-def _create(batch: list[RedisCronJob], connection: Redis, moment: datetime) -> list[str]:
-    """One script call. Returns the ids of what was written."""
+class _Creation:
+    """One script call, of jobs and the hash fields of their origins."""
 
-    @cache
-    def first(cron: str | None) -> tuple[datetime, str, str]:
-        following = next_cron_time(cron, moment) if cron else moment
+    def __init__(
+        self, batch: Sequence[tuple[RedisCronJob, Mapping[str, str]]], moment: datetime
+    ) -> None:
+        self._jobs = [job for job, _ in batch]
+        self._moment = moment
+        self._text = utc_text(moment)
+        self._definitions: list[dict[str, str]] = []
+        self._first = cache(self._first_time)
+        items = [self._item(job, origin) for job, origin in batch]
+        keys = [job.key for job in self._jobs]
+        arguments = [f"{moment.timestamp():.6f}", json.dumps(items, separators=(",", ":"))]
+        self.call = keys, arguments
+        """Keys and arguments of the script."""
+
+    def _first_time(self, cron: str | None) -> tuple[datetime, str, str]:
+        following = next_cron_time(cron, self._moment) if cron else self._moment
         return following, utc_text(following), f"{following.timestamp():.6f}"
 
-    text = utc_text(moment)
-    definitions, items = [], []
-    for job in batch:
-        _, following, place = first(job.cron)
+    def _item(self, job: RedisCronJob, origin: Mapping[str, str]) -> list[str]:
+        _, following, place = self._first(job.cron)
         definition = dump_plain(job)
         definition["enabled"] = "1" if job.enabled else "0"
-        definitions.append(definition)
+        self._definitions.append(definition)
         item = [place if job.enabled else "", "id", job.id]
-        for pair in definition.items():
+        for pair in (*definition.items(), *origin.items()):
             item += pair
-        item += ("created_at", text, "next_enqueue_time", following)
-        items.append(item)
-    arguments = [f"{moment.timestamp():.6f}", json.dumps(items, separators=(",", ":"))]
-    left = {
-        number - 1 for number in run_script(connection, CREATE, [j.key for j in batch], arguments)
-    }
-    created = []
-    for position, job in enumerate(batch):
-        if position not in left:
-            created.append(job.id)
-            job.version, job.revision = f"0/{text}", 0
-            job.created_at = job.updated_at = moment
-            job.next_enqueue_time = first(job.cron)[0]
-            job.last_error = job.last_error_at = None
-            job.mark_saved(definitions[position], (), (None, job.next_enqueue_time))
-    return created
+        item += ("created_at", self._text, "next_enqueue_time", following)
+        return item
+
+    def created(self, left: Sequence[int]) -> list[str]:
+        """Bring the jobs up to what was written, by the reply; returns their ids."""
+        others = set(left)
+        ids = []
+        for number, (job, definition) in enumerate(
+            zip(self._jobs, self._definitions, strict=True), 1
+        ):
+            if number not in others:
+                ids.append(job.id)
+                job.version, job.revision = f"0/{self._text}", 0
+                job.created_at = job.updated_at = self._moment
+                job.next_enqueue_time = self._first(job.cron)[0]
+                job.last_error = job.last_error_at = None
+                job.mark_saved(definition, (), (None, job.next_enqueue_time))
+        return ids

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .job import RedisCronJob
-from .reading import Absent, Damaged, Fields
+from .reading import Fields
 from .scripts import GUARDED_FIELDS
 from .tombstones import Tombstone
 
@@ -14,10 +13,13 @@ Expectation = dict[str, Any]
 
 
 def expectation(
-    found: RedisCronJob | Damaged | Absent, fields: Fields, tombstone: Tombstone | None
+    fields: Fields, tombstone: Tombstone | None, *, absent: bool = False
 ) -> Expectation:
-    """What was read, for the script to compare: what changed meanwhile is not written over."""
-    kind = "hash" if fields else "none" if isinstance(found, Absent) else "other"
+    """What was read, for the script to compare: what changed meanwhile is not written over.
+
+    `fields` are those of the hash; there are none where nothing (`absent`) or no hash stands there.
+    """
+    kind = "hash" if fields else "none" if absent else "other"
     return {
         "kind": kind,
         "fields": {name: _sendable(fields[name]) for name in GUARDED_FIELDS if name in fields},

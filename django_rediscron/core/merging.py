@@ -8,7 +8,7 @@ somebody changed it: that stays, an override.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from redis import Redis
 
@@ -27,6 +27,7 @@ from .origin import (
 )
 from .reading import Absent, Damaged, Fields, read_schedules
 from .saving import write_merged
+from .texts import load_time
 from .tombstones import Tombstone
 from .wanted import Wanted
 
@@ -70,10 +71,48 @@ def merge(
     job.enabled_given = not fields or wanted.locked
     change = Change.define(job)
     change.marks = _marks(fields, wanted.origin)
-    change.expected = expectation(found, fields, tombstone)
+    change.expected = expectation(fields, tombstone, absent=isinstance(found, Absent))
     if isinstance(found, Absent):
         return Merge(CREATED, change)
     return Merge(UPDATED, change, {"damaged": (found.reason, "")})
+
+
+def merge_untouched(fields: Fields, wanted: Wanted) -> Merge | None:
+    """As `merge`, of a schedule that nobody has touched since it was declared; None of any other.
+
+    That is what nearly all are when a program declares new definitions: this is several times as
+    fast, for nothing of them has to be understood.
+    """
+    known = Origin.of(fields)
+    base = known.declared if known else None
+    if (
+        known is None
+        or base is None
+        or fields.get("id") != wanted.job.id
+        or differences(codec.editable(fields), base)
+        or "disabled_as_orphan_at" in fields
+        or not _has_legible_times(fields)
+        or known != replace(wanted.origin, place=known.place, declared_text=known.declared_text)
+        or wanted.locked
+    ):
+        return None
+    changes = differences(base, wanted.definition)
+    if not changes:
+        return None
+    taken = {name: code for name, (_, code) in changes.items()}
+    change = Change.replace(wanted.job, taken, fields)
+    change.marks = _marks(fields, wanted.origin)
+    change.expected = expectation(fields, None)
+    return Merge(UPDATED, change, changes)
+
+
+def _has_legible_times(fields: Fields) -> bool:
+    try:
+        for name in ("latest_enqueue_time", "next_enqueue_time"):
+            load_time(fields, name)
+    except InvalidScheduleError:
+        return False
+    return True
 
 
 def _merge_stored(
@@ -107,7 +146,7 @@ def _merge_stored(
     job.count_changes_from(found)
     change = Change.of(job, "updated")
     change.marks = marks
-    change.expected = expectation(found, fields, tombstone)
+    change.expected = expectation(fields, tombstone)
     return Merge(UPDATED if changes else UNCHANGED, change, changes, overrides)
 
 

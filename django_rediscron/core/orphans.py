@@ -41,7 +41,7 @@ def orphan(
         marks["disabled_as_orphan_at"] = True
         change = Change.switch(found, False)
     change.marks = marks
-    change.expected = expectation(found, fields, tombstone)
+    change.expected = expectation(fields, tombstone)
     return Merge(UPDATED, change, changes) if changes else Merge(UNCHANGED)
 
 

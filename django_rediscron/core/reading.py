@@ -58,6 +58,11 @@ class Stored(NamedTuple):
     found: Any
     restore: _Restore
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether there is neither a hash nor a history."""
+        return not isinstance(self.found, (list, str)) and not self.found
+
     def understand(self, connection: Redis) -> RedisCronJob | Damaged | Absent:
         return _understand(self.id, self.found, connection, self.restore)[0]
 

@@ -17,10 +17,12 @@ GUARD = f"""
 -- fields (true: any text) and the tombstone. Each field is compared, for programs that raise no
 -- revision change schedules too.
 local guarded = {{{_GUARDED}}}
+local any_deleted = redis.call('EXISTS', '{DELETED}') == 1
 local function as_expected(key, id, kind, expected)
   if kind ~= 'hash' and kind ~= 'none' then kind = 'other' end
   if kind ~= expected.kind then return false end
-  if (redis.call('HGET', '{DELETED}', id) or '') ~= expected.deleted then return false end
+  local deleted = any_deleted and redis.call('HGET', '{DELETED}', id) or ''
+  if deleted ~= expected.deleted then return false end
   if kind ~= 'hash' then return true end
   local values = redis.call('HMGET', key, unpack(guarded))
   for i, name in ipairs(guarded) do
@@ -58,7 +60,6 @@ local function declaration(key)
 end
 
 -- A schedule that is deleted while it is declared stays deleted.
-local any_deleted = redis.call('EXISTS', '{DELETED}') == 1
 local function leave_tombstone(id, told)
   told.locked, told.orphaned_at = nil, nil
   redis.call('HSET', '{DELETED}', id, cjson.encode(told))

@@ -77,12 +77,19 @@ local function refusal(key, kind, change, stored)
   end
 end
 
-local function write_marks(key, marks)
+local function write(key, pairs_, gone)
+  if pairs_[1] then redis.call('HSET', key, unpack(pairs_)) end
+  if gone[1] then redis.call('HDEL', key, unpack(gone)) end
+end
+
+-- Enter marks among the fields and values to write, and the fields to delete.
+local function add_marks(marks, pairs_, gone)
   for name, value in pairs(marks) do
     if value then
-      redis.call('HSET', key, name, value == true and now_text or value)
+      pairs_[#pairs_ + 1] = name
+      pairs_[#pairs_ + 1] = value == true and now_text or value
     else
-      redis.call('HDEL', key, name)
+      gone[#gone + 1] = name
     end
   end
 end
@@ -106,7 +113,9 @@ local function save(key, change)
   local reason, text = refusal(key, kind, change, stored)
   if reason then return {{'refused', reason, text}} end
   if change.quiet then
-    write_marks(key, change.marks)
+    local pairs_, gone = {{}}, {{}}
+    add_marks(change.marks, pairs_, gone)
+    write(key, pairs_, gone)
     forget_deletion(change.id)
     return {{'marked'}}
   end
@@ -171,10 +180,13 @@ local function save(key, change)
   end
 
   if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', key) end
-  local pairs_ = {{'id', change.id}}
+  local pairs_, gone = {{'id', change.id}}, {{}}
   local function set(name, value)
     pairs_[#pairs_ + 1] = name
     pairs_[#pairs_ + 1] = value
+  end
+  local function set_or_delete(name, value)
+    if value ~= '' then set(name, value) elseif exists then gone[#gone + 1] = name end
   end
   for name, value in pairs(fields) do
     if name ~= 'enabled' and name ~= 'created_at' and not left_out[name] then set(name, value) end
@@ -185,26 +197,25 @@ local function save(key, change)
     created_at = fields.created_at or now_text
     set('created_at', created_at)
   end
-  if exists then set('updated_at', now_text) end
-  if latest ~= '' then set('latest_enqueue_time', latest) end
-  if following ~= '' then set('next_enqueue_time', following) end
-  if finished_at ~= '' then set('finished_at', finished_at) end
-  redis.call('HSET', key, unpack(pairs_))
+  if exists then
+    set('updated_at', now_text)
+    gone = {{'last_error', 'last_error_at', unpack(change.unset)}}
+    if runs == '' then gone[#gone + 1] = 'runs' end
+  end
+  set_or_delete('latest_enqueue_time', latest)
+  set_or_delete('next_enqueue_time', following)
+  set_or_delete('finished_at', finished_at)
   local marks = change.marks or (not exists and tombstone_marks(change.id)) or {{}}
   local as_orphan = stored.disabled_as_orphan_at or ''
   if not change.marks and not fields.enabled and as_orphan ~= ''
      and as_orphan == stored.updated_at then
     marks = {{disabled_as_orphan_at = true}} -- another edit says nothing of that
   end
-  write_marks(key, marks)
+  add_marks(marks, pairs_, gone)
+  write(key, pairs_, gone)
   if change.expected or not exists then forget_deletion(change.id) end
   local counted = 0
   if exists then
-    redis.call('HDEL', key, 'last_error', 'last_error_at', unpack(change.unset))
-    if latest == '' then redis.call('HDEL', key, 'latest_enqueue_time') end
-    if following == '' then redis.call('HDEL', key, 'next_enqueue_time') end
-    if finished_at == '' then redis.call('HDEL', key, 'finished_at') end
-    if runs == '' then redis.call('HDEL', key, 'runs') end
     counted = redis.pcall('HINCRBY', key, 'revision', 1)
     if type(counted) ~= 'number' then
       counted = 1
