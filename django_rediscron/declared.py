@@ -15,9 +15,8 @@ from django.apps import apps
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
 from .core.options import ScheduleOptions
-from .core.store import define_many
 from .core.wanted import Wanted
-from .queues import default_result_ttl, get_connection
+from .queues import default_result_ttl
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -77,7 +76,7 @@ def register(
     locked: bool = False,
     **options: Unpack[ScheduleOptions],
 ) -> RedisCronJob:
-    """Declare the schedule `id` in an `AppConfig.ready` hook, or after start-up write it at once.
+    """Declare the schedule `id` in an `AppConfig.ready` hook.
 
     What is declared is written to Redis by `manage.py rqcron_scheduler` when it starts, and by
     `manage.py rqrcron_sync`; no other process touches Redis for it. What people change of it stays
@@ -87,10 +86,18 @@ def register(
     which is imported when the schedule is written; `result_ttl` defaults to the queue's
     `DEFAULT_RESULT_TTL`; `enabled` is for the beginning only, unless it is locked.
 
-    Raises `InvalidScheduleError` where the schedule could not run, or where another one is declared
-    with this id, and `UnknownQueueError` where the queue is not in `RQ_QUEUES`.
+    Raises `InvalidScheduleError` if the schedule could not run, if another one is declared with
+    this id, or if it is called after start-up (at run time use `get_scheduler().register(...)`),
+    and `UnknownQueueError` if the queue is not in `RQ_QUEUES`.
     """
     caller = sys._getframe(1)
+    # Django sets `ready` when all hooks have run.
+    if apps.ready:
+        raise InvalidScheduleError(
+            f"schedule {id!r} cannot be declared after start-up, as at "
+            f"{_place(*_position(caller))}; declare it in AppConfig.ready(), or at run time use "
+            f"get_scheduler().register(...)"
+        )
     with _named(id, caller):
         job = RedisCronJob(
             id=id,
@@ -112,16 +119,7 @@ def register(
             **options,
         )
     job.enabled_given = enabled is not None
-    # Django sets `ready` when all hooks have run.
-    if not apps.ready:
-        _declare(job, caller, locked=locked)
-        return job
-    if locked:
-        raise InvalidScheduleError(
-            f"schedule {id!r} cannot be locked after start-up; declare it in a ready hook"
-        )
-    job.connection = get_connection(queue_name)
-    define_many([job], job.connection)
+    _declare(job, caller, locked=locked)
     return job
 
 
@@ -131,8 +129,6 @@ def _named(id: str, caller: FrameType) -> Iterator[None]:
     try:
         yield
     except InvalidScheduleError as error:
-        if apps.ready:
-            raise
         place = _place(*_position(caller))
         raise type(error)(f"schedule {id!r}, declared at {place}: {error}") from error
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from django_rediscron import (
     RedisCronJob,
     UnknownQueueError,
     declared,
+    get_scheduler,
     register,
 )
 from django_rediscron.core.keys import EVENTS, LAST_UPDATE, job_key
@@ -139,20 +142,42 @@ def test_results_are_kept_as_long_as_the_queue_says(starting: None) -> None:
 # After start-up
 
 
-def test_after_start_up_register_writes_at_once(connection: Redis, rq_queues: None) -> None:
-    job = register(echo, "reports", id="billing", kwargs={"job_timeout": 5}, interval=600)
+def test_after_start_up_register_is_refused_and_writes_nothing(
+    connection: Redis, rq_queues: None
+) -> None:
+    with pytest.raises(InvalidScheduleError) as error:
+        register(echo, "nowhere", id="billing", interval=600)  # its Redis is away
 
-    stored = RedisCronJob.fetch("billing", connection)
-    assert stored.definition() == job.definition()
-    assert stored.created_at is not None
+    for part in ("'billing'", "after start-up", "AppConfig.ready()", "get_scheduler().register("):
+        assert part in str(error.value)
+    assert f"tests/test_declared.py:{_line() - 4}" in str(error.value)
+    assert connection.keys("*") == []
     assert not declarations()
 
 
-def test_registering_again_keeps_what_people_switched_off(
+def test_a_module_that_is_imported_late_does_not_undo_what_people_edited(
+    connection: Redis, rq_queues: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    get_scheduler().register(echo, "default", id="billing", interval=900)
+    before = connection.hgetall(job_key("billing"))
+    (tmp_path / "late_tasks.py").write_text(
+        "from django_rediscron import register\n"
+        "from tests.tasks import echo\n"
+        "register(echo, 'default', id='billing', interval=600)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(InvalidScheduleError, match=r"late_tasks\.py:3"):
+        importlib.import_module("late_tasks")
+    assert connection.hgetall(job_key("billing")) == before
+
+
+def test_registering_at_run_time_again_keeps_what_people_switched_off(
     connection: Redis, rq_queues: None
 ) -> None:
-    register(echo, "default", id="billing", interval=600).disable()
-    register(echo, "default", id="billing", interval=900)
+    scheduler = get_scheduler()
+    scheduler.register(echo, "default", id="billing", interval=600).disable()
+    scheduler.register(echo, "default", id="billing", interval=900)
 
     stored = RedisCronJob.fetch("billing", connection)
     assert (stored.interval, stored.enabled) == (900, False)
