@@ -124,7 +124,9 @@ class Change:
             definition = {**loaded, **dict.fromkeys(self.unset, ""), **self.fields}
         self.facts = {name: definition.get(name, "") for name in FACTS}
         latest = self.job.latest_enqueue_time
-        following = self.job._loaded_times[1] if latest and not self.retimed else None
+        following = self.job._loaded_times[1]
+        if self.retimed or latest is None or following == self.job.created_at:
+            following = None  # it counts for nothing
         self.facts["latest_enqueue_time"] = time_text(latest)
         self.facts["next_enqueue_time"] = time_text(following)
 

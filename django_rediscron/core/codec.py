@@ -18,6 +18,7 @@ from .texts import (
     dump_json,
     load_flag,
     load_json,
+    load_next_time,
     load_number,
     load_time,
     number_text,
@@ -153,7 +154,8 @@ def load(job: Definition, data: Mapping[str, str]) -> None:
         with suppress(InvalidScheduleError):  # a note of the scheduler, which no run needs
             job.last_error_at = load_time(data, "last_error_at")
     for field in TIME_FIELDS:
-        setattr(job, field, load_time(data, field) if field in data else None)
+        load_it = load_next_time if field == "next_enqueue_time" else load_time
+        setattr(job, field, load_it(data, field) if field in data else None)
     if job.updated_at is None:
         job.updated_at = job.created_at
 

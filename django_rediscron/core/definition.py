@@ -18,7 +18,7 @@ from .exceptions import InvalidScheduleError
 from .grid import Grid, upcoming
 from .imports import function_name, resolve_function
 from .option_values import CatchUp, Overlap, check_moment
-from .options import Option, ScheduleOptions, set_options
+from .options import Option, ScheduleOptions, check_options, set_options
 from .zones import find_zone
 
 if TYPE_CHECKING:
@@ -170,6 +170,7 @@ class Definition(CronJob):
 
     def get_next_enqueue_time(self) -> datetime | None:  # type: ignore[override]
         """The next occurrence after the latest one; without one, from now. None for none."""
+        self._check_when()
         grid = Grid.of(self, self.latest_enqueue_time)
         if self.latest_enqueue_time is not None:
             return grid.next(self.latest_enqueue_time)
@@ -185,7 +186,9 @@ class Definition(CronJob):
         """
         if type(number) is not int or number < 0:
             raise ValueError(f"number must be a whole number from 0, got {number!r}")
-        return upcoming(self, number, check_moment("after", after), now())
+        after = check_moment("after", after)
+        self._check_when()
+        return upcoming(self, number, after, now())
 
     def describe(self) -> str:
         """When it runs, in plain English: `Every 5 minutes, Monday to Friday (Europe/Paris)`."""
@@ -199,6 +202,12 @@ class Definition(CronJob):
         The function is imported only where `func_name` was changed and `save()` is called.
         """
         check.check_schedule(self)
+
+    def _check_when(self) -> None:
+        """What was changed on this object and not saved may be anything."""
+        check.check_timing(self.interval, self.cron, stored=True)
+        check_options(self)
+        check.check_times(self)
 
     def import_functions(self, fields: Container[str]) -> None:
         """Raise `InvalidScheduleError` where a function of these fields cannot be imported."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from .timing import (
+    LAST_YEAR,
     UTC,
     around_interval,
     count_cron_times,
@@ -83,7 +84,7 @@ class Grid:
             return self._bounded(origin + ((after - origin) // step + 1) * step)
         try:
             return self._bounded(next_cron_time(self.cron, after, self.zone))
-        except (LookupError, OverflowError):
+        except LookupError:
             return None
 
     def last(self, until: datetime, due: datetime) -> datetime:
@@ -134,7 +135,9 @@ class Grid:
         return self.start_at or self.origin or default
 
     def _bounded(self, time: datetime) -> datetime | None:
-        return None if self.end_at is not None and time > self.end_at else time
+        if time.year > LAST_YEAR or (self.end_at is not None and time > self.end_at):
+            return None
+        return time
 
 
 def upcoming(

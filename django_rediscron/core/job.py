@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +12,7 @@ from rq.utils import as_text
 
 from .exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
 from .keys import history_key, job_key, skipped_key
+from .option_values import check_moment
 from .record import Record
 from .skips import Skip
 
@@ -65,7 +67,11 @@ class RedisCronJob(Record):
         At most the latest 100 records, for at most a year.
         """
         texts = cast("list[bytes]", connection.lrange(skipped_key(self.id), start, end))
-        return [Skip.from_text(as_text(text)) for text in texts]
+        skips = []
+        for text in texts:
+            with suppress(ValueError, KeyError, TypeError):  # somebody's text is no record
+                skips.append(Skip.from_text(as_text(text)))
+        return skips
 
     # How it is read
 
@@ -174,8 +180,8 @@ class RedisCronJob(Record):
         from .change import Change
         from .saving import save_changes, settle
 
-        if not isinstance(time, datetime) or time.tzinfo is None:
-            raise InvalidScheduleError(f"time must be an aware datetime, got {time!r}")
+        if check_moment("time", time) is None:
+            raise InvalidScheduleError("time must be an aware datetime, got None")
         if self.connection is not None:
             settle(self, self.connection)
         self.latest_enqueue_time = time

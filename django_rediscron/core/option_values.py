@@ -15,7 +15,7 @@ from rq import Retry
 from .callbacks import CALLBACKS, check_callback
 from .exceptions import InvalidScheduleError
 from .plain import plain
-from .timing import MAX_SECONDS
+from .timing import FIRST_YEAR, LAST_YEAR, MAX_SECONDS, UTC
 from .zones import check_timezone
 
 CatchUp = Literal["latest", "all", "skip"]
@@ -28,12 +28,22 @@ MAX_CATCH_UP = 10_000
 
 
 def check_moment(name: str, value: object) -> datetime | None:
-    """A datetime that says which zone it is in."""
+    """A datetime that says which zone it is in, not too far away to compute with it."""
     if value is None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidScheduleError(
-            f"{name} must be an aware datetime, got {value!r}; use datetime(..., tzinfo=...)"
+            f"{name} must be an aware datetime, got {repr(value)[:80]}; "
+            f"use datetime(..., tzinfo=...)"
+        )
+    try:
+        year = value.astimezone(UTC).year
+    except OverflowError:
+        year = value.year
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise InvalidScheduleError(
+            f"{name} must be of the years {FIRST_YEAR} to {LAST_YEAR}, got {value.isoformat()}; "
+            f"leave it out where none is meant"
         )
     return value
 

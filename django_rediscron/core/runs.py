@@ -12,6 +12,9 @@ from rq.utils import as_text
 
 from .keys import history_key
 from .texts import parse_time
+from .timing import LAST_YEAR
+
+_LATEST = datetime(LAST_YEAR, 12, 31, tzinfo=timezone.utc).timestamp()
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def read_runs(ids: Sequence[str], connection: Redis, count: int = 1) -> dict[str
 
 
 def _run(job_id: str, score: float, reply: list[bytes | None] | Exception) -> Run:
-    enqueued_at = datetime.fromtimestamp(score, timezone.utc)
+    enqueued_at = datetime.fromtimestamp(min(max(score, 0), _LATEST), timezone.utc)
     if isinstance(reply, Exception):
         return Run(job_id, enqueued_at)
     status, started, ended, worker, origin = (

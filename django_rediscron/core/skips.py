@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from .texts import parse_time
 from .timing import utc_text
 
 Reason = Literal["misfire", "catch_up", "overlap"]
@@ -37,7 +38,7 @@ class Skip:
     def from_text(cls, text: str) -> Skip:
         """The record that `to_text` made."""
         facts = json.loads(text)
-        times = {name: datetime.fromisoformat(facts[name][:-1] + "+00:00") for name in _TIMES}
+        times = {name: parse_time(facts[name]) for name in _TIMES}
         return cls(count=facts["count"], reason=facts["reason"], **times)
 
     def to_text(self) -> str:

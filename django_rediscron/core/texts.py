@@ -10,9 +10,10 @@ from typing import Any
 from rq.utils import utcparse
 
 from .exceptions import InvalidScheduleError
-from .timing import utc_text
+from .timing import FIRST_YEAR, LAST_YEAR, utc_text
 
 _UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
+_EARLIEST, _TOO_LATE = str(FIRST_YEAR), str(LAST_YEAR + 1)
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 _EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
 
@@ -36,7 +37,12 @@ def time_text(time: datetime | None) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """RQ's UTC format, in a fraction of the time of RQ's parser. Raises ValueError."""
+    """RQ's UTC format, in a fraction of the time of RQ's parser.
+
+    Raises ValueError, also for what is not of the years that a schedule may name.
+    """
+    if not _EARLIEST <= text < _TOO_LATE:
+        raise ValueError(f"it must be a UTC time of the years {FIRST_YEAR} to {LAST_YEAR}")
     if len(text) == _UTC_TEXT_LENGTH and text[-1] == "Z":
         return datetime.fromisoformat(f"{text[:-1]}+00:00")
     return utcparse(text)
@@ -87,9 +93,17 @@ def load_time(data: Mapping[str, str], field: str) -> datetime | None:
         return parse_time(text)
     except ValueError:
         raise InvalidScheduleError(
-            f"field {field!r} must be a UTC time such as 2026-06-03T05:40:00.000000Z, "
-            f"got {text[:80]!r}"
+            f"field {field!r} must be a UTC time such as 2026-06-03T05:40:00.000000Z, of the "
+            f"years {FIRST_YEAR} to {LAST_YEAR}, got {text[:80]!r}"
         ) from None
+
+
+def load_next_time(data: Mapping[str, str], field: str) -> datetime | None:
+    """The same; None where a time that cannot be is to be computed anew."""
+    text = data.get(field, "")
+    if text[:4].isdigit() and not _EARLIEST <= text < _TOO_LATE:
+        return None
+    return load_time(data, field)
 
 
 def load_flag(data: Mapping[str, str], field: str, default: bool) -> bool:

@@ -25,6 +25,10 @@ UTC = timezone.utc
 MAX_SECONDS = 2**31 - 1
 """Of a time-out or an option, 68 years: what alarm(2) and Redis can count."""
 
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""Those of all times that a schedule may name, so that whatever is computed from them (in another
+zone, with a delay, an interval later) is still in Python's calendar."""
+
 _SECOND = timedelta(seconds=1)
 _RANDOM = re.compile(r"(?:^|,)[rh](?:$|[/(,])", re.IGNORECASE)
 _FIELD_COUNTS = (5, 6)

@@ -13,6 +13,7 @@ from rq.utils import parse_timeout
 
 from .exceptions import InvalidScheduleError
 from .keys import HISTORY_SUFFIX
+from .option_values import check_moment
 from .options import check_options
 from .plain import make_plain
 from .timing import MAX_SECONDS, check_cron
@@ -57,11 +58,15 @@ def check_schedule(job: Definition) -> None:
         raise InvalidScheduleError(f"enabled must be True or False, got {job.enabled!r}")
     if job.name is not job.id and (not isinstance(job.name, str) or not _encodable(job.name)):
         raise InvalidScheduleError(f"name must be a string, got {job.name!r}")
+    check_times(job)
+
+
+def check_times(job: Definition) -> None:
+    """What it says of its latest and next occurrence, and of its changes."""
     times = job.latest_enqueue_time, job.next_enqueue_time, job.created_at, job.updated_at
     if times != _NO_TIMES:
         for field, time in zip(_TIMES, times, strict=True):
-            if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
-                raise InvalidScheduleError(f"{field} must be an aware datetime, got {time!r}")
+            check_moment(field, time)
     if job.next_enqueue_time is not None and job.next_enqueue_time != job._loaded_times[1]:
         wait = (job.next_enqueue_time - datetime.now(timezone.utc)).total_seconds()
         if wait > MAX_WAIT:

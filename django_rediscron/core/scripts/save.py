@@ -141,8 +141,10 @@ local function save(key, change)
     if current[name] ~= stored[name] then changed = true end
   end
   current.latest_enqueue_time = latest
-  -- An interval that is not changed goes on in the rhythm of its next time.
+  -- An interval that is not changed goes on in the rhythm of its next time, unless that only says
+  -- that it was due at once.
   local goes_on = not changed and latest ~= '' and sound(following, now)
+                  and following ~= stored.created_at
   current.next_enqueue_time = goes_on and following or ''
   local finished_at, runs = stored.finished_at or '', stored.runs or ''
   if not epoch(finished_at) then finished_at = '' end

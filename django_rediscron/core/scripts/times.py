@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from ..timing import FIRST_YEAR, LAST_YEAR
 from ..validation import MAX_WAIT
 
 TIMES = f"""
 local lengths = {{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}}
 
--- Epoch seconds of RQ's UTC text, nil where it is none, for Python too. Days from the civil
--- calendar: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+-- Epoch seconds of RQ's UTC text, nil where it is none, for Python too, or of another year than a
+-- schedule may name. Days from the civil calendar: Howard Hinnant, "chrono-Compatible Low-Level
+-- Date Algorithms".
 local function epoch(text)
   local pattern = '^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d)(%.?%d*)Z$'
   local y, m, d, h, mi, s, part = string.match(text or '', pattern)
@@ -16,7 +18,8 @@ local function epoch(text)
   y, m, d, h, mi, s = tonumber(y), tonumber(m), tonumber(d), tonumber(h), tonumber(mi), tonumber(s)
   local length = lengths[m]
   if m == 2 and y % 4 == 0 and (y % 100 ~= 0 or y % 400 == 0) then length = 29 end
-  if y < 1 or not length or d < 1 or d > length or h > 23 or mi > 59 or s > 59 then return nil end
+  if not length or d < 1 or d > length or h > 23 or mi > 59 or s > 59 then return nil end
+  if y < {FIRST_YEAR} or y > {LAST_YEAR} then return nil end
   if part ~= '' then
     if string.sub(part, 1, 1) ~= '.' or #part < 2 or #part > 7 then return nil end
     s = s + tonumber('0' .. part)
