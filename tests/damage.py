@@ -13,6 +13,8 @@ DAMAGE: dict[str, Any] = {
     "interval text": lambda r, key: r.hset(key, "interval", "often"),
     "both": lambda r, key: r.hset(key, "cron", "* * * * *"),
     "bad cron": lambda r, key: r.hset(key, mapping={"interval": "", "cron": "61 * * * *"}),
+    "cron of old": lambda r, key: r.hset(key, mapping={"interval": "", "cron": "0 8 W15 * *"}),
+    "cron without end": lambda r, key: r.hset(key, mapping={"interval": "", "cron": "0," * 99999}),
     "cron that never fires": lambda r, key: r.hset(
         key, mapping={"interval": "", "cron": "0 0 30 2 *"}
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_rediscron.core.exceptions import InvalidScheduleError
-from django_rediscron.core.expression import _expand, _expand_plain
 from django_rediscron.core.timing import (
     around_cron,
     around_interval,
@@ -303,18 +301,3 @@ def test_a_late_run_stands_for_the_latest_occurrence() -> None:
     grid = [due + timedelta(seconds=1000 * n) for n in range(13)]
     assert around_interval(1000, due, now) == (grid[11], grid[12])
     assert around_interval(1000, due, due) == (grid[0], grid[1])
-
-
-def test_plain_expressions_are_parsed_as_croniter_parses_them() -> None:
-    fields = (
-        ["*", "0", "59"],
-        ["*", "0", "23"],
-        ["*", "1", "31"],
-        ["*", "1", "12"],
-        ["*", "0", "6"],
-    )
-    for combined in itertools.product(*fields):
-        plain, (expanded, nth) = _expand_plain([*combined]), _expand([*combined])
-        assert plain == (expanded, dict(nth)), combined
-    others = ("60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 7", "*/5 * * * *")
-    assert [_expand_plain(text.split()) for text in others] == [None] * len(others)

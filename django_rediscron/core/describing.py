@@ -13,7 +13,7 @@ from cron_descriptor import (
     WrongArgumentException,
 )
 
-from .expression import split
+from .cron_fields import split
 
 if TYPE_CHECKING:
     from .definition import Definition

@@ -1,60 +1,49 @@
-"""A cron expression as a set of wall times: parsed by croniter, walked by arithmetic.
-
-Days follow cron(8): where the field of days or that of weekdays begins with `*`, both must match,
-else one of them does.
-"""
+"""A cron expression as a set of wall times, walked by arithmetic."""
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
-from collections.abc import Sequence
 from datetime import date, datetime, time
 from functools import lru_cache
-from typing import Any
 
-from croniter import croniter
-from croniter.croniter import CroniterError
-
-ALIASES = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
+from .cron_fields import (
+    HOUR,
+    LAST,
+    MINUTE,
+    MONTH,
+    SECOND,
+    days_of,
+    numbers_of,
+    split,
+    weekdays_of,
+)
 
 YEARS = 50
 """So long may it take until an expression fires: 29 February on a Monday takes up to 40 years."""
 
 _MONTHS_KEPT = 24
-_POINT = re.compile(r"^0*(\w+)-0*\1(?:/0*[1-9]\d*)?$", re.IGNORECASE)
 
 
 class Expression:
     """The wall times that match; naive datetimes, whole seconds. Raises ValueError for no sense."""
 
     def __init__(self, text: str) -> None:
-        fields = split(text)
-        expanded, self._nth = _expand_plain(fields) or _expand(fields)
-        minutes, hours, days, months, weekdays, *seconds = expanded
-        self.follows_clock = len(fields) > 5 or fields[0][0] == "*" or fields[1][0] == "*"
+        minute, hour, day, month, weekday, *second = split(text)
+        self.minutes = numbers_of(MINUTE, minute)
+        self.hours = numbers_of(HOUR, hour)
+        self.seconds = numbers_of(SECOND, *second) if second else (0,)
+        self.days = days_of(day)
+        self.months = numbers_of(MONTH, month)
+        self.weekdays = weekdays_of(weekday)
+        self.either = day[0] not in "*?" and weekday[0] not in "*?"
+        """Whether one of day and weekday is enough; else both must match, as in cron(8)."""
+        self.follows_clock = bool(second) or minute[0] == "*" or hour[0] == "*"
         """Whether it fires whenever the clock shows a matching time, or once for each of them."""
-        self.step = 1 if seconds else 60
+        self.step = 1 if second else 60
         """Seconds of which all its times are multiples."""
-        self._hours = _numbers(hours, range(24))
-        self._minutes = _numbers(minutes, range(60))
-        self._seconds = _numbers(seconds[0], range(60)) if seconds else (0,)
-        self._of_hour = len(self._minutes) * len(self._seconds)
-        self._of_day = len(self._hours) * self._of_hour
-        self._months = set(_numbers(months, range(1, 13)))
-        self._last_day = "l" in days
-        self._days = set(_numbers([day for day in days if day != "l"], range(1, 32)))
-        self._weekdays = set(_numbers(weekdays, range(7)))
-        self._both = fields[2][0] in "*?" or fields[4][0] in "*?"
+        self._of_hour = len(self.minutes) * len(self.seconds)
+        self._of_day = len(self.hours) * self._of_hour
         self._known: dict[tuple[int, int], tuple[int, ...]] = {}
 
     def next(self, after: datetime) -> datetime:
@@ -103,28 +92,33 @@ class Expression:
 
     def _days_of(self, year: int, month: int) -> tuple[int, ...]:
         """Days of a month that match, rising."""
-        if month not in self._months or not 1 <= year <= 9999:
+        if month not in self.months or not 1 <= year <= 9999:
             return ()
         known = self._known.get((year, month))
         if known is None:
             if len(self._known) >= _MONTHS_KEPT:
                 self._known.clear()
-            known = self._known[year, month] = tuple(self._matching_days(year, month))
+            known = self._known[year, month] = self._matching_days(year, month)
         return known
 
-    def _matching_days(self, year: int, month: int) -> Sequence[int]:
+    def _matching_days(self, year: int, month: int) -> tuple[int, ...]:
         first, length = monthrange(year, month)  # Monday is 0
-        found = []
+        by_day = {
+            *self.days.numbers,
+            *(length - before for before in self.days.before_end),
+            *(_nearest(min(day, length), first, length) for day in self.days.nearest),
+        }
+        by_weekday = set()
         for day in range(1, length + 1):
             weekday = (first + day) % 7  # Sunday is 0
-            by_day = day in self._days or (self._last_day and day == length)
-            by_weekday = weekday in self._weekdays
-            nth = self._nth.get(weekday)
-            if nth:
-                by_weekday = (day + 6) // 7 in nth or ("l" in nth and day + 7 > length)
-            if by_day and by_weekday if self._both else by_day or by_weekday:
-                found.append(day)
-        return found
+            if (
+                weekday in self.weekdays.numbers
+                or (weekday, (day + 6) // 7) in self.weekdays.nth
+                or (day + 7 > length and (weekday, LAST) in self.weekdays.nth)
+            ):
+                by_weekday.add(day)
+        found = by_day | by_weekday if self.either else by_day & by_weekday
+        return tuple(sorted(day for day in found if 1 <= day <= length))
 
     def _whole_days(self, after: datetime, until: datetime) -> int:
         """Times of the days from that of `after` on and before that of `until`."""
@@ -145,20 +139,20 @@ class Expression:
 
     def _rank(self, time: time) -> int:
         """How many times of a day are not after this one."""
-        hour = bisect_left(self._hours, time.hour)
+        hour = bisect_left(self.hours, time.hour)
         rank = hour * self._of_hour
-        if hour == len(self._hours) or self._hours[hour] != time.hour:
+        if hour == len(self.hours) or self.hours[hour] != time.hour:
             return rank
-        minute = bisect_left(self._minutes, time.minute)
-        rank += minute * len(self._seconds)
-        if minute == len(self._minutes) or self._minutes[minute] != time.minute:
+        minute = bisect_left(self.minutes, time.minute)
+        rank += minute * len(self.seconds)
+        if minute == len(self.minutes) or self.minutes[minute] != time.minute:
             return rank
-        return rank + bisect_right(self._seconds, time.second)
+        return rank + bisect_right(self.seconds, time.second)
 
     def _time(self, rank: int) -> time:
         hour, rest = divmod(rank, self._of_hour)
-        minute, second = divmod(rest, len(self._seconds))
-        return time(self._hours[hour], self._minutes[minute], self._seconds[second])
+        minute, second = divmod(rest, len(self.seconds))
+        return time(self.hours[hour], self.minutes[minute], self.seconds[second])
 
 
 @lru_cache(maxsize=2048)
@@ -167,40 +161,11 @@ def parse(text: str) -> Expression:
     return Expression(text)
 
 
-def split(text: str) -> list[str]:
-    """Its fields, in the order minute, hour, day, month, weekday, and, if given, second."""
-    return ALIASES.get(text.strip().lower(), text).split()
-
-
-_Expanded = tuple[list[list[Any]], dict[int, set[Any]]]
-
-
-def _expand(fields: list[str]) -> _Expanded:
-    """Numbers, `*` and `l` of each field, and which weekdays of a month are meant."""
-    try:
-        parsed = croniter(" ".join(map(_without_points, fields)), datetime(2000, 1, 1))
-    except (CroniterError, ValueError, TypeError, KeyError, OverflowError) as error:
-        raise ValueError(str(error)) from None
-    return parsed.expanded, parsed.nth_weekday_of_month
-
-
-def _expand_plain(fields: list[str]) -> _Expanded | None:
-    """The same, a hundred times as fast, where each field is a number or `*`, as in most."""
-    if len(fields) != len(_PLAIN) or not all(map(set.__contains__, _PLAIN, fields)):
-        return None
-    return [["*" if field == "*" else int(field)] for field in fields], {}
-
-
-_PLAIN = [
-    {"*", *map(str, numbers)}
-    for numbers in (range(60), range(24), range(1, 32), range(1, 13), range(7))
-]
-
-
-def _without_points(field: str) -> str:
-    """Ranges from a number to itself as that number: croniter takes them for the whole range."""
-    return ",".join(_POINT.sub(r"\1", part) for part in field.split(","))
-
-
-def _numbers(field: Sequence[Any], whole: range) -> tuple[int, ...]:
-    return tuple(whole) if "*" in field else tuple(sorted(set(field)))
+def _nearest(day: int, first: int, length: int) -> int:
+    """The weekday nearest to a day, in the same month."""
+    weekday = (first + day - 1) % 7  # Monday is 0
+    if weekday == 5:
+        return day - 1 if day > 1 else day + 2
+    if weekday == 6:
+        return day + 1 if day < length else day - 2
+    return day

@@ -11,14 +11,15 @@ A zone of None is the process's local zone.
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from hashlib import sha1
 
+from .cron_fields import ALIASES, MAX_LENGTH, split
 from .exceptions import InvalidScheduleError
-from .expression import Expression, parse, split
+from .expression import Expression, parse
+from .quoting import quoted
 
 UTC = timezone.utc
 
@@ -30,7 +31,6 @@ FIRST_YEAR, LAST_YEAR = 1970, 9000
 zone, with a delay, an interval later) is still in Python's calendar."""
 
 _SECOND = timedelta(seconds=1)
-_RANDOM = re.compile(r"(?:^|,)[rh](?:$|[/(,])", re.IGNORECASE)
 _FIELD_COUNTS = (5, 6)
 
 
@@ -45,7 +45,12 @@ def check_cron(expression: object, *, stored: bool = False) -> None:
     A `stored` one was checked to fire when it was saved, which takes as long as all the rest.
     """
     if not isinstance(expression, str):
-        raise InvalidScheduleError(f"cron must be a string, got {expression!r}")
+        raise InvalidScheduleError(f"cron must be a string, got {quoted(expression)}")
+    if len(expression) > MAX_LENGTH:
+        raise InvalidScheduleError(
+            f"cron must have at most {MAX_LENGTH} characters, got {quoted(expression)}; "
+            f"write ranges and steps, such as 0-30/5, or several schedules"
+        )
     _check_expression(expression, fires=not stored)
 
 
@@ -55,12 +60,7 @@ def _check_expression(text: str, *, fires: bool) -> None:
     if len(fields) not in _FIELD_COUNTS:
         raise InvalidScheduleError(
             f"cron must have five fields (minute hour day month weekday) or six (then seconds), "
-            f"got {text!r}"
-        )
-    if any(_RANDOM.search(field) for field in fields):
-        raise InvalidScheduleError(
-            f"cron must name its times, got {text!r}: random fields (R, H) would differ "
-            f"from process to process"
+            f"got {quoted(text)}{_what_to_write(fields)}"
         )
     try:
         expression = parse(text)
@@ -68,10 +68,18 @@ def _check_expression(text: str, *, fires: bool) -> None:
             expression.next(datetime(2000, 1, 1))
     except LookupError:
         raise InvalidScheduleError(
-            f"cron {text!r} never fires: no date matches it; correct the day or the month"
+            f"cron {quoted(text)} never fires: no date matches it; correct the day or the month"
         ) from None
     except ValueError as error:
-        raise InvalidScheduleError(f"cron {text!r} is not valid: {error}") from None
+        raise InvalidScheduleError(f"cron {quoted(text)} is not valid: {error}") from None
+
+
+def _what_to_write(fields: list[str]) -> str:
+    if len(fields) == 1 and fields[0].startswith("@"):
+        return f"; known short forms are {', '.join(ALIASES)}"
+    if len(fields) == 7:
+        return "; for certain years, leave out the seventh and use start_at and end_at"
+    return ""
 
 
 def next_cron_time(expression: str, after: datetime, zone: tzinfo | None = None) -> datetime:
