@@ -37,7 +37,7 @@ from tests.processes import SCHEDULER, close, next_job_id, start_python, wait_un
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "docs" / "deploy.md"
 
-SCRIPT_CALL = re.compile(r"\b(?:p?call|try)\('([A-Z]+)'")
+SCRIPT_CALL = re.compile(r"\b(?:p?call|try|read)\('([A-Z]+)'")
 
 TOLERATED = {"client|setinfo", "client", "client|maint_notifications"}
 """What redis-py asks for when it connects, and does without."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from .job import RedisCronJob
 from .keys import LOCK
 from .occurrences import Occurrences
 from .reading import Absent, Damaged, Fields, read_schedules
-from .ready import DONE, OVERLAPPED, Ready
+from .ready import DONE, OVERLAPPED, REFUSED, Ready
 from .retiming import Rule, next_time
 from .scripts import DISPATCH, run_script
 from .skips import Skip
@@ -38,7 +38,10 @@ _CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microse
 _BLOCKED = {
     "h": "its history {history!r} is not a sorted set; delete that key",
     "q": "the key of its queue {queue!r} is not a list; delete that key",
+    REFUSED: "Redis refused to enqueue it in queue {queue!r}: {refusal}; {remedy}",
 }
+_REMEDY = "check what the Redis user of the scheduler may do"
+_REFUSED = f"Redis refused to write it: {{}}; {_REMEDY}"
 
 
 HISTORY_LIMIT = 1000
@@ -174,30 +177,11 @@ class Batch:
     def write(self, token: str, lock_ttl: float) -> list[RedisCronJob]:
         """The script call. Returns what was enqueued; `kept` holds what was left alone, too."""
         moment = now()
-        times = packed_times(moment)
-        lists = (
-            msgpack.array([shape.pack(times) for shape in self._occurrences.shapes]),
-            msgpack.head(self._occurrences.length) + b"".join(self._occurrences.packed),
-            msgpack.array(self._corrections.packed),
-        )
-        arguments = (
-            token,
-            int(lock_ttl * 1000),
-            HISTORY_LIMIT,
-            HISTORY_TTL,
-            f"{moment.timestamp():.6f}",
-            msgpack.array(lists),
-            utc_text(moment),
-            len(self._occurrences.items) + len(self._corrections),
-        )
-        reply = run_script(self.owner.connection, DISPATCH, [LOCK], arguments)
-        if reply is None:
-            raise LockLostError
-        outcomes = reply.decode()
-        items = self._occurrences.items
+        outcomes, refusals = self._run_script(token, lock_ttl, moment)
+        items, corrections = self._occurrences.items, self._corrections
         enqueued = []
-        is_told = logger.isEnabledFor(logging.INFO)
         blocked = Batch(self.owner, [], self.moment)
+        is_told = logger.isEnabledFor(logging.INFO)
         for (id, ready, turn, job_id), outcome in zip(items, outcomes, strict=False):
             if outcome in DONE:
                 ready.advance(turn, job_id, outcome)
@@ -216,16 +200,22 @@ class Batch:
             else:
                 self.owner.forget(id)
                 if outcome in _BLOCKED:
-                    blocked._add_blocked(id, ready, outcome)
+                    reason = _reason(ready.job, outcome, refusals)
+                    blocked._add_blocked(id, ready, reason)
                     self._recalled.pop(id, None)
+        for id, seen, outcome in zip(
+            corrections.ids, corrections.seen, outcomes[len(items) :], strict=True
+        ):
+            self.owner.forget(id)  # written or changed meanwhile, its hash says something else now
+            self.owner.unwritten.pop(id, None)
+            if outcome == REFUSED:
+                blocked._add_error(id, seen, _REFUSED.format(next(refusals)))
+                self._recalled.pop(id, None)
         for with_run, position, job, skips in self._occurrences.skips:
             if outcomes[position if with_run else position + len(items)] in DONE:
                 for skip in skips:
                     log_skip(job, skip)
-        for id in self._corrections.ids:
-            self.owner.forget(id)  # written or changed meanwhile, its hash says something else now
-            self.owner.unwritten.pop(id, None)
-        ids = (*(id for id, *_ in items), *self._corrections.ids)
+        ids = (*(id for id, *_ in items), *corrections.ids)
         left = {id for id, outcome in zip(ids, outcomes, strict=True) if outcome not in DONE}
         self.kept |= left
         if blocked:
@@ -234,6 +224,31 @@ class Batch:
         if changed:
             enqueued += self._write_changed(changed, token, lock_ttl)
         return enqueued
+
+    def _run_script(
+        self, token: str, lock_ttl: float, moment: datetime
+    ) -> tuple[str, Iterator[str]]:
+        """What it says of each occurrence and correction, and why it refused some of them."""
+        times = packed_times(moment)
+        lists = (
+            msgpack.array([shape.pack(times) for shape in self._occurrences.shapes]),
+            msgpack.head(self._occurrences.length) + b"".join(self._occurrences.packed),
+            msgpack.array(self._corrections.packed),
+        )
+        arguments = (
+            token,
+            int(lock_ttl * 1000),
+            HISTORY_LIMIT,
+            HISTORY_TTL,
+            f"{moment.timestamp():.6f}",
+            msgpack.array(lists),
+            utc_text(moment),
+        )
+        reply = run_script(self.owner.connection, DISPATCH, [LOCK], arguments)
+        if reply is None:
+            raise LockLostError
+        outcomes, *refusals = reply.decode(errors="backslashreplace").split("\n")
+        return outcomes, iter(refusals)
 
     def _write_changed(
         self, members: list[tuple[bytes, float]], token: str, lock_ttl: float
@@ -271,14 +286,22 @@ class Batch:
             if failure:
                 logger.error("Job %s of %r failed: %s", *whose, failure, extra=extra)
 
-    def _add_blocked(self, id: bytes, ready: Ready, outcome: str) -> None:
-        job = ready.job
-        reason = _BLOCKED[outcome].format(history=job.job_history_key, queue=job.queue_name)
-        self._add_error(id, ready.fingerprint.with_next(ready.due), reason, job.next_enqueue_time)
+    def _add_blocked(self, id: bytes, ready: Ready, reason: str) -> None:
+        seen = ready.fingerprint.with_next(ready.due)
+        self._add_error(id, seen, reason, ready.job.next_enqueue_time)
 
     def _add_error(self, id: bytes, seen: bytes, reason: str, due: datetime | None = None) -> None:
         retry_at = self.owner.retry_at(id, reason, self.moment, due)
         self._corrections.add_error(id, seen, reason, retry_at)
+
+
+def _reason(job: RedisCronJob, outcome: str, refusals: Iterator[str]) -> str:
+    return _BLOCKED[outcome].format(
+        history=job.job_history_key,
+        queue=job.queue_name,
+        refusal=next(refusals) if outcome == REFUSED else "",
+        remedy=_REMEDY,
+    )
 
 
 def log_skip(job: RedisCronJob, skip: Skip) -> None:

@@ -23,6 +23,7 @@ class Corrections:
     def __init__(self, moment: datetime) -> None:
         self.ids: list[bytes] = []
         self.packed: list[bytes] = []
+        self.seen: list[bytes] = []
         self._moment = moment
 
     def __len__(self) -> int:
@@ -50,6 +51,7 @@ class Corrections:
             msgpack.YES if finished else msgpack.NO,
         )
         self.ids.append(id)
+        self.seen.append(seen)
         self.packed.append(msgpack.array(packed))
 
     def add_next(

@@ -13,6 +13,9 @@ from .timing import utc_text
 DONE, NEARLY_FULL, OVERLAPPED = "1fs", "f", "s"
 """What the dispatch script says of an occurrence that is settled."""
 
+REFUSED = "r"
+"""What it says where Redis refused a write, so that none was made."""
+
 POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overlap"}
 """Options that take more than one step from the due occurrence to the next one."""
 

@@ -1,4 +1,7 @@
-"""Whether an earlier run of a schedule has not ended, by what RQ itself says of its jobs."""
+"""Whether an earlier run of a schedule has not ended, by what RQ itself says of its jobs.
+
+Keys of the wrong type hold no jobs; what may not be read at all is an error of the schedule.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ local created = {{}}
 
 -- Whether RQ's heartbeat for an execution of the job has not run out.
 local function is_alive(job_id)
-  local executions = redis.pcall('ZRANGE', '{EXECUTIONS_PREFIX}' .. job_id, 0, -1)
+  local executions = read('ZRANGE', '{EXECUTIONS_PREFIX}' .. job_id, 0, -1)
   for _, execution in ipairs(executions) do
     local key = '{EXECUTION_PREFIX}' .. job_id .. ':' .. execution
     if redis.call('EXISTS', key) == 1 then return true end
@@ -27,7 +30,7 @@ end
 
 local function is_listed(queue, job_id)
   for _, list in ipairs({{queue, queue .. ':intermediate'}}) do
-    if type(redis.pcall('LPOS', list, job_id)) == 'number' then return true end
+    if type(read('LPOS', list, job_id)) == 'number' then return true end
   end
   return false
 end
@@ -50,10 +53,10 @@ end
 -- Whether one of the newest jobs of this history waits or, unless only waiting ones count, runs.
 -- A job that is gone has ended, and so has one whose worker died.
 local function overlaps(history, prefix, queue, waiting_only, now)
-  local newest = redis.pcall('ZREVRANGE', history, 0, {LOOKED_AT - 1})
+  local newest = read('ZREVRANGE', history, 0, {LOOKED_AT - 1})
   for _, job_id in ipairs(newest) do
     local job = prefix .. job_id
-    local said = redis.pcall('HMGET', job, 'status', 'origin', 'missing_since')
+    local said = read('HMGET', job, 'status', 'origin', 'missing_since')
     local status, origin, missing_since = said[1], said[2] or '', said[3] or ''
     if status == 'deferred' or status == 'scheduled' then return true end
     if status == 'queued' and is_queued(job_id, job, queue, origin, missing_since, now) then

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..fingerprint import LONGEST, MARKS, SEPARATOR
-from ..keys import DISABLED, ERRORS, INDEX, JOB_PREFIX, SKIPPED_PREFIX
-from ..skips import SKIPS_KEPT, SKIPS_TTL
+from ..keys import DISABLED, ERRORS, INDEX, JOB_PREFIX
 from .overlap import OVERLAP
+from .refusals import REFUSALS
 
 DUE = f"""
 -- ARGV: lowest score, highest score, how many members to return at the most.
@@ -17,7 +17,8 @@ return cjson.encode(due)
 """
 
 DISPATCH = (
-    OVERLAP
+    REFUSALS
+    + OVERLAP
     + f"""
 -- One batch of a pass. Occurrences: for each its RQ job, the schedule's new times, its place in the
 -- index and its history. Corrections: recorded errors and places in the index.
@@ -43,23 +44,23 @@ DISPATCH = (
 --     waits for nothing), 1 to list it among the errors, records of what was skipped, 1 if nothing
 --     is left to run
 -- Where a next_enqueue_time is '', the schedule is finished: nothing is left to run.
--- ARGV[7]: the time as UTC text, ARGV[8]: how many occurrences and corrections there are
+-- ARGV[7]: the time as UTC text
 -- Returns false where the token does not hold the lock and nothing was done; else a text with a
 -- character for each occurrence, then for each correction: 1 done; f done, and the history is
 -- nearly full: tidy it up next time; s skipped, because an earlier run had not ended; left alone:
--- 0 it was changed meanwhile, h its history is no sorted set, q its queue is no list.
+-- 0 it was changed meanwhile, h its history is no sorted set, q its queue is no list, r a write was
+-- refused. Behind them a line for each r: what Redis said.
 local call, try = redis.call, redis.pcall
 if call('GET', KEYS[1]) ~= ARGV[1] then return false end
+-- Where Redis takes no writes at all (out of memory, read-only, too few replicas), it refuses the
+-- first one, which changes nothing. What it refuses later belongs to the schedule that it hits.
+call('ZADD', '{INDEX}', 'XX', 0, '')
+call('PEXPIRE', KEYS[1], ARGV[2])
 local history_limit, history_ttl, moment = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local finished = {{}}
 local shapes, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
 local done, places, placed = {{}}, {{}}, 0
-
-for _, shape in ipairs(shapes) do
-  local length = shape[3] ~= '' and try('LLEN', shape[3]) or 0
-  shape.good = type(length) == 'number' or not string.find(length.err, 'WRONGTYPE', 1, true)
-  shape.pushed, shape.count = {{}}, 0
-end
+for _, shape in ipairs(shapes) do shape.pushed, shape.count = {{}}, 0 end
 
 local function put(id, place)
   places[placed + 1], places[placed + 2] = place, id
@@ -79,7 +80,7 @@ local function unchanged(key, id, next_at, latest_at, text, following)
   if text == 0 then
     local revision, changed_at = next_at, latest_at
     local stored = try('HMGET', key, 'next_enqueue_time', {", ".join(map(repr, MARKS))})
-    if stored.err and not string.find(stored.err, 'WRONGTYPE', 1, true) then error(stored) end
+    if stored.err and not is_wrong_type(stored) then error(stored) end
     if stored.err or (stored[1] or '') ~= following or (stored[2] or '') ~= revision then
       return false
     end
@@ -90,7 +91,7 @@ local function unchanged(key, id, next_at, latest_at, text, following)
     return following ~= '' or changed_at ~= '' or revision ~= '' or call('EXISTS', key) == 1
   end
   local stored = try('HVALS', key)
-  if stored.err and not string.find(stored.err, 'WRONGTYPE', 1, true) then error(stored) end
+  if stored.err and not is_wrong_type(stored) then error(stored) end
   if not stored[1] or latest_at > #stored or (stored[next_at] or '') ~= following then
     return false
   end
@@ -104,26 +105,19 @@ local function unchanged(key, id, next_at, latest_at, text, following)
   return found == text
 end
 
-local function record(id, records)
-  if not records[1] then return end
-  local key = '{SKIPPED_PREFIX}' .. id
-  local pushed = try('LPUSH', key, unpack(records))
-  if type(pushed) ~= 'number' then
-    if not string.find(pushed.err, 'WRONGTYPE', 1, true) then error(pushed) end
-    call('DEL', key)
-    call('LPUSH', key, unpack(records))
-  end
-  call('LTRIM', key, 0, {SKIPS_KEPT - 1})
-  call('EXPIRE', key, {SKIPS_TTL})
+local function heal(key, id)
+  call('HDEL', key, 'last_error', 'last_error_at')
+  try('ZREM', '{ERRORS}', id)
 end
 
--- The schedule's next time, or that it has none any more.
-local function move_on(key, id, following, place)
+-- The schedule's next time, or that it has none any more, and other fields.
+local function move_on(key, id, following, place, ...)
   if following ~= '' then
-    call('HSET', key, 'next_enqueue_time', following)
+    call('HSET', key, 'next_enqueue_time', following, ...)
     put(id, place)
   else
-    call('HSET', key, 'finished_at', ARGV[7])
+    try_deletions(key)
+    call('HSET', key, 'finished_at', ARGV[7], ...)
     call('HDEL', key, 'next_enqueue_time')
     try('ZADD', '{DISABLED}', moment, id)
     call('ZREM', '{INDEX}', id)
@@ -131,9 +125,25 @@ local function move_on(key, id, following, place)
   end
 end
 
-local function heal(key, id)
-  call('HDEL', key, 'last_error', 'last_error_at')
-  call('ZREM', '{ERRORS}', id)
+-- A history in which a job was entered is kept short, and its TTL long.
+local function tidy_up(history)
+  local entries = call('ZCARD', history)
+  if entries > history_limit then
+    call('ZREMRANGEBYRANK', history, 0, entries - history_limit - 1)
+  end
+  call('EXPIRE', history, history_ttl)
+  return entries > history_limit * 0.9 and 'f' or '1'
+end
+
+-- Where a job was entered whose schedule may not have been written.
+local entered_in, entered_id
+
+-- Whether the first job of a shape could be written; else `refused` of the shape says why not.
+local function begin(shape, job, job_id)
+  local ok, reason = pcall(write_first, shape, job, job_id, shape[7])
+  shape.refused = not ok and (type(reason) == 'table' and reason or {{err = tostring(reason)}})
+  if not ok then take_back() end
+  return ok
 end
 
 -- That of which the items stand behind the first `at` of all.
@@ -147,63 +157,72 @@ local function occur(at)
     -- Our own write, whose reply was lost, so that the client sent it again?
     return type(try('ZSCORE', history, job_id)) == 'string' and '1' or '0'
   end
-  if not shape.good then return 'q' end
+  if is_failed == 1 then try_deletions(key) end
   if latest == '' then latest = due end
   local policy = occurrences[at + 13 + shape[6]]
+  local most_runs = ''
   if policy ~= 0 then
-    local records, overlap, overlapping, most_runs = unpack(policy)
-    if overlap ~= '' and overlaps(history, shape[1], shape[3], overlap == 'queue_one', moment) then
+    local records, overlap, overlapping
+    records, overlap, overlapping, most_runs = unpack(policy)
+    local waiting_only = overlap == 'queue_one'
+    if overlap ~= '' and overlaps(history, shape[1], shape[3], waiting_only, moment) then
+      records[#records + 1] = overlapping
       record(id, records)
-      record(id, {{overlapping}})
       move_on(key, id, following, place)
       if is_failed == 1 then heal(key, id) end
       moved[id] = true
       return 's'
     end
-    if most_runs ~= '' then
-      policy.runs = (tonumber(call('HGET', key, 'runs') or '') or 0) + 1
-      if policy.runs >= tonumber(most_runs) then following = '' end
-    end
-  end
-  -- The first write, so that a history of the wrong type is known before anything is changed.
-  local entered = try('ZADD', history, moment, job_id)
-  if type(entered) ~= 'number' then
-    if string.find(entered.err, 'WRONGTYPE', 1, true) then return 'h' end
-    error(entered)
   end
   local fields, job = shape[7], shape[1] .. job_id
   for i = 1, shape[6] do fields[2 * i] = occurrences[at + 12 + i] end
   fields[#fields - 2], fields[#fields] = id, latest
-  call('HSET', job, unpack(fields))
-  if shape[2] > 0 then call('EXPIRE', job, shape[2]) end
-  if policy ~= 0 then
-    created[job_id] = true
-    record(id, policy[1])
-    if policy.runs then call('HSET', key, 'runs', policy.runs) end
-    call('HSET', key, 'latest_enqueue_time', latest)
-    move_on(key, id, following, place)
-    moved[id] = true
-  else
+  local is_first = shape.refused == nil and begin(shape, job, job_id)
+  if shape.refused then
+    if is_wrong_type(shape.refused) then return 'q' end
+    error(shape.refused)
+  end
+  local entered = try('ZADD', history, moment, job_id)
+  if type(entered) ~= 'number' then
+    if not is_wrong_type(entered) then error(entered) end
+    take_back()
+    return 'h'
+  end
+  entered_in, entered_id = history, job_id
+  local outcome = tidy == 1 and tidy_up(history) or '1'
+  if policy == 0 then
     call('HSET', key, 'latest_enqueue_time', latest, 'next_enqueue_time', following)
     put(id, place)
+  else
+    record(id, policy[1])
+    local others = {{'latest_enqueue_time', latest}}
+    if most_runs ~= '' then
+      local runs = (tonumber(call('HGET', key, 'runs') or '') or 0) + 1
+      if runs >= tonumber(most_runs) then following = '' end
+      others[3], others[4] = 'runs', runs
+    end
+    move_on(key, id, following, place, unpack(others))
+    created[job_id], moved[id] = true, true
   end
-  shape.count = shape.count + 1
-  shape.pushed[shape.count] = job_id
+  entered_in = nil
+  -- From here on nothing can be refused.
+  if not is_first then
+    call('HSET', job, unpack(fields))
+    if shape[2] > 0 then call('EXPIRE', job, shape[2]) end
+  end
+  if not is_first or shape[5] == 1 then
+    shape.count = shape.count + 1
+    shape.pushed[shape.count] = job_id
+  end
   if is_failed == 1 then heal(key, id) end
-  if tidy == 0 then return '1' end
-  local entries = call('ZCARD', history)
-  if entries > history_limit then
-    call('ZREMRANGEBYRANK', history, 0, entries - history_limit - 1)
-  end
-  call('EXPIRE', history, history_ttl)
-  return entries > history_limit * 0.9 and 'f' or '1'
+  return outcome
 end
 
 local function correct(item)
   local id, seen, set, place, failed, records, is_finished = unpack(item)
   local key = '{JOB_PREFIX}' .. id
   if not seen[1] then
-    if call('TYPE', key).ok == 'hash' then return '0' end
+    if try('HGETALL', key)[1] then return '0' end
   elseif not unchanged(key, id, unpack(seen)) then
     return '0'
   end
@@ -212,7 +231,7 @@ local function correct(item)
     move_on(key, id, '')
     return '1'
   end
-  if failed == 1 then call('ZADD', '{ERRORS}', moment, id) end
+  if failed == 1 then try('ZADD', '{ERRORS}', moment, id) end
   if set[1] then call('HSET', key, unpack(set)) end
   if place ~= '' then
     put(id, place)
@@ -223,26 +242,53 @@ local function correct(item)
   return '1'
 end
 
--- Where one that failed is not the first, it will be in the next batch, and is reported then.
-local failure
-local at, number = 0, 0
-local ok, reason = pcall(function()
+local at, number, corrected = 0, 0, 0
+local function settle()
   while occurrences[at + 1] do
     done[number + 1] = occur(at)
     number, at = number + 1, at + 13 + shapes[occurrences[at + 8]][6]
+    if undo[1] then undo = {{}} end
   end
-  for i, item in ipairs(corrections) do
-    done[number + 1] = correct(item)
-    number = number + 1
+  while corrections[corrected + 1] do
+    done[number + 1] = correct(corrections[corrected + 1])
+    number, corrected = number + 1, corrected + 1
+    if undo[1] then undo = {{}} end
   end
-end)
-if not ok then failure = reason end
-for left = number + 1, tonumber(ARGV[8]) do done[left] = '0' end
+end
 
--- Whatever happened: what was written above is also pushed and placed.
+-- The one in hand is left as it was; but an error that cannot be written waits all the same.
+local reasons = {{}}
+local function refuse(reason)
+  if entered_in then try('ZREM', entered_in, entered_id) end
+  entered_in = nil
+  take_back()
+  local outcome = 'r'
+  if occurrences[at + 1] then
+    at = at + 13 + shapes[occurrences[at + 8]][6]
+  else
+    corrected = corrected + 1
+    local id, _, _, place, failed = unpack(corrections[corrected])
+    if failed == 1 then
+      put(id, place)
+      outcome = '1'
+    end
+  end
+  if outcome == 'r' then
+    reason = type(reason) == 'table' and reason.err or tostring(reason)
+    reasons[#reasons + 1] = '\\n' .. string.gsub(reason, '%c', ' ')
+  end
+  number = number + 1
+  done[number] = outcome
+end
+
+repeat
+  local ok, reason = pcall(settle)
+  if not ok then refuse(reason) end
+until ok
+
 for _, shape in ipairs(shapes) do
-  if shape[3] ~= '' and shape.pushed[1] then
-    local pushed = shape.pushed
+  local pushed = shape.pushed
+  if shape[3] ~= '' and pushed[1] then
     if shape[5] == 1 then
       -- The last one pushed comes first, and that shall be the oldest.
       local oldest_last = {{}}
@@ -251,8 +297,8 @@ for _, shape in ipairs(shapes) do
     else
       call('RPUSH', shape[3], unpack(pushed))
     end
-    try('SADD', shape[4], shape[3])
   end
+  if shape[3] ~= '' and shape.refused == false then try('SADD', shape[4], shape[3]) end
 end
 if next(finished) then
   local waiting = {{}}
@@ -265,10 +311,6 @@ if next(finished) then
   places = waiting
 end
 if places[1] then call('ZADD', '{INDEX}', unpack(places)) end
-if failure and not string.find(table.concat(done), '[1f]') then
-  return redis.error_reply(type(failure) == 'table' and failure.err or tostring(failure))
-end
-call('PEXPIRE', KEYS[1], ARGV[2])
-return table.concat(done)
+return table.concat(done) .. table.concat(reasons)
 """
 )
