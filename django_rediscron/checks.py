@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from .conf import KNOWN, conf, is_pattern
+from .core.durations import as_seconds
 from .core.exceptions import UnknownQueueError
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
 from .queues import get_connection
@@ -79,7 +80,8 @@ def _check_application(value: object) -> None:
 
 
 def _check_lock_ttl(value: object) -> None:
-    if not _is_number(value) or not SHORTEST_LOCK_TTL <= value <= LONGEST_LOCK_TTL:
+    seconds = as_seconds(value)
+    if not _is_number(seconds) or not SHORTEST_LOCK_TTL <= seconds <= LONGEST_LOCK_TTL:
         raise ValueError(
             f"a positive number of seconds between {SHORTEST_LOCK_TTL} and {LONGEST_LOCK_TTL}, "
             f"got {value!r:.80}"
@@ -87,7 +89,8 @@ def _check_lock_ttl(value: object) -> None:
 
 
 def _check_max_sleep_interval(value: object) -> None:
-    if not _is_number(value) or not 0 < value < math.inf:
+    seconds = as_seconds(value)
+    if not _is_number(seconds) or not 0 < seconds < math.inf:
         raise ValueError(f"a positive number of seconds, got {value!r:.80}")
 
 

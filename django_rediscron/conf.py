@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django.conf import settings
 
+from .core.durations import as_seconds
 from .core.plain import plain
 
 KNOWN = ("QUEUE", "APPLICATION", "LOCK_TTL", "MAX_SLEEP_INTERVAL", "ALLOWED_FUNCTIONS")
@@ -56,13 +57,13 @@ class Settings:
     def LOCK_TTL(self) -> int:
         """Seconds after which another scheduler may take over from one that died."""
         # Three heartbeats fit in it, and after a crash the next scheduler need not wait a minute.
-        return cast(int, self._given().get("LOCK_TTL", 30))
+        return cast(int, as_seconds(self._given().get("LOCK_TTL", 30)))
 
     @property
     def MAX_SLEEP_INTERVAL(self) -> float:
         """Seconds after which a change is seen even where Pub/Sub does not work."""
         # As RQ's own scheduler: once a minute costs nothing, and changes arrive by Pub/Sub anyway.
-        return cast(float, self._given().get("MAX_SLEEP_INTERVAL", 60.0))
+        return cast(float, as_seconds(self._given().get("MAX_SLEEP_INTERVAL", 60.0)))
 
     @property
     def ALLOWED_FUNCTIONS(self) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 
+from .core.durations import Duration
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
-from .core.options import ScheduleOptions
+from .core.options import ScheduleOptions, refuse_unknown
 from .core.wanted import Wanted
 from .queues import default_result_ttl
 
@@ -62,12 +63,12 @@ def register(
     id: str,
     args: tuple[Any, ...] | None = None,
     kwargs: dict[str, Any] | None = None,
-    interval: int | None = None,
+    interval: Duration | None = None,
     cron: str | None = None,
-    job_timeout: int | str | None = None,
-    result_ttl: int | None = None,
-    ttl: int | None = None,
-    failure_ttl: int | None = None,
+    job_timeout: Duration | None = None,
+    result_ttl: Duration | None = None,
+    ttl: Duration | None = None,
+    failure_ttl: Duration | None = None,
     meta: dict[str, Any] | None = None,
     enabled: bool | None = None,
     *,
@@ -82,8 +83,8 @@ def register(
     `manage.py rqrcron_sync`; no other process touches Redis for it. What people change of it stays
     changed, but for the rest it follows the code; with `locked`, nobody else may change it.
 
-    The arguments are those of `RedisCronScheduler.register`, but `func` may also be a dotted name,
-    which is imported when the schedule is written; `result_ttl` defaults to the queue's
+    The arguments are those of `RedisCronScheduler.register`; a function that is given by its dotted
+    name is imported when the schedule is written; `result_ttl` defaults to the queue's
     `DEFAULT_RESULT_TTL`; `enabled` is for the beginning only, unless it is locked.
 
     Raises `InvalidScheduleError` if the schedule could not run, if another one is declared with
@@ -98,12 +99,12 @@ def register(
             f"{_place(*_position(caller))}; declare it in AppConfig.ready(), or at run time use "
             f"get_scheduler().register(...)"
         )
+    refuse_unknown(options, "locked")
     with _named(id, caller):
         job = RedisCronJob(
             id=id,
             queue_name=queue_name,
-            func=None if isinstance(func, str) else func,
-            func_name=func if isinstance(func, str) else None,
+            func=func,
             args=args,
             kwargs=kwargs,
             interval=interval,

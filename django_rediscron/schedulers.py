@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .conf import conf
 from .core import RedisCronJob, RedisCronScheduler
+from .core.durations import Duration
 from .core.options import ScheduleOptions
 from .queues import default_result_ttl, get_connection
 
@@ -31,17 +32,17 @@ class DjangoRedisCronScheduler(RedisCronScheduler):
 
     def register(  # type: ignore[override]
         self,
-        func: Callable[..., Any],
+        func: Callable[..., Any] | str,
         queue_name: str,
         id: str = "",
         args: tuple[Any, ...] | None = None,
         kwargs: dict[str, Any] | None = None,
-        interval: int | None = None,
+        interval: Duration | None = None,
         cron: str | None = None,
-        job_timeout: int | str | None = None,
-        result_ttl: int | None = None,
-        ttl: int | None = None,
-        failure_ttl: int | None = None,
+        job_timeout: Duration | None = None,
+        result_ttl: Duration | None = None,
+        ttl: Duration | None = None,
+        failure_ttl: Duration | None = None,
         meta: dict[str, Any] | None = None,
         enabled: bool | None = None,
         *,

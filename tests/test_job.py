@@ -115,7 +115,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "interval fraction": {"interval": 0.5},
     "interval huge": {"interval": 10**15},
     "interval bool": {"interval": True},
-    "interval text": {"interval": "60"},
+    "interval text": {"interval": "often"},
     "cron never": {"cron": "0 0 30 2 *", "interval": None},
     "args text": {"args": "abc"},
     "args tuple inside": {"args": ((1, 2),)},

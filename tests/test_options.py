@@ -64,6 +64,13 @@ TEXTS = {
 }
 
 
+# What belongs to a stored schedule, and is not for people to choose.
+STATE = {
+    *("connection", "created_at", "updated_at"),
+    *("latest_enqueue_time", "next_enqueue_time"),
+}
+
+
 def make(**options: Any) -> RedisCronJob:
     return RedisCronJob("report", "metrics", func=tasks.echo, cron="0 9 * * *", **options)
 
@@ -139,8 +146,11 @@ def test_every_way_to_make_a_schedule_takes_the_options(connection: Redis, start
     assert declared.definition().items() >= TEXTS.items()
     functions: list[Any] = [RedisCronJob, RedisCronScheduler(connection).register, register]
     for function in functions:
-        with pytest.raises(TypeError, match="jiter"):
+        with pytest.raises(TypeError, match="jiter") as error:
             function(func=tasks.echo, queue_name="default", id="x", interval=1, jiter=3)
+        told = set(str(error.value).partition("there are ")[2].split(", "))
+        taken = {*inspect.signature(function).parameters, *FULL}
+        assert told == taken - {"self", "func", "func_name", "queue_name", "id", "options"} - STATE
     assert set(ScheduleOptions.__annotations__) == set(FULL)
     assert "options" in inspect.signature(register).parameters
 
@@ -161,7 +171,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"jitter": -1}, "jitter.*from 0.*got -1"),
     ({"jitter": float("nan")}, "jitter.*got nan"),
     ({"misfire_grace": 0}, "misfire_grace.*positive.*got 0"),
-    ({"misfire_grace": "5"}, "misfire_grace.*got '5'"),
+    ({"misfire_grace": "5 minutes"}, "misfire_grace.*'10m'.*got '5 minutes'"),
     ({"catch_up": "some"}, "catch_up.*'latest', 'all', 'skip', got 'some'"),
     ({"catch_up_limit": 0}, "catch_up_limit.*got 0.*catch_up='skip'"),
     ({"overlap": "queue"}, "overlap.*'queue_one', got 'queue'"),

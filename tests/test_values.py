@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from enum import Enum, IntEnum
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from django.utils.functional import lazystr
 from django.utils.safestring import SafeString
 from redis import Redis
 from rq import Callback, Retry
 
+from django_rediscron import get_scheduler, register
+from django_rediscron.checks import check_settings
+from django_rediscron.conf import conf
 from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
 from tests import tasks
 
@@ -158,3 +162,83 @@ def test_what_has_no_plain_value_is_refused_by_name(
     with pytest.raises(InvalidScheduleError, match=f"^{name}"):
         job.save()
     assert connection.keys("*") == []
+
+
+# Durations and names of functions
+
+DURATIONS = ("interval", "job_timeout", "result_ttl", "ttl", "failure_ttl", "jitter")
+WAYS = [RedisCronJob, "scheduler", "django", register]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=["job", "scheduler", "django", "declared"])
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        (timedelta(minutes=5), 300),
+        ("10m", 600),
+        ("1.5h", 5400),
+        (" 2 D ", 172800),
+        ("90", 90),
+    ],
+    ids=str,
+)
+def test_durations_and_names_of_functions_are_taken_by_all_ways_to_make_a_schedule(
+    connection: Redis, starting: None, way: Any, given: Any, seconds: int
+) -> None:
+    makers = {
+        "scheduler": RedisCronScheduler(connection).register,
+        "django": get_scheduler().register,
+    }
+    names = (*DURATIONS, "misfire_grace")
+    retry = {"max": 2, "intervals": [given, 7]}
+    job = makers.get(way, way)(
+        func="tests.tasks.echo",
+        queue_name="default",
+        id="report",
+        retry=retry,
+        on_success="tests.tasks.succeeded 1m",
+        **dict.fromkeys(names, given),
+    )
+    fields = job.definition()
+    assert {name: fields[name] for name in names} == dict.fromkeys(names, str(seconds))
+    assert fields["retry"] == f'{{"max":2,"intervals":[{seconds},7]}}'
+    assert (fields["func_name"], job.func) == ("tests.tasks.echo", tasks.echo)
+
+
+def test_durations_are_also_taken_when_they_are_set_later(connection: Redis) -> None:
+    job = RedisCronJob("report", "x", func=tasks.echo, interval=60, connection=connection)
+    job.save()
+    job.interval, job.jitter = "2h", timedelta(milliseconds=1500)  # type: ignore[assignment]
+    job.misfire_grace = "0.5s"  # type: ignore[assignment]
+    job.job_options["ttl"] = timedelta(hours=1)
+    job.save()
+    stored = RedisCronJob.fetch("report", connection)
+    assert (stored.interval, stored.jitter, stored.misfire_grace) == (7200, 1.5, 0.5)
+    assert stored.job_options["ttl"] == 3600
+
+
+@pytest.mark.parametrize("name", DURATIONS)
+@pytest.mark.parametrize("given", ["soon", "10 minutes", "m", "", timedelta(days=10**6), "9" * 30])
+def test_what_is_no_duration_is_refused_by_name(name: str, given: Any) -> None:
+    if given == "" and name == "interval":
+        given = "-1s"
+    with pytest.raises(InvalidScheduleError, match=f"^{name} must be"):
+        RedisCronJob("report", "x", func=tasks.echo, **{"interval": 60, name: given})
+
+
+@pytest.mark.parametrize("name", [name for name in DURATIONS if name != "jitter"])
+@pytest.mark.parametrize("given", ["1.5s", timedelta(seconds=1.5)], ids=str)
+def test_whole_seconds_are_asked_for_where_redis_counts_them(name: str, given: Any) -> None:
+    with pytest.raises(InvalidScheduleError, match=f"^{name} must be .*whole number"):
+        RedisCronJob("report", "x", func=tasks.echo, **{"interval": 60, name: given})
+
+
+def test_settings_of_the_scheduler_are_durations_too(connection: Redis) -> None:
+    scheduler = RedisCronScheduler(connection, lock_ttl="2m", max_sleep_interval=timedelta(0, 9.5))
+    assert (scheduler.lock_ttl, scheduler.max_sleep_interval) == (120, 9.5)
+    given = {"LOCK_TTL": timedelta(minutes=1), "MAX_SLEEP_INTERVAL": "1.5"}
+    with override_settings(REDISCRON=given):
+        assert (conf.LOCK_TTL, conf.MAX_SLEEP_INTERVAL) == (60, 1.5)
+        assert check_settings() == []
+    with pytest.raises(ValueError, match=r"lock_ttl must be .* got 'long'"):
+        RedisCronScheduler(connection, lock_ttl="long")

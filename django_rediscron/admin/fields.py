@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,9 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-_SECONDS = re.compile(r"(-?\d{1,20}(?:\.\d{1,9})?)\s*([smhdw]?)", re.ASCII | re.IGNORECASE)
+from ..core.durations import seconds_from_text
 
 
 class JsonField(forms.CharField):
@@ -88,18 +85,14 @@ class SecondsField(forms.CharField):
         value = value.strip()
         if not value:
             return None
-        found = _SECONDS.fullmatch(value)
-        if found is None:
+        try:
+            seconds = seconds_from_text(value)
+        except ValueError:
             raise ValidationError(
                 _("Enter a number of seconds, or a number with s, m, h, d or w such as 10m."),
                 code="seconds",
-            )
-        seconds = float(found[1]) * UNITS[found[2].lower() or "s"]
-        if "." not in found[1]:
-            return int(found[1]) * UNITS[found[2].lower() or "s"]
-        if seconds == int(seconds):
-            return int(seconds)
-        if not self.fraction:
+            ) from None
+        if not self.fraction and type(seconds) is not int:
             raise ValidationError(_("Enter a whole number of seconds."), code="seconds")
         return seconds
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rq import Callback
 
+from .durations import as_seconds
 from .exceptions import InvalidScheduleError
 from .imports import function_name, is_dotted_name, resolve_function
 from .plain import plain
@@ -26,12 +27,12 @@ def check_callback(name: str, value: Any) -> str | None:
         func, timeout = value.func, value.timeout
     elif isinstance(value, str):
         func, _, rest = value.strip().partition(" ")
-        if rest and not (rest.isascii() and rest.isdigit() and 0 < int(rest) <= MAX_SECONDS):
+        timeout = as_seconds(rest) if rest else _RQ_TIMEOUT
+        if type(timeout) is not int or not 0 < timeout <= MAX_SECONDS:
             raise InvalidScheduleError(
                 f"{name} must be a dotted name such as 'reports.tasks.done', and behind it, if "
                 f"wanted, a time-out in seconds, got {value!r}"
             )
-        timeout = int(rest) if rest else _RQ_TIMEOUT
     else:
         func, timeout = value, _RQ_TIMEOUT
     timeout = plain(timeout)

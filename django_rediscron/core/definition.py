@@ -14,6 +14,7 @@ from rq.utils import now
 from . import validation as check
 from .callbacks import CALLBACKS, make_callback
 from .codec import DEFAULT_RESULT_TTL
+from .durations import Duration, as_seconds
 from .exceptions import InvalidScheduleError
 from .grid import Grid, upcoming
 from .imports import function_name, resolve_function
@@ -52,16 +53,16 @@ class Definition(CronJob):
         self,
         id: str,
         queue_name: str,
-        func: Callable[..., Any] | None = None,
+        func: Callable[..., Any] | str | None = None,
         func_name: str | None = None,
         args: tuple[Any, ...] | None = None,
         kwargs: dict[str, Any] | None = None,
-        interval: int | None = None,
+        interval: Duration | None = None,
         cron: str | None = None,
-        job_timeout: int | str | None = None,
-        result_ttl: int | None = DEFAULT_RESULT_TTL,
-        ttl: int | None = None,
-        failure_ttl: int | None = None,
+        job_timeout: Duration | None = None,
+        result_ttl: Duration | None = DEFAULT_RESULT_TTL,
+        ttl: Duration | None = None,
+        failure_ttl: Duration | None = None,
         meta: dict[str, Any] | None = None,
         connection: Redis | None = None,
         latest_enqueue_time: datetime | None = None,
@@ -87,7 +88,7 @@ class Definition(CronJob):
         self.name = name or id
         self.args = () if args is None else args
         self.kwargs = {} if kwargs is None else kwargs
-        self.interval = interval
+        self.interval = as_seconds(interval)
         self.cron = cron or None
         self.job_options = {
             "job_timeout": job_timeout,
@@ -154,7 +155,10 @@ class Definition(CronJob):
         return self._func
 
     @func.setter
-    def func(self, func: Callable[..., Any]) -> None:
+    def func(self, func: Callable[..., Any] | str | None) -> None:
+        if isinstance(func, str):
+            self.func_name = func
+            return
         self.func_name = function_name(func)
         self._func = func
 

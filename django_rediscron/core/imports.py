@@ -15,7 +15,7 @@ from rq.utils import import_attribute
 from .exceptions import InvalidScheduleError
 
 
-def function_name(func: Callable[..., Any], what: str = "func") -> str:
+def function_name(func: Callable[..., Any] | None, what: str = "func") -> str:
     """The dotted name by which a worker finds this very function; `what` it is, for errors."""
     if inspect.ismethod(func) and not isinstance(func.__self__, type):
         raise InvalidScheduleError(

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from rq import Retry
 
 from .callbacks import CALLBACKS, check_callback
+from .durations import as_seconds
 from .exceptions import InvalidScheduleError
 from .plain import plain
 from .timing import FIRST_YEAR, LAST_YEAR, MAX_SECONDS, UTC
@@ -73,9 +74,11 @@ def check_jitter(name: str, value: Any) -> float:
     """Seconds, zero for none."""
     if value is None:
         return 0
+    value = as_seconds(value)
     if not _is_number(value) or not 0 <= value <= MAX_SECONDS:
         raise InvalidScheduleError(
-            f"{name} must be a number of seconds from 0 (none) to {MAX_SECONDS}, got {value!r}"
+            f"{name} must be a number of seconds from 0 (none) to {MAX_SECONDS}, a timedelta or a "
+            f"text such as '10m', got {value!r}"
         )
     return _shortest(value)
 
@@ -84,10 +87,11 @@ def check_grace(name: str, value: Any) -> float | None:
     """Seconds, None for no limit."""
     if value is None:
         return None
+    value = as_seconds(value)
     if not _is_number(value) or not 0 < value <= MAX_SECONDS:
         raise InvalidScheduleError(
-            f"{name} must be a positive number of seconds up to {MAX_SECONDS}, or None for no "
-            f"limit, got {value!r}"
+            f"{name} must be a positive number of seconds up to {MAX_SECONDS}, a timedelta, a text "
+            f"such as '10m', or None for no limit, got {value!r}"
         )
     return _shortest(value)
 
@@ -115,7 +119,7 @@ def check_retry(name: str, value: object) -> Retry | None:
         raise InvalidScheduleError(
             f"{name} must have max, intervals and enqueue_at_front only, got {value!r}"
         )
-    greatest, intervals = plain(greatest), plain(intervals)
+    greatest, intervals = plain(greatest), as_seconds(plain(intervals))
     if type(greatest) is not int or not 0 < greatest <= MAX_SECONDS:
         raise InvalidScheduleError(
             f"{name} must have a positive whole number of attempts, got {greatest!r}; "
@@ -127,7 +131,7 @@ def check_retry(name: str, value: object) -> Retry | None:
         raise InvalidScheduleError(
             f"{name} must have whole numbers of seconds as intervals, got {intervals!r}"
         )
-    intervals = [plain(seconds) for seconds in intervals]
+    intervals = [as_seconds(plain(seconds)) for seconds in intervals]
     if not intervals or not all(type(s) is int and 0 <= s <= MAX_SECONDS for s in intervals):
         raise InvalidScheduleError(
             f"{name} must have whole numbers of seconds as intervals, from 0, got {intervals!r}"

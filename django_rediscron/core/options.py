@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 from rq import Callback, Retry
 
 from .callbacks import CALLBACKS
+from .durations import Duration
 from .exceptions import InvalidScheduleError
 from .option_values import CHECKS, CatchUp, Overlap
 
@@ -26,10 +27,12 @@ class ScheduleOptions(TypedDict, total=False):
     local zone. `start_at`, `end_at` (aware datetimes): no occurrence before the one or after the
     other; an interval counts from `start_at`. `max_runs`: how many jobs it enqueues at the most.
 
-    `jitter` (seconds, 0): longest delay of an occurrence, which is the same in every process.
+    Durations are numbers of seconds, timedeltas, or texts such as `"10m"`.
+
+    `jitter` (a duration, 0): longest delay of an occurrence, which is the same in every process.
     `catch_up`: what to do about occurrences that were missed: one run for all of them (`latest`,
     the default), a run for each (`all`, at most the newest `catch_up_limit`, 100), or none
-    (`skip`). `misfire_grace` (seconds): an occurrence that is later than that never runs.
+    (`skip`). `misfire_grace` (a duration): an occurrence that is later than that never runs.
     `overlap`: whether a run may be enqueued while an earlier one has not ended: `allow` (the
     default), not at all (`skip`), or only while none waits (`queue_one`).
 
@@ -42,8 +45,8 @@ class ScheduleOptions(TypedDict, total=False):
     start_at: datetime | None
     end_at: datetime | None
     max_runs: int | None
-    jitter: float
-    misfire_grace: float | None
+    jitter: Duration
+    misfire_grace: Duration | None
     catch_up: CatchUp
     catch_up_limit: int
     overlap: Overlap
@@ -77,6 +80,12 @@ JOB_DEFAULTS: dict[str, Any] = {
 """Options that RQ is told of each job; they stand in the schedule's `job_options`."""
 
 
+_ARGUMENTS = (
+    *("args", "kwargs", "interval", "cron", "job_timeout", "result_ttl", "ttl", "failure_ttl"),
+    *("meta", "enabled", "webhooks", "name"),
+)
+"""What else all ways to make a schedule take, beside what it runs, its queue and its id."""
+
 _T = TypeVar("_T")
 
 NO_OPTIONS: dict[str, Any] = {}
@@ -103,15 +112,20 @@ class Option(Generic[_T]):
         job.time_options = {**job.time_options, self.name: value}
 
 
-def set_options(job: Definition, options: ScheduleOptions) -> None:
-    """Give a new job these options. Raises TypeError for unknown ones."""
+def refuse_unknown(options: Mapping[str, Any], *others: str) -> None:
+    """Raise TypeError for options that there are not; `others`: what else this call takes."""
     unknown = options.keys() - TIME_DEFAULTS.keys() - JOB_DEFAULTS.keys()
     if unknown:
-        known = ", ".join((*TIME_DEFAULTS, *JOB_DEFAULTS))
+        known = ", ".join((*_ARGUMENTS, *TIME_DEFAULTS, *JOB_DEFAULTS, *others))
         raise TypeError(
             f"unknown options of a schedule: {', '.join(map(repr, sorted(unknown)))}; "
             f"there are {known}"
         )
+
+
+def set_options(job: Definition, options: ScheduleOptions) -> None:
+    """Give a new job these options. Raises TypeError for unknown ones."""
+    refuse_unknown(options)
     job.time_options = {name: value for name, value in options.items() if name in TIME_DEFAULTS}
     job.job_options.update({name: value for name, value in options.items() if name in JOB_DEFAULTS})
 

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
 from redis.client import Pipeline
@@ -20,6 +20,7 @@ from .batch import LockLostError
 from .codec import DEFAULT_RESULT_TTL
 from .connections import own_client
 from .dispatch import Dispatcher
+from .durations import Duration, as_seconds
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .keys import INDEX, SCHEDULERS
@@ -59,22 +60,22 @@ class RedisCronScheduler(CronScheduler):
         connection: Redis,
         logging_level: str | int = logging.INFO,
         name: str = "",
-        lock_ttl: int = 120,
-        max_sleep_interval: float = 60.0,
+        lock_ttl: Duration = 120,
+        max_sleep_interval: Duration = 60.0,
     ) -> None:
-        _check_positive("lock_ttl", lock_ttl)
-        if not SHORTEST_LOCK_TTL <= lock_ttl <= LONGEST_LOCK_TTL:
+        lock_seconds = _positive_seconds("lock_ttl", lock_ttl)
+        if not SHORTEST_LOCK_TTL <= lock_seconds <= LONGEST_LOCK_TTL:
             raise ValueError(
                 f"lock_ttl must be a positive number of seconds between {SHORTEST_LOCK_TTL} and "
                 f"{LONGEST_LOCK_TTL}, got {lock_ttl!r}"
             )
-        _check_positive("max_sleep_interval", max_sleep_interval)
+        sleep_seconds = _positive_seconds("max_sleep_interval", max_sleep_interval)
         set_up_logging(logging_level)
         with handlers_kept(logging.getLogger(RQ_LOGGER)):
             super().__init__(connection, logging_level=logging_level, name=plain(name))
         self.log = logging.getLogger(__name__)
-        self.lock_ttl = lock_ttl
-        self.max_sleep_interval = max_sleep_interval
+        self.lock_ttl = lock_seconds
+        self.max_sleep_interval = sleep_seconds
         self._client = own_client(connection)
         self._lock: LeaderLock | None = None
         self._dispatcher = Dispatcher(self._client)
@@ -86,17 +87,17 @@ class RedisCronScheduler(CronScheduler):
 
     def register(  # type: ignore[override]
         self,
-        func: Callable[..., Any],
+        func: Callable[..., Any] | str,
         queue_name: str,
         id: str = "",
         args: tuple[Any, ...] | None = None,
         kwargs: dict[str, Any] | None = None,
-        interval: int | None = None,
+        interval: Duration | None = None,
         cron: str | None = None,
-        job_timeout: int | str | None = None,
-        result_ttl: int | None = DEFAULT_RESULT_TTL,
-        ttl: int | None = None,
-        failure_ttl: int | None = None,
+        job_timeout: Duration | None = None,
+        result_ttl: Duration | None = DEFAULT_RESULT_TTL,
+        ttl: Duration | None = None,
+        failure_ttl: Duration | None = None,
         meta: dict[str, Any] | None = None,
         enabled: bool | None = None,
         *,
@@ -105,6 +106,9 @@ class RedisCronScheduler(CronScheduler):
         **options: Unpack[ScheduleOptions],
     ) -> RedisCronJob:
         """Create the schedule `id`, or edit it: all its fields are as given here afterwards.
+
+        `func` may also be a dotted name. Durations are numbers of seconds, timedeltas, or texts
+        such as `"10m"`.
 
         An edit keeps `created_at`, and `enabled` where it is not given. Takes effect at once, in
         whatever process the scheduler runs. Raises `InvalidScheduleError` and writes nothing where
@@ -152,10 +156,10 @@ class RedisCronScheduler(CronScheduler):
         finally:
             self._config_ids = None
 
-    def _id_from_config(self, func: Callable[..., Any], name: str) -> str:
+    def _id_from_config(self, func: Callable[..., Any] | str, name: str) -> str:
         if self._config_ids is None:
             raise InvalidScheduleError("id is needed, got none; give the schedule a stable id")
-        base = name or f"{func.__module__}.{func.__qualname__}"
+        base = name or (func if isinstance(func, str) else f"{func.__module__}.{func.__qualname__}")
         self._config_ids[base] += 1
         count = self._config_ids[base]
         return base if count == 1 else f"{base}#{count}"
@@ -277,6 +281,11 @@ class RedisCronScheduler(CronScheduler):
         return {**super().to_dict(), "role": self.role, "token": token, **process.identity()}
 
 
-def _check_positive(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a positive number of seconds, got {value!r}")
+def _positive_seconds(name: str, value: object) -> float:
+    seconds = as_seconds(plain(value))
+    if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
+        raise ValueError(
+            f"{name} must be a positive number of seconds, a timedelta or a text such as '10m', "
+            f"got {value!r}"
+        )
+    return cast(float, seconds)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from rq.utils import parse_timeout
-
+from .durations import as_seconds
 from .exceptions import InvalidScheduleError
 from .keys import HISTORY_SUFFIX
 from .option_values import check_moment
@@ -44,6 +42,8 @@ def check_schedule(job: Definition) -> None:
     make_plain(job)
     check_id(job.id)
     check_queue_name(job.queue_name)
+    if type(job.interval) is not int:
+        job.interval = as_seconds(job.interval)
     check_timing(job.interval, job.cron)
     check_arguments(job.args, job.kwargs)
     job.args = tuple(job.args)
@@ -121,7 +121,8 @@ def check_interval(interval: object) -> None:
     """Whole seconds: RQ's history and the index know nothing finer that would stay exact."""
     if type(interval) is not int or interval <= 0:
         raise InvalidScheduleError(
-            f"interval must be a positive whole number of seconds, got {interval!r}"
+            f"interval must be a positive whole number of seconds, a timedelta or a text such as "
+            f"'10m', got {interval!r}"
         )
     if interval > MAX_INTERVAL:
         raise InvalidScheduleError(
@@ -193,7 +194,7 @@ def _check_json(value: Any, where: str, depth: int = 0) -> None:
 
 
 def check_job_timeout(name: str, value: object) -> int | None:
-    """Seconds, `"10m"` as RQ accepts it, -1 for no limit, or None for the queue's default."""
+    """Seconds, -1 for no limit, or None for the queue's default."""
     seconds = _seconds(name, value)
     if seconds is not None and seconds != -1 and seconds <= 0:
         raise InvalidScheduleError(f"{name} must be positive, or -1 for no limit, got {value!r}")
@@ -235,10 +236,7 @@ def _encodable(text: str) -> bool:
 
 
 def _seconds(name: str, value: object) -> int | None:
-    seconds = value
-    if isinstance(value, str):
-        with suppress(Exception):  # RQ raises its own error, and an assertion for an empty string
-            seconds = parse_timeout(value)
+    seconds = as_seconds(value)
     if seconds is None:
         return None
     if type(seconds) is int:
@@ -248,5 +246,6 @@ def _seconds(name: str, value: object) -> int | None:
             )
         return seconds
     raise InvalidScheduleError(
-        f"{name} must be a whole number of seconds or a text such as '10m', got {value!r}"
+        f"{name} must be a whole number of seconds, a timedelta or a text such as '10m', "
+        f"got {value!r}"
     )
