@@ -146,6 +146,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "id control": {"id": "a\nb"},
     "id surrogate": {"id": "\ud800"},
     "id history": {"id": "visits:jobs"},
+    "id dot": {"id": "."},
+    "id dots": {"id": ".."},
     "queue": {"queue_name": ""},
     "naive time": {"next_enqueue_time": datetime(2026, 1, 1)},
 }

@@ -158,6 +158,11 @@ def test_every_way_to_make_a_schedule_takes_the_options(connection: Redis, start
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"timezone": "Europe/Pariss"}, "timezone.*'Europe/Pariss'.*correct"),
     ({"timezone": "../etc/passwd"}, "timezone.*passwd"),
+    ({"timezone": "localtime"}, "timezone.*'localtime'.*every machine; name the zone"),
+    ({"timezone": "posixrules"}, "timezone.*'posixrules'.*every machine"),
+    ({"timezone": "Factory"}, "timezone.*'Factory'.*every machine"),
+    ({"timezone": "right/Europe/Paris"}, "timezone.*'right/Europe/Paris'.*every machine"),
+    ({"timezone": "posix/Europe/Paris"}, "timezone.*'posix/Europe/Paris'.*every machine"),
     ({"timezone": 1}, "timezone.*got 1"),
     ({"timezone": timezone(timedelta(hours=1))}, "timezone.*IANA name"),
     ({"start_at": datetime(2026, 1, 1)}, "start_at must be an aware datetime.*2026.*tzinfo"),

@@ -179,3 +179,17 @@ def test_reindex_counts_schedules_and_no_other_hashes(connection: Redis) -> None
     define_many(jobs(connection, 2), connection)
     connection.hset(job_key("of another program"), "foo", "bar")
     assert reindex(connection).schedules == 2
+
+
+@pytest.mark.parametrize("id", [".", ".."])
+def test_a_stored_id_that_has_no_page_is_listed_kept_and_can_be_deleted(
+    connection: Redis, id: str
+) -> None:
+    fields = {"id": id, "func_name": "tests.tasks.echo", "queue_name": "q", "interval": "5"}
+    connection.hset(job_key(id), mapping=fields)  # another program may write it
+    assert reindex(connection).restored == 1
+    (job,) = list_schedules(connection).jobs
+    assert RedisCronJob.fetch(id, connection).id == job.id == id
+    job.delete()
+    assert connection.exists(job_key(id)) == 0
+    assert connection.zscore(INDEX, id) is None

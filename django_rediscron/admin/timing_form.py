@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
 
 from ..core.exceptions import InvalidScheduleError
+from ..core.zones import is_portable
 from .fields import SecondsField, SuggestingInput
 from .labels import LabelledForm
 from .moments import MomentField
@@ -77,7 +78,7 @@ class TimingForm(LabelledForm):
         super().__init__(*args, **kwargs)
         zone = self.fields.get("timezone")
         if zone is not None:
-            zone.widget.suggestions = sorted(available_timezones())
+            zone.widget.suggestions = sorted(filter(is_portable, available_timezones()))
 
     def keep_untouched(self, cleaned: dict[str, Any]) -> None:
         """What was not touched is not judged: it stays what was loaded."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .definition import Definition
 
 MAX_ID_LENGTH = 255
+NO_ADDRESS = (".", "..")
+"""Ids that no web address can contain: browsers take them out of a path, however quoted."""
+
 MAX_INTERVAL = 100 * 366 * 86400
 """Seconds; a hundred years, so that the next time can always be computed."""
 
@@ -86,6 +89,11 @@ def check_id(id: object) -> None:
     # What is printable holds none; of the rest, spaces for instance are all right.
     if not id.isprintable() and any(unicodedata.category(each) in ("Cc", "Cs") for each in id):
         raise InvalidScheduleError(f"id must not contain control characters, got {id!r}")
+    if id in NO_ADDRESS:
+        raise InvalidScheduleError(
+            f"id must not be '.' or '..', which no web address can contain, got {id!r}; choose "
+            f"another one"
+        )
     if id.endswith(HISTORY_SUFFIX):
         raise InvalidScheduleError(
             f"id must not end in {HISTORY_SUFFIX!r}, which is RQ's name for a history, got {id!r}"

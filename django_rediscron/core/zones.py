@@ -23,9 +23,27 @@ def check_timezone(name: str, value: object) -> str | None:
     return key
 
 
+def is_portable(name: str) -> bool:
+    """Whether a zone has this name on every machine, and is the same there.
+
+    Some systems have further files: the machine's own zone, and copies that count leap seconds.
+    """
+    return name not in _LOCAL and not name.startswith(_COPIES)
+
+
+_LOCAL = ("localtime", "posixrules", "Factory")
+_COPIES = ("right/", "posix/")
+
+
 @lru_cache(maxsize=1024)
 def find_zone(name: str) -> ZoneInfo:
     """The zone of that name. Raises `InvalidScheduleError` where this system has none."""
+    if not is_portable(name):
+        raise InvalidScheduleError(
+            f"timezone must be the IANA name of a time zone such as 'Europe/Paris', got {name!r}, "
+            f"which is not the same on every machine; name the zone itself, or leave it out for "
+            f"the local zone of the scheduler"
+        )
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError):
