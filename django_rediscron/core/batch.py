@@ -274,9 +274,8 @@ class Batch:
         whose = ready.job_id, ready.job.id
         extra = ready.log_attributes()
         try:
-            job = create_job(ready.job, ready.template.queue)
-            job.id = ready.job_id
-            failure = run_here(ready.template.queue, job)
+            job = create_job(ready.job, ready.template.queue, ready.job_id)
+            failure = run_here(ready.job, ready.template.queue, job)
         except RedisError as error:
             words = (*whose, error)
             logger.error("Job %s of %r ran; its end is not recorded: %s", *words, extra=extra)

@@ -23,10 +23,11 @@ from rq.job import Job
 from rq.utils import now
 
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
+from .custom_queues import enqueue
 from .definition import FUNCTION_FIELDS
 from .in_process import run_here, write_unqueued
 from .job import RedisCronJob
-from .queues import get_queue
+from .queues import get_queue, overridden
 from .ready import Ready, Turn
 from .retiming import Rule
 from .retries import Retries
@@ -158,17 +159,17 @@ def enqueue_now(schedule: RedisCronJob, connection: Redis) -> Job:
     job = create_job(schedule, queue)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _write(job, schedule, queue, connection)
+            job = _write(job, schedule, queue, connection)
             break
         except WatchError:
             if attempt == ATTEMPTS:
                 raise
     if not queue.is_async:
-        run_here(queue, job)
+        run_here(schedule, queue, job)
     return job
 
 
-def _write(job: Job, schedule: RedisCronJob, queue: Queue, connection: Redis) -> None:
+def _write(job: Job, schedule: RedisCronJob, queue: Queue, connection: Redis) -> Job:
     """The job, its place in the queue and in the history, in one transaction.
 
     Where the connection breaks, redis-py raises `WatchError` instead of sending again what Redis
@@ -179,9 +180,11 @@ def _write(job: Job, schedule: RedisCronJob, queue: Queue, connection: Redis) ->
     with connection.pipeline() as pipe:
         pipe.watch(job.key)
         if pipe.zscore(history, job.id) is not None:
-            return
+            return job
         pipe.multi()
-        if queue.is_async:
+        if queue.is_async and overridden(queue):
+            job = enqueue(schedule, queue, job.id, pipe)
+        elif queue.is_async:
             at_front = bool(schedule.job_options.get("at_front"))
             queue.enqueue_job(job, pipeline=pipe, at_front=at_front)
         else:
@@ -191,3 +194,4 @@ def _write(job: Job, schedule: RedisCronJob, queue: Queue, connection: Redis) ->
         pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
         pipe.expire(history, HISTORY_TTL)
         pipe.execute()
+    return job

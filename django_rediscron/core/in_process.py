@@ -11,14 +11,20 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
+from typing import Any
 
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue
+from rq.exceptions import NoSuchJobError
 from rq.executions import Execution
 from rq.job import Job, JobStatus
 from rq.utils import now
 
+from .custom_queues import enqueue
+from .exceptions import InvalidScheduleError
+from .job import RedisCronJob
+from .queues import overridden
 from .scripts import ENDED, run_script
 from .timing import utc_text
 
@@ -44,18 +50,27 @@ def write_unqueued(queue: Queue, job: Job, pipe: Pipeline) -> None:
     job.save(pipeline=pipe)
 
 
-def run_here(queue: Queue, job: Job) -> str:
-    """Run a job that has been written. Returns what the function raised, in one line, or ''.
+def run_here(schedule: RedisCronJob, queue: Queue, job: Job) -> str:
+    """Run a job of the schedule, which has been written.
+
+    Returns what the function raised, in one line, or ''.
 
     A callback that raises is logged: the job has ended by then. Raises `RedisError` where the end
-    of the job could not be recorded.
+    of the job could not be recorded, and `InvalidScheduleError` where a class of the project's own
+    did not run it.
     """
     with _registered(job):
         try:
-            queue.run_sync(job)
+            if overridden(queue):
+                job = enqueue(schedule, queue, job.id)
+            else:
+                queue.run_sync(job)
         except RedisError:
             raise
-        except Exception:
+        except Exception as error:
+            if overridden(queue) and not _has_ended(job):
+                reason = f"{overridden(queue)} could not run it: {error!r}"
+                raise InvalidScheduleError(reason) from error
             logger.exception("A callback of job %s failed", job.id)
         _settle(job)
     return failure_of(job)
@@ -69,6 +84,15 @@ def failure_of(job: Job) -> str:
     text = result.exc_string if result else None
     lines = (text or "").strip().splitlines()
     return lines[-1][:SHOWN] if lines else "no reason is known"
+
+
+def _has_ended(job: Job) -> bool:
+    try:
+        stored: Any = job
+        stored.refresh()
+    except NoSuchJobError:
+        return True
+    return job.get_status(refresh=False) in (JobStatus.FINISHED, JobStatus.FAILED)
 
 
 def _settle(job: Job) -> None:

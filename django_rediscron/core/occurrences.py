@@ -9,6 +9,7 @@ from datetime import datetime
 
 from . import msgpack
 from .corrections import Corrections
+from .custom_queues import commands
 from .fingerprint import written_before
 from .job import RedisCronJob
 from .missed import settle_due
@@ -95,8 +96,9 @@ class Occurrences:
             else:
                 self.skips.append((True, len(self.items), job, step.skips))
                 turn = Turn(due, seen, step.run, following, delay)
-                policy = self._policy(job, step.run, records)
-                self._add_item(id, ready, turn, policy, follows=follows)
+                job_id = self._next_job_id()
+                policy = self._policy(ready, step.run, records, job_id)
+                self._add_item(id, ready, turn, policy, job_id, follows=follows)
                 seen, follows = turn.following, True
             if following is not None:
                 due = following
@@ -104,17 +106,24 @@ class Occurrences:
                 if place <= self._moment.timestamp():
                     self.left_from = min(self.left_from, place)
 
-    def _policy(self, job: RedisCronJob, run: datetime, records: Sequence[str]) -> bytes:
+    def _policy(self, ready: Ready, run: datetime, records: Sequence[str], job_id: str) -> bytes:
         """What the script is told of the options of a schedule."""
+        job = ready.job
         overlapping = Skip(run, run, 1, "overlap", self._moment)
-        return msgpack.array(
-            (
-                msgpack.texts(records),
-                msgpack.text("" if job.overlap == "allow" else job.overlap),
-                msgpack.text(overlapping.to_text()),
-                msgpack.text("" if job.max_runs is None else str(job.max_runs)),
-            )
-        )
+        told = [
+            msgpack.texts(records),
+            msgpack.text("" if job.overlap == "allow" else job.overlap),
+            msgpack.text(overlapping.to_text()),
+            msgpack.text("" if job.max_runs is None else str(job.max_runs)),
+        ]
+        if ready.template.custom:
+            told.append(commands(job, ready.template.queue, job_id, run))
+        return msgpack.array(told)
+
+    def _next_job_id(self) -> str:
+        if not self._job_ids:
+            self._job_ids = new_job_ids(ROOM)
+        return self._job_ids.pop()
 
     def _add_item(
         self,
@@ -122,15 +131,15 @@ class Occurrences:
         ready: Ready,
         turn: Turn,
         policy: bytes = msgpack.NO,
+        job_id: str = "",
         *,
         follows: bool = False,
     ) -> None:
         shape = self.shapes.get(ready.template.shape)
         if shape is None:
             shape = self.shapes[ready.template.shape] = msgpack.number(len(self.shapes) + 1)
-        if not self._job_ids:
-            self._job_ids = new_job_ids(ROOM)
-        job_id = self._job_ids.pop()
+        if not job_id:
+            job_id = self._next_job_id()
         self.length += ready.length
         if ready.template.runs_here:
             self.is_full = True

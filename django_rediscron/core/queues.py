@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 from redis import Redis
 from rq import Queue
@@ -39,3 +41,50 @@ def known_queues(connection: Redis) -> set[str]:
 
 
 _factory: QueueFactory = plain_queue
+
+CALLS = ("enqueue", "enqueue_call")
+"""Methods of a queue that lead to those below, and that passes do not call."""
+
+_OF_QUEUES = (
+    *CALLS,
+    "create_job",
+    "enqueue_job",
+    "setup_dependencies",
+    "_enqueue_job",
+    "_enqueue_async_job",
+    "_enqueue_sync_job",
+    "_prepare_for_queue",
+    "_persist_job",
+    "push_job_id",
+)
+_OF_JOBS = ("__init__", "create", "save", "to_dict", "set_status", "cleanup", "key_for")
+_LIBRARIES = ("rq", "django_rq")
+
+
+def overridden(queue: Queue) -> str:
+    """What a project's own queue or job class does otherwise than RQ when a job is enqueued.
+
+    The dotted name of the first such method; empty where there is none.
+    """
+    kind: Any = queue.job_class
+    return _of_queue(queue, _OF_QUEUES) or _overridden(kind, _OF_JOBS)
+
+
+def overrides_calls(queue: Queue) -> bool:
+    """Whether the class of the queue has an `enqueue` or `enqueue_call` of its own."""
+    return bool(_of_queue(queue, CALLS))
+
+
+def _of_queue(queue: Queue, names: tuple[str, ...]) -> str:
+    kind: Any = type(queue)
+    return _overridden(kind, names)
+
+
+@cache
+def _overridden(kind: Any, names: tuple[str, ...]) -> str:
+    # By the class that has the method, for tracing tools replace methods of RQ's own classes.
+    for name in names:
+        owner = next((each for each in kind.__mro__ if name in vars(each)), None)
+        if owner is not None and owner.__module__.partition(".")[0] not in _LIBRARIES:
+            return f"{owner.__module__}.{owner.__qualname__}.{name}"
+    return ""

@@ -54,8 +54,8 @@ class Ready:
         """The next time as its hash says it."""
         self.place = 0.0
         self.job_id = ""
-        self.plain = POLICIES.isdisjoint(job.time_options)
-        """Whether one run stands for all that are due, whatever else is the case."""
+        self.plain = POLICIES.isdisjoint(job.time_options) and not template.custom
+        """Whether one run stands for all that are due, and its job is like all others."""
         self.length = _LENGTH + template.values_count
         """How many items the script is told of an occurrence."""
         self._id = msgpack.text(job.id)

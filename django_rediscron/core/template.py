@@ -23,6 +23,7 @@ from . import msgpack
 from .callbacks import CALLBACKS, make_callback
 from .definition import FUNCTION_FIELDS
 from .job import RedisCronJob
+from .queues import overridden
 from .timing import utc_text
 
 _TIMES = ("created_at", "enqueued_at")
@@ -82,7 +83,7 @@ class JobTemplate:
     modules on import, job classes, serializers.
     """
 
-    __slots__ = ("queue", "runs_here", "shape", "values", "values_count")
+    __slots__ = ("custom", "queue", "runs_here", "shape", "values", "values_count")
 
     def __init__(
         self,
@@ -95,16 +96,22 @@ class JobTemplate:
         self.queue = queue
         self.runs_here = not queue.is_async
         """Whether its jobs run in this process."""
-        job = _model_job(schedule, queue, models)
-        # RQ writes the status once more before the hash, which changes nothing.
-        fields = job.to_dict()
+        self.custom = "" if self.runs_here else overridden(queue)
+        """The method of its own class that enqueues its jobs; empty where the script does."""
+        if self.custom:
+            prefix, ttl, fields = queue.job_class.key_for(""), 0, dict[str, Any]()
+        else:
+            job = _model_job(schedule, queue, models)
+            # RQ writes the status once more before the hash, which changes nothing.
+            prefix, fields = job.key_for(""), job.to_dict()
+            # It is for the time in the queue.
+            ttl = 0 if self.runs_here else max(0, job.ttl or 0)
         values = {name: fields.pop(name) for name in _VARIABLE if name in fields}
         for name in _TIMES:
             fields.pop(name, None)
         push = "" if self.runs_here else queue.key
         at_front = bool(schedule.job_options.get("at_front"))
-        ttl = 0 if self.runs_here else max(0, job.ttl or 0)  # it is for the time in the queue
-        target = (job.key_for(""), ttl, push, queue.redis_queues_keys, at_front)
+        target = (prefix, ttl, push, queue.redis_queues_keys, at_front)
         key = (*target, *values, *fields.items())
         shape = shapes.get(key)
         if shape is None:
@@ -148,19 +155,25 @@ def _model_job(schedule: RedisCronJob, queue: Queue, models: dict[tuple[Any, ...
     return job
 
 
-def create_job(schedule: RedisCronJob, queue: Queue) -> Job:
+def create_job(schedule: RedisCronJob, queue: Queue, job_id: str | None = None) -> Job:
     """One RQ job of the schedule, not yet enqueued; arguments go to the function as they are."""
+    options = rq_options(schedule)
+    options["timeout"] = options.pop("job_timeout", None)
+    return queue.create_job(
+        schedule.func_name, args=schedule.args, kwargs=schedule.kwargs, job_id=job_id, **options
+    )
+
+
+def rq_options(schedule: RedisCronJob) -> dict[str, Any]:
+    """The options of a schedule's jobs as RQ's `enqueue` takes them; not where in the queue."""
     options: dict[str, Any] = {
         name: value for name, value in schedule.job_options.items() if value is not None
     }
-    options["timeout"] = options.pop("job_timeout", None)
-    options.pop("at_front", None)  # a matter of the queue
+    options.pop("at_front", None)
     for name in CALLBACKS:
         if name in options:
             options[name] = make_callback(options[name], name)
-    return queue.create_job(
-        schedule.func_name, args=schedule.args, kwargs=schedule.kwargs, **options
-    )
+    return options
 
 
 def _plain(value: Any) -> bytes:

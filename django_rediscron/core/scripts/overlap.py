@@ -15,6 +15,11 @@ MISSING = 60
 worker takes it out of the queue a moment before it says that it runs it."""
 
 OVERLAP = f"""
+-- What RQ says of jobs that no worker can take yet.
+local waiting = {{
+  deferred = true, scheduled = true, rate_limited = true, ready_to_enqueue = true
+}}
+
 -- Jobs that this very script makes are not in their queue before it ends.
 local created = {{}}
 
@@ -58,7 +63,7 @@ local function overlaps(history, prefix, queue, waiting_only, now)
     local job = prefix .. job_id
     local said = read('HMGET', job, 'status', 'origin', 'missing_since')
     local status, origin, missing_since = said[1], said[2] or '', said[3] or ''
-    if status == 'deferred' or status == 'scheduled' then return true end
+    if waiting[status] then return true end
     if status == 'queued' and is_queued(job_id, job, queue, origin, missing_since, now) then
       return true
     end

@@ -38,7 +38,7 @@ DISPATCH = (
 --     schedule goes before it), or else revision, time of the last change, and 0; values of the
 --     variable fields..., and 0 or, where the schedule has options for it, a list: records of what
 --     was skipped before, overlap ('' to allow it), record for the case that it overlaps, most runs
---     ('' for any number)
+--     ('' for any number), and where its queue's class enqueues the RQ job, the commands for that
 --   corrections: id, list of the hash as read, in the same way, and the next_enqueue_time (an empty
 --     list: it was no hash), field/value list to set, place in the index ('' to take it out: it
 --     waits for nothing), 1 to list it among the errors, records of what was skipped, 1 if nothing
@@ -177,7 +177,9 @@ local function occur(at)
   local fields, job = shape[7], shape[1] .. job_id
   for i = 1, shape[6] do fields[2 * i] = occurrences[at + 12 + i] end
   fields[#fields - 2], fields[#fields] = id, latest
-  local is_first = shape.refused == nil and begin(shape, job, job_id)
+  local commands = policy ~= 0 and policy[5]
+  if commands then send(commands, job, shape[3], job_id) end
+  local is_first = not commands and shape.refused == nil and begin(shape, job, job_id)
   if shape.refused then
     if is_wrong_type(shape.refused) then return 'q' end
     error(shape.refused)
@@ -206,11 +208,11 @@ local function occur(at)
   end
   entered_in = nil
   -- From here on nothing can be refused.
-  if not is_first then
+  if not is_first and not commands then
     call('HSET', job, unpack(fields))
     if shape[2] > 0 then call('EXPIRE', job, shape[2]) end
   end
-  if not is_first or shape[5] == 1 then
+  if not commands and (not is_first or shape[5] == 1) then
     shape.count = shape.count + 1
     shape.pushed[shape.count] = job_id
   end

@@ -43,6 +43,13 @@ local function try_deletions(key)
   redis.call('ZREM', '{INDEX}', '')
 end
 
+-- Enqueues an RQ job as the class of its queue would.
+local function send(commands, job, queue, job_id)
+  undo[#undo + 1] = {{'DEL', job}}
+  undo[#undo + 1] = {{'LREM', queue, 0, job_id}}
+  for _, command in ipairs(commands) do redis.call(unpack(command)) end
+end
+
 -- Writes and pushes the first RQ job of a shape, in a way that can be taken back. Raises an error
 -- where that is refused; else no other job of this shape can be refused in this script.
 local function write_first(shape, job, job_id, fields)
