@@ -60,6 +60,8 @@ class ScheduleColumns(Base):
             return NOTHING
         written = obj.job.cron or _("%(count)d s") % {"count": obj.job.interval or 0}
         words = obj.job.describe().removesuffix(f" ({obj.timezone})")  # it has its own column
+        if words == written:
+            return format_html("<code>{}</code>", written)
         return format_html('{} <code class="rediscron-quiet">{}</code>', words, written)
 
     @admin.display(description=gettext_lazy("time zone"), ordering="timezone")
