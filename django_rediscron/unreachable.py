@@ -10,6 +10,8 @@ from redis import exceptions as redis_errors
 from redis.exceptions import RedisError
 from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 
+from .core.exceptions import UnsuitableServerError
+from .core.probe import explain
 from .terminal import one_line
 
 
@@ -22,13 +24,18 @@ def reaching(connection: Redis) -> Iterator[None]:
     """Turn every error of Redis inside into an `UnreachableError`."""
     try:
         yield
+    except UnsuitableServerError as error:
+        raise UnreachableError(f"{_address(connection)} cannot be used: {error}") from error
+    except UnreachableError:
+        raise
     except RedisError as error:
         lost = isinstance(error, (redis_errors.ConnectionError, redis_errors.TimeoutError))
         refused = isinstance(error, redis_errors.AuthenticationError)
         verb = "reached" if lost and not refused else "used"
         # redis-py lists the Sentinel clients behind " : ", in some versions with their passwords.
         cut = " : " if isinstance(error, MasterNotFoundError) else None
-        reason = one_line(str(error).partition(cut)[0] if cut else str(error))
+        told = explain(error) or str(error)
+        reason = one_line(told.partition(cut)[0] if cut else told)
         raise UnreachableError(f"{_address(connection)} cannot be {verb}: {reason}") from error
 
 

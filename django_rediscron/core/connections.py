@@ -44,6 +44,7 @@ def own_client(connection: Redis, timeout: float = TIMEOUT) -> Redis:
     retries of redis-py would sleep for seconds inside one command. Replies are bytes, whatever the
     given client makes of them: what stands in Redis need not be text.
     """
+    check_client(connection)
     pool = connection.connection_pool
     given = pool.connection_kwargs
     options: dict[str, Any] = {
@@ -66,6 +67,15 @@ def own_client(connection: Redis, timeout: float = TIMEOUT) -> Redis:
     else:
         own = ConnectionPool(connection_class=pool.connection_class, **options)
     return Redis(connection_pool=own)
+
+
+def check_client(connection: object) -> None:
+    """Raise TypeError for what is no client of one server, such as a `RedisCluster`."""
+    if not isinstance(connection, Redis):
+        raise TypeError(
+            f"connection must be a redis.Redis client of one server, as RQ needs it, got a "
+            f"{type(connection).__name__}; of a cluster, give it the node that holds RQ's keys"
+        )
 
 
 def _own_sentinels(given: Sentinel) -> Sentinel:

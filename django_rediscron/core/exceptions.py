@@ -13,6 +13,7 @@ __all__ = [
     "ScheduleLockedError",
     "SchedulerLockedError",
     "UnknownQueueError",
+    "UnsuitableServerError",
 ]
 
 
@@ -63,6 +64,10 @@ class SchedulerLockedError(RuntimeError):
         )
         self.holder = holder
         self.expires_in = expires_in
+
+
+class UnsuitableServerError(RuntimeError):
+    """The server cannot do what schedules need; the text says what it refuses, and what to do."""
 
 
 class LeadershipLostError(SchedulerLockedError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-try:
-    from rq.defaults import RQ_KEY_PREFIX as PREFIX
-except ImportError:  # RQ before 2.12 has no configurable prefix
-    PREFIX = "rq"
+from rq import defaults
+
+HAS_OWN_PREFIX = hasattr(defaults, "RQ_KEY_PREFIX")
+"""Whether this RQ takes its prefix from the environment; those before 2.12 do not."""
+
+PREFIX: str = getattr(defaults, "RQ_KEY_PREFIX", "rq")
 
 INDEX = f"{PREFIX}:cron_jobs"
 """Sorted set: ids of enabled schedules, scored by next enqueue time. RQ 2.12+ keeps its own

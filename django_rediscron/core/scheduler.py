@@ -70,13 +70,14 @@ class RedisCronScheduler(CronScheduler):
                 f"{LONGEST_LOCK_TTL}, got {lock_ttl!r}"
             )
         sleep_seconds = _positive_seconds("max_sleep_interval", max_sleep_interval)
+        client = own_client(connection)
         set_up_logging(logging_level)
         with handlers_kept(logging.getLogger(RQ_LOGGER)):
             super().__init__(connection, logging_level=logging_level, name=plain(name))
         self.log = logging.getLogger(__name__)
         self.lock_ttl = lock_seconds
         self.max_sleep_interval = sleep_seconds
-        self._client = own_client(connection)
+        self._client = client
         self._lock: LeaderLock | None = None
         self._dispatcher = Dispatcher(self._client)
         self._life = Life(self)

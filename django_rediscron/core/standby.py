@@ -11,6 +11,7 @@ from .exceptions import SchedulerLockedError
 from .inbox import Inbox
 from .lock import release_unanswered
 from .notify import notify
+from .probe import probe
 from .trouble import Trouble
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Standby:
 
     def _reset(self) -> None:
         self._inbox = Inbox()
-        self._registered = False
+        self._registered = self._probed = False
         self._trouble = Trouble(self.scheduler.log, self.scheduler.name)
 
     def stop(self) -> None:
@@ -38,6 +39,7 @@ class Standby:
     def _be_born(self) -> None:
         scheduler = self.scheduler
         try:
+            self._probe()
             scheduler.register_birth()
         except (RedisError, OSError):
             with suppress(RedisError, OSError):
@@ -70,6 +72,7 @@ class Standby:
     def _bid(self) -> SchedulerLockedError | None:
         """Try to lead. Returns why not."""
         scheduler = self.scheduler
+        self._probe()
         try:
             scheduler.register_birth()
         except SchedulerLockedError as locked:
@@ -79,6 +82,12 @@ class Standby:
             return locked
         self._registered = True
         return None
+
+    def _probe(self) -> None:
+        """Once, before we lead: a server that can never do must not seem to be away."""
+        if not self._probed:
+            probe(self.scheduler._client)
+            self._probed = True
 
     def _endure(self, error: Exception) -> None:
         """Redis is away: wait a little."""

@@ -8,6 +8,8 @@ import time
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from .probe import explain
+
 SHORTEST_BACK_OFF = 0.05
 LONGEST_BACK_OFF = 1.0
 """Seconds between attempts while Redis is away: it is to be noticed soon when it is back."""
@@ -38,7 +40,9 @@ class Trouble:
         if self._since is None:
             self._since = self._attempted
             self._log.error(
-                "Scheduler %s: Redis is in trouble: %s", self._name, str(error) or repr(error)
+                "Scheduler %s: Redis is in trouble: %s",
+                self._name,
+                explain(error) or str(error) or repr(error),
             )
         self.timed_out = isinstance(error, (TimeoutError, RedisTimeoutError))
         self._failures += 1

@@ -11,6 +11,7 @@ from .jobs import ENDED
 from .leader import REPLACE_LOCK
 from .origin import DECLARED, GUARDED_FIELDS, TOMBSTONES
 from .passes import DISPATCH, DUE
+from .probe import PROBE
 from .run import run_script, run_scripts
 from .save import SAVE
 from .schedules import PLACE, PRUNE, READ
@@ -26,6 +27,7 @@ __all__ = [
     "ENDED",
     "GUARDED_FIELDS",
     "PLACE",
+    "PROBE",
     "PRUNE",
     "READ",
     "REPLACE_LOCK",
