@@ -120,7 +120,7 @@ def info(
     without --interval.
     """
     show(
-        reader(connection),
+        reader(connection, queues),
         queues=queues,
         by_queue=by_queue,
         interval=interval,

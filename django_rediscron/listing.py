@@ -24,10 +24,12 @@ from .terminal import clear, discard_stdout, flush, one_line
 from .unreachable import reaching
 
 
-def reader(connection: Redis, queues: Iterable[str] = ()) -> Callable[[], Listing]:
+def reader(
+    connection: Redis, queues: Sequence[str] = (), known: Iterable[str] = ()
+) -> Callable[[], Listing]:
     """The `read` of `show` for the schedules in this Redis; it raises `UnreachableError` only.
 
-    `queues` are those that are known, beside those that RQ has seen.
+    `queues` are those asked for, `known` those that exist beside the ones that RQ has seen.
     """
 
     client = own_client(connection)
@@ -39,8 +41,9 @@ def reader(connection: Redis, queues: Iterable[str] = ()) -> Callable[[], Listin
                 listing.leadership = read_leadership(client)
             with suppress(ResponseError):
                 listing.deleted = list(read_tombstones(connection).values())
-            with suppress(ResponseError):
-                listing.queues = frozenset({*queues, *known_queues(client)})
+            if queues:
+                with suppress(ResponseError):
+                    listing.queues = frozenset({*known, *known_queues(client)})
             return listing
 
     return read

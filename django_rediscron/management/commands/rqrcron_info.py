@@ -46,7 +46,9 @@ class Command(BaseCommand):
                 check_interval(options["interval"])
             with printing():
                 show(
-                    reader(get_connection(_whose_redis(options)), queue_configs()),
+                    reader(
+                        get_connection(_whose_redis(options)), options["queues"], queue_configs()
+                    ),
                     queues=options["queues"],
                     by_queue=options["by_queue"],
                     interval=options["interval"],
