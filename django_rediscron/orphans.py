@@ -18,6 +18,7 @@ from .core.orphans import delete_orphans, orphan
 from .core.reading import read_stored
 from .core.saving import write_merged
 from .core.scripts import DECLARED, run_scripts
+from .core.steps import Step, in_steps, no_step
 from .core.store import scan_ids
 from .core.tombstones import read_tombstones
 from .sync_groups import Elsewhere
@@ -25,6 +26,12 @@ from .sync_report import SyncReport
 
 PAGE = 1000
 """Members of an index that are searched in one step of Redis: a millisecond or two."""
+
+PAGES = 20
+"""Pages in one round trip."""
+
+WRITTEN = 5000
+"""Changes or deletions in one round trip, in which others get their turn."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ def treat_orphans(
     report: SyncReport,
     policy: OrphanPolicy,
     elsewhere: Elsewhere,
+    step: Step = no_step,
 ) -> None:
     """Flag, disable or delete what is not declared any more, or on another Redis."""
     found: dict[str, Merge] = {}
@@ -49,7 +57,7 @@ def treat_orphans(
         tombstones = read_tombstones(connection)
         changes: list[Change] = []
         doomed: dict[str, Expectation] = {}
-        for stored in read_stored(pending, connection):
+        for stored in read_stored(pending, connection, step):
             found.pop(stored.id, None)
             origin = Origin.of(stored.fields)
             if origin is None or origin.application != conf.APPLICATION:
@@ -64,8 +72,11 @@ def treat_orphans(
                 changes.append(merge.change)
         if report.check:
             break
-        pending = [change.job.id for change in write_merged(changes, connection)]
-        pending += delete_orphans(doomed, connection)
+        pending = []
+        for some in in_steps(changes, WRITTEN, step):
+            pending += [change.job.id for change in write_merged(some, connection)]
+        for ids in in_steps(list(doomed), WRITTEN, step):
+            pending += delete_orphans({id: doomed[id] for id in ids}, connection)
     report.moved += [id for id in found if id in elsewhere]
     if policy.prune:
         report.pruned += found
@@ -75,7 +86,7 @@ def treat_orphans(
     report.disabled += [id for id, each in found.items() if "enabled" in each.changes]
 
 
-def ever_declared(connection: Redis) -> Iterator[str]:
+def ever_declared(connection: Redis, step: Step = no_step) -> Iterator[str]:
     """Ids of all stored schedules that this application declared, and perhaps of others."""
     with connection.pipeline(transaction=False) as pipe:
         pipe.mget(INDEXED, LAST_UPDATE)
@@ -84,10 +95,11 @@ def ever_declared(connection: Redis) -> Iterator[str]:
         (indexed, updated), *sizes = pipe.execute()
     if indexed != updated:
         # Somebody changed one who does not keep our indexes: a scheduler mends them, not a sync.
-        yield from scan_ids(connection)
+        yield from scan_ids(connection, step)
     for index, size in zip((INDEX, DISABLED), sizes, strict=True):
         # A page moves where members come and go meanwhile; the next sync finds what is missed.
         ranks = ((start, start + PAGE - 1) for start in range(0, size, PAGE))
         calls = [([index], [*each, conf.APPLICATION]) for each in ranks]
-        for reply in run_scripts(connection, DECLARED, calls):
-            yield from map(as_text, reply)
+        for some in in_steps(calls, PAGES, step):
+            for reply in run_scripts(connection, DECLARED, some):
+                yield from map(as_text, reply)

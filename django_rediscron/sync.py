@@ -19,10 +19,11 @@ from .core.origin import Origin
 from .core.queues import get_queue
 from .core.reading import read_stored
 from .core.saving import write_merged
+from .core.steps import Step, in_steps, no_step
 from .core.tombstones import Tombstone, read_tombstones, replace_tombstones, tombstone_text
 from .core.wanted import Wanted
 from .declared import declarations
-from .orphans import OrphanPolicy, ever_declared, treat_orphans
+from .orphans import WRITTEN, OrphanPolicy, ever_declared, treat_orphans
 from .queues import get_connection
 from .sync_groups import Elsewhere, Group, by_server, without_declarations
 from .sync_report import SyncReport
@@ -35,6 +36,7 @@ def sync(
     check: bool = False,
     prune: bool = False,
     disable_orphans: bool = False,
+    step: Step = no_step,
 ) -> SyncReport:
     """Write the declared schedules to the Redis of `queue`, or to all of them.
 
@@ -46,10 +48,15 @@ def sync(
 
     One that is declared on another Redis now is disabled where it was: it is to run once.
 
+    `step` is called again and again meanwhile, and ends the sync there if it raises: see
+    `RedisCronScheduler.keep_alive`.
+
     Raises `UnknownQueueError`, and `UnreachableError` with the address of the Redis that did not
     answer or refused; where there are several, only if none could be used.
     """
-    report, unreachable = try_sync(queue, check=check, prune=prune, disable_orphans=disable_orphans)
+    report, unreachable = try_sync(
+        queue, check=check, prune=prune, disable_orphans=disable_orphans, step=step
+    )
     if unreachable is not None:
         raise unreachable
     return report
@@ -61,6 +68,7 @@ def try_sync(
     check: bool = False,
     prune: bool = False,
     disable_orphans: bool = False,
+    step: Step = no_step,
 ) -> tuple[SyncReport, UnreachableError | None]:
     """As `sync`, for who wants the report in any case, and beside it the error that it raises."""
     report = SyncReport(check=check)
@@ -71,7 +79,7 @@ def try_sync(
     for group in wanted:
         try:
             with reaching(group.connection):
-                _sync_one_server(group, groups, report, policy)
+                _sync_one_server(group, groups, report, policy, step)
         except UnreachableError as error:
             report.not_synced.append(str(error))
             if len(report.not_synced) == len(wanted):
@@ -79,7 +87,7 @@ def try_sync(
     for group in without_declarations(groups) if connection is None else []:
         try:
             with reaching(group.connection):
-                _sync_one_server(group, groups, report, policy)
+                _sync_one_server(group, groups, report, policy, step)
         except UnreachableError as error:
             report.unreachable.append(str(error))
     for group in groups[len(wanted) :]:
@@ -108,17 +116,19 @@ def reset(id: str, fields: Collection[str] = (), *, check: bool = False) -> Sync
 
 
 def _sync_one_server(
-    found: Group, groups: list[Group], report: SyncReport, policy: OrphanPolicy
+    found: Group, groups: list[Group], report: SyncReport, policy: OrphanPolicy, step: Step
 ) -> None:
     # A new leader syncs before its first pass, so nothing here may wait long for Redis.
     group = Group(own_client(found.connection), found.declarations)
-    _merge_all(group, report)
+    _merge_all(group, report, step=step)
     declared = {each.job.id for each in group.declarations}
-    ids = [id for id in ever_declared(group.connection) if id not in declared]
-    treat_orphans(ids, group.connection, report, policy, Elsewhere(found, groups))
+    ids = [id for id in ever_declared(group.connection, step) if id not in declared]
+    treat_orphans(ids, group.connection, report, policy, Elsewhere(found, groups), step)
 
 
-def _merge_all(group: Group, report: SyncReport, reset: Collection[str] = ()) -> None:
+def _merge_all(
+    group: Group, report: SyncReport, reset: Collection[str] = (), step: Step = no_step
+) -> None:
     """Bring what is declared up to date; what others change meanwhile is looked at again."""
     wanted = {each.job.id: each.wanted(conf.APPLICATION) for each in group.declarations}
     merges: dict[str, Merge] = {}
@@ -129,12 +139,13 @@ def _merge_all(group: Group, report: SyncReport, reset: Collection[str] = ()) ->
         tombstones = read_tombstones(group.connection)
         new: list[Wanted] = []
         changes: list[Change] = []
-        for stored in read_stored(pending, group.connection):
+        for stored in read_stored(pending, group.connection, step):
             want, tombstone = wanted[stored.id], tombstones.get(stored.id)
             plain = tombstone is None and not reset
             try:
                 if plain and want.is_met_by(stored.fields):
                     continue
+                step()  # functions are imported, which may take long
                 if plain and stored.is_absent and is_plain(want.job):
                     queues.check(want.job, want.definition)
                     new.append(want)
@@ -154,7 +165,7 @@ def _merge_all(group: Group, report: SyncReport, reset: Collection[str] = ()) ->
             merges[stored.id] = merge
             if merge.change is not None:
                 changes.append(merge.change)
-        pending = [] if report.check else _write(new, changes, group.connection, failed)
+        pending = [] if report.check else _write(new, changes, group.connection, failed, step)
         if not pending:
             break
         for id in pending:
@@ -168,12 +179,20 @@ def _merge_all(group: Group, report: SyncReport, reset: Collection[str] = ()) ->
 
 
 def _write(
-    new: list[Wanted], changes: list[Change], connection: Redis, failed: dict[str, Exception]
+    new: list[Wanted],
+    changes: list[Change],
+    connection: Redis,
+    failed: dict[str, Exception],
+    step: Step,
 ) -> list[str]:
     """Write them all, but for those that cannot be written; returns what must be judged again."""
+    created: set[str] = set()
+    refused: list[Change] = []
     try:
-        created = create_declared(new, connection)
-        refused = write_merged(changes, connection)
+        for some in in_steps(new, WRITTEN, step):
+            created |= create_declared(some, connection)
+        for each in in_steps(changes, WRITTEN, step):
+            refused += write_merged(each, connection)
     except (RedisError, OSError):
         raise
     except Exception as error:
@@ -182,8 +201,8 @@ def _write(
             failed[ids[0]] = error
             return []
         # One of them. Those that were written already are refused now, and found as they should be.
-        each = [*(([want], []) for want in new), *(([], [change]) for change in changes)]
-        return [id for one in each for id in _write(*one, connection, failed)]
+        alone = [*(([want], []) for want in new), *(([], [change]) for change in changes)]
+        return [id for one in alone for id in _write(*one, connection, failed, step)]
     left = [want.job.id for want in new if want.job.id not in created]
     return left + [change.job.id for change in refused]
 

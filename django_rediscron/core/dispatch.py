@@ -32,6 +32,7 @@ from .ready import Ready, Turn
 from .retiming import Rule
 from .retries import Retries
 from .scripts import DUE, run_script
+from .steps import Step, in_steps, no_step
 from .template import OCCURRENCE_FIELDS, Shape, create_job
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Dispatcher:
         where their modules took longer to fail than the lock lives, they are not tried again."""
 
     def enqueue_due(self, token: str, lock_ttl: float) -> Iterator[list[RedisCronJob]]:
-        """Enqueue all that is due now, oldest first; yields what each batch enqueued.
+        """Enqueue all that is due now, oldest first; yields what each batch enqueued, if anything.
 
         Each batch extends the lock to `lock_ttl` seconds. Raises `LockLostError`.
         """
@@ -89,19 +90,25 @@ class Dispatcher:
             batch = Batch(self, members, moment, min(PATIENCE, lock_ttl / 3))
             if len(self.turns) > TURNS:
                 self.turns.clear()
-            if batch:
-                yield batch.write(token, lock_ttl)
+            yield batch.write(token, lock_ttl) if batch else []
             if len(found) < limit and batch.left_from == math.inf:
                 return
             lowest = min(members[-1][1], batch.left_from)
             kept |= batch.kept
             kept = {id for id, score in found if score >= lowest and id in kept}
 
-    def retime(self, ids: Sequence[str], rule: Rule, token: str, lock_ttl: float) -> None:
+    def retime(
+        self,
+        ids: Sequence[str],
+        rule: Rule,
+        token: str,
+        lock_ttl: float,
+        step: Step = no_step,
+    ) -> None:
         """Time schedules anew whose next time is wrong by this rule. Raises `LockLostError`."""
-        for start in range(0, len(ids), BATCH):
+        for part in in_steps(ids, BATCH, step):
             batch = Batch(self, [], now())
-            batch.add_retimed(ids[start : start + BATCH], rule)
+            batch.add_retimed(part, rule)
             if batch:
                 batch.write(token, lock_ttl)
 

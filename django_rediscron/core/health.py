@@ -44,7 +44,7 @@ class Health:
     leader_host: str | None = None
     leader_pid: int | None = None
     heartbeat_age: float | None = None
-    """Seconds since the leader's latest heartbeat, which follows a pass; None: there is none."""
+    """Seconds since the latest heartbeat of the loop that makes the passes; None: there is none."""
     standbys: list[str] = field(default_factory=list)
     late: int = 0
     """Enabled schedules that have been due for longer than is allowed."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
@@ -17,6 +19,7 @@ from .notify import notify, watchdog_interval
 from .retiming import Rule, after_foreign_change, after_step_back
 from .signals import Signals
 from .standby import Standby
+from .steps import WorkEndedError
 
 HEARTBEATS_PER_TTL = 3
 """A heartbeat may come late by two thirds of the lock's life before the lock is lost."""
@@ -36,7 +39,7 @@ class Life(Standby):
         self._marked = False
         self._clock = time.time()
         self._watchdog = watchdog_interval()
-        self._extended = time.monotonic()
+        self._beat = self._told = time.monotonic()
         self._index_was_empty = True
         # What is to be done in the next round, and again if Redis goes away meanwhile.
         self._mark_wanted = self._repair_wanted = False
@@ -57,10 +60,41 @@ class Life(Standby):
         try:
             if standby:
                 self._stand_by()
-            self._lead(burst=burst, standby=standby)
+            if not self._inbox.stopping:
+                self._lead(burst=burst, standby=standby)
         finally:
             notify("STOPPING=1")
             self._leave()
+
+    def keep_alive(self) -> None:
+        """Between two steps of long work: show that we live, and stop where that is wanted.
+
+        Raises `WorkEndedError`, also where the lock is lost.
+        """
+        if self._inbox.stopping:
+            raise WorkEndedError
+        moment = time.monotonic()
+        if self._watchdog is not None and moment - self._told >= self._watchdog / 2:
+            self._tell_watchdog()
+        if moment - self._beat >= self._heartbeat_interval and self.scheduler._lock is not None:
+            self._heartbeat()
+
+    @property
+    def _heartbeat_interval(self) -> float:
+        """Seconds."""
+        return self.scheduler.lock_ttl / HEARTBEATS_PER_TTL
+
+    def _heartbeat(self) -> None:
+        self._beat = time.monotonic()
+        try:
+            self.scheduler.heartbeat()
+        except StopRequested:
+            self.scheduler._lock = None
+            raise WorkEndedError from None
+
+    def _tell_watchdog(self) -> None:
+        self._told = time.monotonic()
+        notify("WATCHDOG=1\nSTATUS=leading")
 
     # Leading
 
@@ -69,24 +103,13 @@ class Life(Standby):
 
         Raises `LeadershipLostError` where another scheduler took over, unless it may stand by.
         """
-        if self._inbox.stopping:
-            return
-        self._trouble.attempt()
-        try:
-            self._sync()  # nobody but the leader writes what is declared
-        except (RedisError, OSError) as error:
-            if burst:
-                raise
-            self._inbox.sync_wanted = True
-            self._endure(error)
+        self._inbox.sync_wanted = True  # nobody but the leader writes what is declared
+        self._mark_wanted = self._repair_wanted = True
         if burst:
-            try:
-                self._repair()
-                self._pass()
-            except (LockLostError, StopRequested):
-                self._regain_lock(standby=False)
-                self._pass()
+            self._lead_once()
             return
+        notify("READY=1")  # from now on the watchdog expects to be told
+        self._attempt(self._sync)
         listener = ChangeListener(self.scheduler._client, self._changed)
         listener.start()
         try:
@@ -94,20 +117,41 @@ class Life(Standby):
         finally:
             listener.stop()
 
-    def _reign(self, *, standby: bool) -> None:
-        scheduler = self.scheduler
-        self._mark_wanted = self._repair_wanted = True
+    def _lead_once(self) -> None:
+        """One pass, begun again where the lock was lost meanwhile."""
         while not self._inbox.stopping:
-            self._trouble.attempt()
             try:
-                if scheduler._lock is None:
-                    self._regain_lock(standby=standby)
-                else:
-                    self._work()
-            except (LockLostError, StopRequested):
-                scheduler._lock = None
-            except (RedisError, OSError) as error:
-                self._endure(error)
+                if self.scheduler._lock is None:
+                    self._regain_lock(standby=False)
+                if self._inbox.sync_wanted:
+                    self._sync()
+                if self._repair_wanted:
+                    self._repair()
+                self._pass()
+                return
+            except LockLostError:
+                self.scheduler._lock = None
+            except WorkEndedError:
+                pass
+
+    def _reign(self, *, standby: bool) -> None:
+        while not self._inbox.stopping:
+            if self.scheduler._lock is None:
+                self._attempt(partial(self._regain_lock, standby=standby))
+            else:
+                self._attempt(self._work)
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do this, and survive where the lock is lost or Redis is away."""
+        self._trouble.attempt()
+        try:
+            work()
+        except LockLostError:
+            self.scheduler._lock = None
+        except WorkEndedError:
+            pass
+        except (RedisError, OSError) as error:
+            self._endure(error)
 
     def _work(self) -> None:
         """One pass, a heartbeat, what else is wanted, and sleep until there is something to do."""
@@ -117,19 +161,18 @@ class Life(Standby):
         self._take_in_changes()
         if self._repair_wanted:
             self._repair()
-            notify("READY=1")
         self._watch_clock()
         self._pass()
         self._watch_clock()
-        scheduler.heartbeat()
+        self._heartbeat()
         if self._inbox.sync_wanted:
             self._sync()  # after the heartbeat: a program's own client may be slow to give up
-        pause = min(scheduler.calculate_sleep_interval(), scheduler.lock_ttl / HEARTBEATS_PER_TTL)
+        pause = min(scheduler.calculate_sleep_interval(), self._heartbeat_interval)
         self._watch_index()
         if self._watchdog is not None:
             pause = min(pause, self._watchdog / 2)
         self._trouble.over()
-        notify("WATCHDOG=1\nSTATUS=leading")
+        self._tell_watchdog()
         self._watch_clock()  # else a pause until a time that is far away again
         self._inbox.wait(0 if self._repair_wanted else pause)
         self._watch_clock()
@@ -140,8 +183,7 @@ class Life(Standby):
             raise LockLostError
         token = scheduler._lock.token
         for _ in scheduler._dispatcher.enqueue_due(token, scheduler.lock_ttl):
-            if self._inbox.stopping:
-                return
+            self.keep_alive()
 
     def _take_in_changes(self) -> None:
         """What another program wrote, which does not keep our indexes, is entered now."""
@@ -150,7 +192,7 @@ class Life(Standby):
         if inbox.changed_ids or inbox.changes_missed:
             indexed, updated = client.mget(INDEXED, LAST_UPDATE)
             if indexed != updated:
-                store.index_missing(inbox.changed_ids, client)
+                store.index_missing(inbox.changed_ids, client, self.keep_alive)
                 self._retime(list(inbox.changed_ids), after_foreign_change)
                 self._repair_wanted |= inbox.changes_missed
             inbox.forget_changes()
@@ -158,7 +200,7 @@ class Life(Standby):
     def _repair(self) -> None:
         """Make the indexes true, go on from a clock that was set back, and try what failed."""
         scheduler = self.scheduler
-        report = store.reindex(scheduler._client, self._keep_lock)
+        report = store.reindex(scheduler._client, self.keep_alive)
         if report.restored or report.pruned:
             scheduler.log.warning(
                 "Scheduler %s: repaired the index: %d schedules put back, %d stale members removed",
@@ -168,21 +210,15 @@ class Life(Standby):
             )
         self._retime(report.ahead, after_step_back)
         self._retime(report.foreign, after_foreign_change)
-        store.retry_failed(scheduler._client)
+        store.retry_failed(scheduler._client, self.keep_alive)
         self._repair_wanted = False
-
-    def _keep_lock(self) -> None:
-        """Extend the lock where something takes long. Raises `StopRequested` where it is lost."""
-        moment = time.monotonic()
-        if moment - self._extended > self.scheduler.lock_ttl / HEARTBEATS_PER_TTL:
-            self._extended = moment
-            self.scheduler.heartbeat()
 
     def _retime(self, ids: list[str], rule: Rule) -> None:
         scheduler = self.scheduler
         if ids and scheduler._lock is not None:
             token = scheduler._lock.token
-            scheduler._dispatcher.retime(ids, rule, token, scheduler.lock_ttl)
+            dispatcher, ttl = scheduler._dispatcher, scheduler.lock_ttl
+            dispatcher.retime(ids, rule, token, ttl, self.keep_alive)
 
     def _sync(self) -> None:
         scheduler = self.scheduler

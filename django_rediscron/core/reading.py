@@ -12,9 +12,13 @@ from redis import Redis
 from .exceptions import DamagedScheduleError
 from .job import RedisCronJob
 from .scripts import READ, run_script, run_scripts
+from .steps import Step, in_steps, no_step
 
 BATCH = 200
-"""Hashes in one round trip: Redis is held for a few milliseconds."""
+"""Hashes in one script call: Redis is held for a few milliseconds."""
+
+CALLS = 20
+"""Script calls in one round trip, where all that is stored is read."""
 
 Fields = dict[str, str]
 _Restore = Callable[[Fields, Redis], RedisCronJob]
@@ -67,14 +71,15 @@ class Stored(NamedTuple):
         return _understand(self.id, self.found, connection, self.restore)[0]
 
 
-def read_stored(ids: Sequence[str], connection: Redis) -> Iterator[Stored]:
+def read_stored(ids: Sequence[str], connection: Redis, step: Step = no_step) -> Iterator[Stored]:
     """As `read_schedules`, thousands in one round trip, for who looks closely at few of them."""
     parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
-    replies = run_scripts(connection, READ, [([], part) for part in parts])
-    for part, reply in zip(parts, replies, strict=True):
-        stored, restore = _parse(reply, RedisCronJob)
-        for id, found in zip(part, stored, strict=True):
-            yield Stored(id, _fields(found), found, restore)
+    for some in in_steps(parts, CALLS, step):
+        replies = run_scripts(connection, READ, [([], part) for part in some])
+        for part, reply in zip(some, replies, strict=True):
+            stored, restore = _parse(reply, RedisCronJob)
+            for id, found in zip(part, stored, strict=True):
+                yield Stored(id, _fields(found), found, restore)
 
 
 def _parse(reply: bytes, job_class: type[RedisCronJob]) -> tuple[list[Any], _Restore]:

@@ -224,6 +224,14 @@ class RedisCronScheduler(CronScheduler):
         """Ask a running scheduler to end after the batch in hand; from any thread or signal."""
         self._life.stop()
 
+    def keep_alive(self) -> None:
+        """Call it between the steps of a long `sync`, so that the scheduler is not taken for dead.
+
+        Sends the heartbeat and the message to systemd's watchdog when they are due. Raises an
+        exception, which is to end `sync`, if the scheduler was asked to stop or lost the lock.
+        """
+        self._life.keep_alive()
+
     @property
     def role(self) -> str:
         """`leader` where this scheduler took the lock, else `standby`."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Any, cast
 
 from redis import Redis
@@ -30,12 +31,16 @@ from .leadership import Leadership
 from .reading import Absent, Damaged, read_schedules
 from .saving import save_changes
 from .scripts import PLACE, PRUNE, run_script
+from .steps import Step, in_steps, no_step
 from .timing import utc_text
 from .tombstones import Tombstone
 from .validation import NO_ADDRESS, check_id
 
 BATCH = 500
 """Hashes read in one round trip."""
+
+SCANNED = 1000
+"""Keys of any kind that Redis looks at in one step of a scan."""
 
 
 @dataclass
@@ -119,7 +124,7 @@ def define_many(jobs: Sequence[RedisCronJob], connection: Redis) -> None:
     save_changes(changes, connection)
 
 
-def reindex(connection: Redis, step: Callable[[], object] | None = None) -> ReindexReport:
+def reindex(connection: Redis, step: Step = no_step) -> ReindexReport:
     """Put schedules that are in no index back, and take out members that do not belong there.
 
     A schedule belongs into the one index that its hash says, not much later than its next time, and
@@ -129,58 +134,58 @@ def reindex(connection: Redis, step: Callable[[], object] | None = None) -> Rein
     """
     indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
     report = ReindexReport()
-    batch: list[str] = []
-    for id in scan_ids(connection):
-        batch.append(id)
+    ids = scan_ids(connection, step)
+    while batch := list(islice(ids, BATCH)):
+        _index(batch, connection, report)
         if indexed != updated:
-            report.foreign.append(id)
-        if len(batch) >= BATCH:
-            _index(batch, connection, report)
-            batch = []
-            if step is not None:
-                step()
-    _index(batch, connection, report)
+            report.foreign += batch
+        step()
     for index in (INDEX, DISABLED):
-        absent: list[bytes | str] = []
-        size = connection.zcard(index)
-        for start in range(0, size, BATCH):
-            # A page moves where members come and go meanwhile; what is missed is no harm.
-            part = cast("list[bytes | str]", connection.zrange(index, start, start + BATCH - 1))
-            if step is not None:
-                step()
-            with connection.pipeline(transaction=False) as pipe:
-                for member in part:
-                    pipe.exists(member_key(member))
-                absent += [m for m, there in zip(part, pipe.execute(), strict=True) if not there]
-        report.pruned += prune(absent, connection)
+        report.pruned += prune(_absent_members(index, connection, step), connection, step)
     failed = cast("list[bytes | str]", connection.zrange(ERRORS, 0, -1))
-    for start in range(0, len(failed), BATCH):
-        report.pruned += prune(failed[start : start + BATCH], connection)
-        if step is not None:
-            step()
+    report.pruned += prune(failed, connection, step)
     if updated is not None:
         connection.set(INDEXED, updated)
     return report
 
 
-def scan_ids(connection: Redis) -> Iterator[str]:
+def scan_ids(connection: Redis, step: Step = no_step) -> Iterator[str]:
     """Ids of all hashes in the keyspace, in whatever index they are, or in none."""
-    for key in connection.scan_iter(match=f"{JOB_PREFIX}*", count=1000, _type="hash"):
-        try:
-            id = as_text(key)[len(JOB_PREFIX) :]
-            if id not in NO_ADDRESS:  # other programs may make them
-                check_id(id)
-        except ValueError:
-            continue  # not ours: no id that we would have accepted
-        yield id
+    cursor: Any = "0"  # zero as a number only when the scan has come round
+    while cursor != 0:
+        cursor, keys = connection.scan(cursor, match=f"{JOB_PREFIX}*", count=SCANNED, _type="hash")
+        for key in keys:
+            try:
+                id = as_text(key)[len(JOB_PREFIX) :]
+                if id not in NO_ADDRESS:  # other programs may make them
+                    check_id(id)
+            except ValueError:
+                continue  # not ours: no id that we would have accepted
+            yield id
+        step()
 
 
-def index_missing(ids: Iterable[str], connection: Redis) -> None:
+def _absent_members(index: str, connection: Redis, step: Step) -> list[bytes | str]:
+    """Members of an index that have no hash."""
+    absent: list[bytes | str] = []
+    for start in range(0, connection.zcard(index), BATCH):
+        # A page moves where members come and go meanwhile; what is missed is no harm.
+        part = cast("list[bytes | str]", connection.zrange(index, start, start + BATCH - 1))
+        with connection.pipeline(transaction=False) as pipe:
+            for member in part:
+                pipe.exists(member_key(member))
+            absent += [m for m, there in zip(part, pipe.execute(), strict=True) if not there]
+        step()
+    return absent
+
+
+def index_missing(ids: Iterable[str], connection: Redis, step: Step = no_step) -> None:
     """Put these schedules into an index if they are in none; for changes that others announced."""
-    _index(list(ids), connection, ReindexReport())
+    for part in in_steps(list(ids), BATCH, step):
+        _index(part, connection, ReindexReport())
 
 
-def _index(ids: list[str], connection: Redis, report: ReindexReport) -> None:
+def _index(ids: Sequence[str], connection: Redis, report: ReindexReport) -> None:
     moment = now()
     soon = utc_text(moment + timedelta(seconds=1))
     arguments = [f"{moment.timestamp():.6f}", soon, *ids]
@@ -193,25 +198,25 @@ def _index(ids: list[str], connection: Redis, report: ReindexReport) -> None:
     report.ahead += ahead
 
 
-def retry_failed(connection: Redis) -> None:
+def retry_failed(connection: Redis, step: Step = no_step) -> None:
     """Let schedules in error wait no longer: what kept them from running may have been mended.
 
     That is so where a new process leads, which may have other code and other settings.
     """
     failed = cast("list[bytes | str]", connection.zrange(ERRORS, 0, -1))
-    for start in range(0, len(failed), BATCH):
-        soon: Any = dict.fromkeys(failed[start : start + BATCH], now().timestamp())
+    for part in in_steps(failed, BATCH, step):
+        soon: Any = dict.fromkeys(part, now().timestamp())
         # Dispatch reads the hash, and corrects the place of one that is not due any more.
         connection.zadd(INDEX, soon, xx=True, lt=True)
 
 
-def prune(members: Sequence[Any], connection: Redis) -> int:
+def prune(members: Sequence[Any], connection: Redis, step: Step = no_step) -> int:
     """Take out members without a hash, but for those that are RQ's names: they have a history.
 
     Those whose hash says no error are taken out of the errors.
     """
     pruned = 0
-    for start in range(0, len(members), BATCH):
-        arguments = [JOB_PREFIX, HISTORY_SUFFIX, *members[start : start + BATCH]]
+    for part in in_steps(members, BATCH, step):
+        arguments = [JOB_PREFIX, HISTORY_SUFFIX, *part]
         pruned += run_script(connection, PRUNE, [INDEX, DISABLED, ERRORS], arguments)
     return pruned

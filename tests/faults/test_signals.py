@@ -2,7 +2,8 @@
 
 Seen to fail, each with this taken out of the core:
 
-- in a pass: the look at `stopping` in `Life._pass` (all that is due is enqueued before it ends);
+- in a pass: the look at `stopping` in `Life.keep_alive` (all that is due is
+  enqueued before it ends);
 - Redis frozen: `socket_timeout` in `own_client` (it does not end);
 - Redis back: `register_death` in `Life._leave` only where there was no trouble (the lock is left);
 - SIGHUP: `_sync_on_signal` in `Signals` (the process is killed);

@@ -89,7 +89,7 @@ class Command(BaseCommand):
                 if not options["no_sync"]:
                     queue = options["queue"] or conf.QUEUE
                     orphans = {name: options[name] for name in ("prune", "disable_orphans")}
-                    scheduler.sync = lambda: self._sync(queue, scheduler.log, **orphans)
+                    scheduler.sync = lambda: self._sync(queue, scheduler, **orphans)
                 # It runs for months and uses no database: servers drop idle connections.
                 connections.close_all()
                 with reaching(scheduler.connection):
@@ -101,8 +101,9 @@ class Command(BaseCommand):
         except KeyboardInterrupt:  # before the scheduler minds signals itself
             sys.exit(130)
 
-    def _sync(self, queue: str, log: logging.Logger, **orphans: bool) -> None:
-        report = sync(queue, **orphans)
+    def _sync(self, queue: str, scheduler: DjangoRedisCronScheduler, **orphans: bool) -> None:
+        report = sync(queue, step=scheduler.keep_alive, **orphans)
+        log = scheduler.log
         log.info("Declared schedules: %s", report.totals())
         for id, overrides in report.overridden.items():
             log.info("Schedule %r is not as declared: %s", id, describe(overrides))
