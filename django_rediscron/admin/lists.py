@@ -25,8 +25,8 @@ class ScheduleList(ScheduleActions, ScheduleRefresh):
     list_display = (
         "named",
         "current_state",
-        "timing",
         "next_run",
+        "timing",
         "last_run",
         "queue_name",
         "zone",

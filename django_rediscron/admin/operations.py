@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import Schedule
 from .actions import ScheduleActions
+from .breadcrumbs import page_context
 from .resets import ScheduleReset
 from .runs import ScheduleRun
 
@@ -63,17 +64,13 @@ class ScheduleOperations(ScheduleActions, ScheduleRun, ScheduleReset):
         sent["action"] = [name for name in sent["action"] if name][:1]
         sent["select_across"] = [request.POST.get("select_across", "0")]
         context = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.opts,
+            **page_context(self, request, title),
             "told": told,
             "button": button,
             "schedules": schedules,
             "count": count,
             "more": count - len(schedules),
             "sent": [(name, value) for name, values in sent.items() for value in values],
-            "media": self.media,
         }
-        request.current_app = self.admin_site.name
         page = "admin/django_rediscron/schedule/confirm_selected.html"
         return TemplateResponse(request, page, context)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from ..query import connection
 from ..unreachable import UnreachableError, reaching
+from .breadcrumbs import page_context
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
@@ -49,16 +50,12 @@ def outage_page(model_admin: Any, request: HttpRequest, reason: str) -> HttpResp
             if name not in KEPT_BACK
             for value in values
         ]
-    site = model_admin.admin_site
     context = {
-        **site.each_context(request),
-        "title": _("Redis does not answer"),
-        "opts": model_admin.opts,
+        **page_context(model_admin, request, _("Redis does not answer")),
         "reason": reason,
         "sent": sent,
-        "back": reverse(f"{site.name}:index"),
+        "back": reverse(f"{model_admin.admin_site.name}:index"),
     }
-    request.current_app = site.name
     page = TemplateResponse(
         request, "admin/django_rediscron/schedule/outage.html", context, status=503
     )

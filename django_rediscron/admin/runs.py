@@ -19,6 +19,7 @@ from ..core.exceptions import InvalidScheduleError
 from ..core.in_process import failure_of
 from ..models import Schedule
 from ..query import connection
+from .breadcrumbs import page_context
 from .links import job_url
 
 if TYPE_CHECKING:
@@ -81,17 +82,13 @@ class ScheduleRun(Base):
 
     def _ask(self, request: HttpRequest, schedule: Schedule) -> HttpResponse:
         context = {
-            **self.admin_site.each_context(request),
-            "title": _("Run now?"),
+            **page_context(self, request, _("Run now?"), schedule),
             "subtitle": str(schedule),
-            "opts": self.opts,
             "schedule": schedule,
             "args": json.dumps(list(schedule.job.args), ensure_ascii=False) if schedule.job else "",
             "kwargs": json.dumps(schedule.job.kwargs, ensure_ascii=False) if schedule.job else "",
             "back": self._page_after(request, schedule),
-            "media": self.media,
         }
-        request.current_app = self.admin_site.name
         return TemplateResponse(
             request, "admin/django_rediscron/schedule/run_confirmation.html", context
         )

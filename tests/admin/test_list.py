@@ -128,8 +128,8 @@ def test_search_filters_and_order(schedule: Make, operator: Client) -> None:
     assert shown(operator, app="-") == ["Backup", "join", "mail:daily", "mail:weekly"]
     assert shown(operator, queue="default", q="mail", state="enabled") == ["mail:weekly"]
     by_next_run = ["mail:daily", "mail:weekly", "Backup", "join"]
-    assert shown(operator, o="4") == by_next_run
-    assert shown(operator, o="-4") == [*by_next_run[2::-1], "join"]
+    assert shown(operator, o="3") == by_next_run
+    assert shown(operator, o="-3") == [*by_next_run[2::-1], "join"]
     assert shown(operator, o="1", q="<script>") == []
 
 

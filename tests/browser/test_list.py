@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from redis import Redis
 
 from django_rediscron import RedisCronJob
@@ -136,12 +136,24 @@ def test_stays_fresh_and_keeps_what_is_selected(
     rows = page.locator("#result_list tbody tr")
     expect(rows.nth(2).locator(".field-current_state")).to_have_text("disabled", timeout=20_000)
     expect(rows.nth(0).locator(".field-current_state")).to_have_text("deleted")
-    expect(banner.get_by_role("status")).to_have_text("A scheduler runs")
+    expect(banner.get_by_role("status").first).to_have_text("A scheduler runs")
     expect(banner).to_contain_text("leader: prime")
     expect(page.locator(".action-select").nth(1)).to_be_checked()
     expect(page.locator("#searchbar")).to_have_value("half of a wo")
     expect(page.locator(".action-counter")).to_contain_text("1 of 3 selected")
     scheduler.register_death()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_was_deleted_can_be_read(
+    scheme: str, log_in: LogIn, several: None, connection: Redis
+) -> None:
+    page = log_in(color_scheme=scheme)
+    RedisCronJob.fetch("backup", connection).delete()
+    row = page.locator("#result_list tr.rediscron-gone")
+    expect(row).to_contain_text("deleted", timeout=20_000)
+    for cell in row.locator(".field-timing, .field-queue_name").all():
+        assert contrast(cell) >= 4.5  # WCAG 2.1, success criterion 1.4.3
 
 
 def test_asks_nothing_while_it_is_hidden(log_in: LogIn, several: None) -> None:
@@ -164,8 +176,8 @@ def test_says_so_where_it_cannot_be_refreshed(log_in: LogIn, several: None) -> N
     page = log_in()
     # who is logged out meanwhile gets the page to log in
     page.route("**/refresh/", lambda route: route.fulfill(content_type="text/html", body="<p>"))
-    banner = page.locator("#rediscron-banner")
-    expect(banner).to_contain_text("not up to date", timeout=20_000)
+    told = page.locator("#rediscron-banner").get_by_role("status")
+    expect(told.last).to_contain_text("not up to date", timeout=20_000)
     assert ids(page) == ["backup", "mail:daily", "mail:weekly"]
 
 
@@ -178,6 +190,10 @@ def test_fits_in_both_themes_and_on_a_phone(
     page = log_in(color_scheme=scheme, viewport=viewport)
     width: Any = page.evaluate("document.documentElement.scrollWidth")
     assert width <= viewport["width"]
+    for cell in page.locator("#result_list .field-next_run time").all():
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= viewport["width"]
     if scheme == "dark" and viewport is PHONE:
         take_screenshot(page, "phone-list")
 
@@ -191,3 +207,35 @@ def hide(page: Page, hidden: bool) -> None:
         }""",
         hidden,
     )
+
+
+def contrast(place: Locator) -> float:
+    """Between a text and what lies behind it, by WCAG 2.1."""
+    ratio: float = place.evaluate(
+        """place => {
+            const channels = colour => {
+                const canvas = document.createElement("canvas").getContext("2d");
+                canvas.fillStyle = colour;
+                canvas.fillRect(0, 0, 1, 1);
+                return [...canvas.getImageData(0, 0, 1, 1).data];
+            };
+            const luminance = colour => channels(colour).slice(0, 3)
+                .map(each => each / 255)
+                .map(each => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
+                .reduce((sum, each, i) => sum + each * [0.2126, 0.7152, 0.0722][i], 0);
+            let opacity = 1, behind = place;
+            for (let each = place; each; each = each.parentElement) {
+                opacity *= getComputedStyle(each).opacity;
+            }
+            if (opacity < 1) {
+                return 1; // what shines through is not looked at here
+            }
+            while (channels(getComputedStyle(behind).backgroundColor)[3] < 255) {
+                behind = behind.parentElement;
+            }
+            const [text, ground] = [getComputedStyle(place).color,
+                getComputedStyle(behind).backgroundColor].map(luminance);
+            return (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
+        }"""
+    )
+    return ratio

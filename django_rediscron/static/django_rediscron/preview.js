@@ -15,6 +15,18 @@
         let request = null;
         let shown = null;
 
+        // What is read out: when it runs and the first time, or what is wrong; not ten dates.
+        const told = document.getElementById("rediscron-preview-told");
+        const tell = () => {
+            const parts = ["strong, .errorlist li", "ol li"]
+                .map((each) => box.querySelector(each)?.textContent.trim())
+                .filter(Boolean);
+            const text = parts.join(": ") || box.textContent.trim();
+            if (told.textContent !== text) {
+                told.textContent = text;
+            }
+        };
+
         const query = () => {
             const values = new URLSearchParams();
             for (const input of inputs) {
@@ -42,10 +54,12 @@
                     throw new Error(response.statusText);
                 }
                 box.innerHTML = await response.text(); // our own server's, escaped there
+                tell();
                 shown = wanted;
             } catch (error) {
                 if (error.name !== "AbortError") {
                     box.textContent = box.dataset.unreachable;
+                    tell();
                     shown = null;
                 }
             }

@@ -34,22 +34,21 @@
             if (verdicts[0].textContent !== verdicts[1].textContent) {
                 verdicts[1].textContent = verdicts[0].textContent;
             }
-            shown.querySelectorAll("ul, .rediscron-stale").forEach((each) => each.remove());
+            shown.querySelectorAll("ul").forEach((each) => each.remove());
             shown.append(...now.querySelectorAll("ul"));
         };
 
-        const markStale = () => {
-            const shown = box.querySelector(".rediscron-banner");
-            if (!shown.querySelector(".rediscron-stale")) {
-                const told = document.createElement("p");
-                told.className = "rediscron-stale";
-                told.textContent = box.dataset.stale;
-                shown.append(told);
+        const markStale = (text) => {
+            // Read out when it comes and goes, so it is there all the time.
+            const told = box.querySelector(".rediscron-stale");
+            if (told.textContent !== text) {
+                told.textContent = text;
             }
         };
 
         const update = (answer) => {
             putBanner(answer.banner);
+            markStale("");
             for (const [id, cells] of Object.entries(answer.rows)) {
                 const row = rows.get(id);
                 row?.classList.remove("rediscron-gone");
@@ -91,7 +90,7 @@
                 update(await response.json()); // a page to log in is no JSON
                 pause = response.ok ? PERIOD : Math.min(2 * pause, LONGEST);
             } catch {
-                markStale();
+                markStale(box.dataset.stale);
                 pause = Math.min(2 * pause, LONGEST);
             }
             busy = false;
