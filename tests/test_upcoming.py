@@ -10,16 +10,21 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis import Redis
 
 from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
+from django_rediscron.core.keys import INDEX
 from django_rediscron.core.scripts.times import TIMES
 from django_rediscron.core.timing import occurrence_delay, utc_text
 from tests import tasks
+from tests.clock import Clock, set_clock
 
 UTC = timezone.utc
 PARIS = ZoneInfo("Europe/Paris")
 HOUR = timedelta(hours=1)
+MONDAY = datetime(2026, 3, 23, tzinfo=UTC)
 
 
 def make(**options: Any) -> RedisCronJob:
@@ -86,7 +91,7 @@ def test_one_that_is_overdue_begins_with_the_run_that_stands_for_all() -> None:
 
 def test_jitter_delays_each_occurrence_alike_everywhere(connection: Redis) -> None:
     options = {"cron": "0 * * * *", "timezone": "UTC"}
-    after = datetime(2026, 5, 1, tzinfo=UTC)
+    after = datetime(2026, 5, 1, 0, 30, tzinfo=UTC)
     nominal = list(make(**options).upcoming(50, after=after))
     jittered = list(make(**options, jitter=600).upcoming(50, after=after))
     delays = [(late - time).total_seconds() for late, time in zip(jittered, nominal, strict=True)]
@@ -136,6 +141,117 @@ def test_the_grid_never_moves_with_the_jitter() -> None:
     times = list(job.upcoming(200))
     assert all(a < b for a, b in pairwise(times))
     assert len({time.timestamp() // 300 for time in times}) == 200
+
+
+def test_a_run_that_is_due_and_delayed_past_a_moment_is_to_come_then() -> None:
+    job = make(interval=3600, jitter=600, start_at=datetime(2026, 1, 1, tzinfo=UTC))
+    hour = datetime(2126, 5, 1, 23, tzinfo=UTC)
+    delay = timedelta(seconds=occurrence_delay("report", hour, 600))
+    assert delay > timedelta(seconds=10)
+    just_before = hour + delay - timedelta(seconds=3)
+    assert next(job.upcoming(1, after=just_before)) == hour + delay
+    assert next(job.upcoming(1, after=hour + delay)) > hour + HOUR
+
+
+def test_runs_before_a_moment_count_for_the_limit(connection: Redis) -> None:
+    job = make(interval=60, max_runs=10, connection=connection)
+    job.save(event="created")
+    assert job.next_enqueue_time is not None
+    after = job.next_enqueue_time + timedelta(seconds=7 * 60 + 1)
+    assert len(list(job.upcoming(100))) == 10
+    assert len(list(job.upcoming(100, after=after))) == 2
+    assert list(job.upcoming(100, after=after + HOUR)) == []
+
+
+def test_a_moment_before_the_next_time_says_no_more_than_that(connection: Redis) -> None:
+    """Its rhythm was moved: what lies before that is not to come."""
+    moved = datetime.now(UTC) + timedelta(hours=5)
+    job = make(interval=60, next_enqueue_time=moved)
+    assert list(job.upcoming(1, after=datetime.now(UTC))) == [moved]
+
+
+PASSES = 20
+POLICIES = st.fixed_dictionaries(
+    {
+        "jitter": st.sampled_from([0, 7, 59, 61, 200, 1000]) | st.integers(0, 2000),
+        "catch_up": st.sampled_from(["latest", "all", "skip"]),
+    },
+    optional={
+        "misfire_grace": st.sampled_from([1, 30, 300, 5000]),
+        "max_runs": st.integers(1, 40),
+        "end_at": st.integers(1, 6000).map(lambda s: MONDAY + timedelta(seconds=s)),
+    },
+)
+WHEN = st.sampled_from(
+    [{"interval": 20}, {"interval": 60}, {"interval": 777}, {"cron": "*/3 * * * *"}]
+)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return set_clock(monkeypatch, MONDAY)
+
+
+@settings(
+    max_examples=80,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(WHEN, POLICIES, st.sampled_from([0, 0, 1, 45, 300, 5000]), st.integers(0, 4000))
+def test_what_is_to_come_is_what_the_scheduler_does(
+    connection: Redis,
+    leader: RedisCronScheduler,
+    clock: Clock,
+    when: dict[str, Any],
+    policies: dict[str, Any],
+    away: int,
+    after: int,
+) -> None:
+    connection.flushdb()
+    leader.register_birth()
+    clock.time = MONDAY
+    policies = {**policies, "timezone": "UTC"}
+    job = leader.register(tasks.echo, "metrics", id="report", **when, **policies)
+    begin = clock.advance(timedelta(seconds=away))  # without a scheduler, where it is not zero
+    job.refresh()
+    told = list(job.upcoming(200))
+    told_later = list(job.upcoming(50, after=begin + timedelta(seconds=after)))
+    overdue = [time for time in told if time <= begin]
+    seen = []
+    for number in range(PASSES):
+        enqueued = len(leader.enqueue_jobs())
+        if number == 0:
+            assert enqueued == len(overdue)
+            seen += overdue
+        else:
+            seen += [clock.time] * enqueued
+        place = connection.zscore(INDEX, "report")
+        if place is None:
+            assert rounded(told) == rounded(seen)
+            return
+        clock.time = max(clock.time, datetime.fromtimestamp(place, UTC))
+    assert rounded(told[: len(seen)]) == rounded(seen[:200])
+    later = [time for time in seen if time > begin + timedelta(seconds=after)]
+    assert rounded(told_later[: len(later)]) == rounded(later[:50])
+
+
+def rounded(times: list[datetime]) -> list[float]:
+    """A place in the index is a float."""
+    return [round(time.timestamp(), 3) for time in times]
+
+
+def test_of_several_that_waited_for_the_longest_delay_one_that_is_in_time_runs(
+    connection: Redis, leader: RedisCronScheduler, clock: Clock
+) -> None:
+    """Whatever the grace: at each delayed time that is reached, that very run is in time."""
+    leader.register(tasks.echo, "metrics", id="report", interval=60, jitter=900, misfire_grace=5)
+    runs = 0
+    for _ in range(PASSES):
+        clock.time = datetime.fromtimestamp(connection.zscore(INDEX, "report"), UTC)
+        runs += len(leader.enqueue_jobs())
+    assert runs == PASSES
 
 
 @pytest.mark.parametrize(

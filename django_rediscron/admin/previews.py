@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS
@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from rq.utils import now
 
 from ..core.exceptions import InvalidScheduleError
+from ..core.grid import Grid
 from ..core.job import RedisCronJob
 from ..core.zones import find_zone
 from .timing_form import TimingForm
@@ -101,12 +102,8 @@ class PreviewForm(TimingForm):
 def preview(job: RedisCronJob) -> Preview:
     """What a schedule says of its next runs."""
     zone = find_zone(job.timezone) if job.timezone else None
-    if job.enabled:
-        times = list(job.upcoming(RUNS))
-    else:
-        wanted = job.snapshot()
-        wanted.enabled = True
-        times = list(wanted.upcoming(RUNS, after=now()))
+    enabled = job if job.enabled else _as_if_enabled(job)
+    times = list(enabled.upcoming(RUNS))
     last = len(times) < RUNS
     return Preview(
         description=job.describe(),
@@ -115,6 +112,16 @@ def preview(job: RedisCronJob) -> Preview:
         disabled=not job.enabled,
         change="" if last or job.interval else _next_change(job, times[-1], zone),
     )
+
+
+def _as_if_enabled(job: RedisCronJob) -> RedisCronJob:
+    """The schedule as it would be if somebody enabled it now."""
+    wanted = job.snapshot()
+    wanted.enabled = True
+    latest = job.latest_enqueue_time
+    grid = Grid.of(job, job.next_enqueue_time or latest)
+    wanted.next_enqueue_time = grid.first(now(), latest, retimed=False)
+    return wanted
 
 
 def _runs(times: Iterable[datetime], zone: tzinfo | None) -> Iterable[Run]:
@@ -152,7 +159,7 @@ def _jump(before: datetime, time: datetime) -> str:
 def _next_change(job: RedisCronJob, after: datetime, zone: tzinfo | None) -> str:
     """When the clocks change within a year, and which run comes next then."""
     offset = after.astimezone(zone).utcoffset()
-    low = after
+    low = after.astimezone(timezone.utc)  # in a zone, a day would be one of the wall clock
     for _day in range(366):
         high = low + timedelta(days=1)
         if high.astimezone(zone).utcoffset() != offset:

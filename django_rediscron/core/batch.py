@@ -22,12 +22,13 @@ from .keys import LOCK
 from .occurrences import Occurrences
 from .reading import Absent, Damaged, Fields, read_schedules
 from .ready import DONE, OVERLAPPED, REFUSED, Ready
-from .retiming import Rule, next_time
+from .retiming import Rule
 from .scripts import DISPATCH, run_script
 from .skips import Skip
 from .store import prune
 from .template import JobTemplate, create_job, packed_times
 from .timing import occurrence_delay, utc_text
+from .upcoming import next_time
 
 if TYPE_CHECKING:
     from .dispatch import Dispatcher

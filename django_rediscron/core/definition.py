@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -16,10 +17,12 @@ from .callbacks import CALLBACKS, make_callback
 from .codec import DEFAULT_RESULT_TTL
 from .durations import Duration, as_seconds
 from .exceptions import InvalidScheduleError
-from .grid import Grid, upcoming
+from .grid import Grid
 from .imports import function_name, resolve_function
 from .option_values import CatchUp, Overlap, check_moment
 from .options import Option, ScheduleOptions, check_options, set_options
+from .timing import UTC
+from .upcoming import upcoming
 from .zones import find_zone
 
 if TYPE_CHECKING:
@@ -181,10 +184,10 @@ class Definition(CronJob):
         return grid.first(now(), None, retimed=False)
 
     def upcoming(self, number: int, after: datetime | None = None) -> Iterator[datetime]:
-        """The next occurrences, at most `number`: when they are to be enqueued, jitter included.
+        """The next runs, at most `number`: when the scheduler is to enqueue them, jitter included.
 
         With `after` (an aware datetime) those after that moment; without, the first one is the next
-        enqueue time, or, where that has passed, the latest one that is due. Aware datetimes in the
+        enqueue time, or, where that has passed, what `catch_up` makes of it. Aware datetimes in the
         time zone of the schedule, without one in UTC. Ends where nothing is left to run: after
         `end_at`, after `max_runs`, and at once where the schedule is disabled or finished.
         """
@@ -192,7 +195,9 @@ class Definition(CronJob):
             raise ValueError(f"number must be a whole number from 0, got {number!r}")
         after = check_moment("after", after)
         self._check_when()
-        return upcoming(self, number, after, now())
+        zone = self.zone or UTC
+        times = islice(upcoming(self, after, now()), number)
+        return (time.astimezone(zone) for time in times)
 
     def describe(self) -> str:
         """When it runs, in plain English: `Every 5 minutes, Monday to Friday (Europe/Paris)`."""

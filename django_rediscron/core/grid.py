@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from .timing import (
     LAST_YEAR,
-    UTC,
     around_interval,
     count_cron_times,
     last_cron_time,
     next_cron_time,
-    occurrence_delay,
 )
 
 if TYPE_CHECKING:
@@ -138,27 +135,3 @@ class Grid:
         if time.year > LAST_YEAR or (self.end_at is not None and time > self.end_at):
             return None
         return time
-
-
-def upcoming(
-    job: Definition, number: int, after: datetime | None, moment: datetime
-) -> Iterator[datetime]:
-    """The next occurrences of a schedule that is to run, with their delays, in its zone."""
-    left = number if job.max_runs is None else min(number, job.max_runs - job.runs)
-    if not job.enabled or job.finished_at is not None or left <= 0:
-        return
-    time = job.next_enqueue_time
-    grid = Grid.of(job, time or job.latest_enqueue_time)
-    if after is not None:
-        time = grid.next(after)
-    elif time is None:
-        time = grid.first(moment, job.latest_enqueue_time, retimed=False)
-    elif time < moment:
-        time = grid.last(moment, time)
-    for _ in range(left):
-        if time is None:
-            return
-        delay = occurrence_delay(job.id, time, job.jitter)
-        shown = time + timedelta(seconds=delay)
-        yield shown.astimezone(job.zone or UTC)
-        time = Grid.of(job, time).next(time)

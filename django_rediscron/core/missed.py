@@ -7,13 +7,16 @@ long it was away, this takes a few milliseconds.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .grid import Grid
-from .job import RedisCronJob
 from .skips import Reason, Skip
 from .timing import occurrence_delay
+
+if TYPE_CHECKING:
+    from .definition import Definition
 
 PUNCTUAL = 60.0
 """Seconds by which an occurrence may be late that counts as not missed where the policy is to skip
@@ -38,7 +41,7 @@ class Step(NamedTuple):
     """The occurrence whose turn it is then, None where none is left."""
 
 
-def settle_due(job: RedisCronJob, due: datetime, moment: datetime, room: int) -> list[Step]:
+def settle_due(job: Definition, due: datetime, moment: datetime, room: int) -> list[Step]:
     """The steps that bring a schedule from its due occurrence to its next one to come.
 
     With at most `room` runs, which may leave it due.
@@ -46,8 +49,13 @@ def settle_due(job: RedisCronJob, due: datetime, moment: datetime, room: int) ->
     return _Settlement(job, due, moment).steps(room)
 
 
+def own_time(job: Definition, time: datetime) -> datetime:
+    """When an occurrence is to be enqueued: its time, and its delay."""
+    return time + timedelta(seconds=occurrence_delay(job.id, time, job.jitter))
+
+
 class _Settlement:
-    def __init__(self, job: RedisCronJob, due: datetime, moment: datetime) -> None:
+    def __init__(self, job: Definition, due: datetime, moment: datetime) -> None:
         self.job = job
         self.due = due
         self.moment = moment
@@ -58,17 +66,58 @@ class _Settlement:
     def steps(self, room: int) -> list[Step]:
         if self.job.catch_up == "all":
             return self._all(room)
-        lateness, grace = self._lateness(self.last), self.job.misfire_grace
-        if grace is not None and lateness > grace:
-            return self._none("misfire")
-        punctual = PUNCTUAL if self.last == self.due else PROMPT
-        if self.job.catch_up == "skip" and grace is None and lateness > punctual:
-            return self._none("catch_up")
+        limit, reason = self._limit()
+        run = self._latest_in_time(limit)
+        if run is None:
+            return self._none(reason)
         skips: list[Skip] = []
-        first = self._first_in_grace(skips)
-        if self.job.catch_up == "skip" and first < self.last:
-            self._add(skips, first, self._before(self.last), "catch_up")
-        return [Step(self.last, skips, self.following)]
+        first = self._first_in_grace(skips, run)
+        if self.job.catch_up == "skip" and first < run:
+            self._add(skips, first, self._before(run), "catch_up")
+        if run < self.last:
+            self._add(skips, self._after(run), self.last, reason)
+        return [Step(run, skips, self.following)]
+
+    def _limit(self) -> tuple[float, Reason]:
+        """Seconds by which the one that runs may be late, and why later ones are skipped."""
+        if self.job.misfire_grace is not None:
+            return self.job.misfire_grace, "misfire"
+        if self.job.catch_up == "skip":
+            return PUNCTUAL if self._was_awaited() else PROMPT, "catch_up"
+        return math.inf, "misfire"
+
+    def _was_awaited(self) -> bool:
+        """Whether no other run has come since that of `due`: they waited for this one, delayed."""
+        own = self._own_time(self.due)
+        time = self.grid.next(self.due)
+        for _ in range(_STEPS):
+            if time is None or time > self.last:
+                return True
+            if self._own_time(time) > own:
+                return False
+            time = self.grid.next(time)
+        return True
+
+    def _latest_in_time(self, limit: float) -> datetime | None:
+        """The last one that has come and is not late by more than that many seconds.
+
+        Where the delay is longer than the period, the last one need not be the most punctual.
+        """
+        if limit == math.inf or self._lateness(self.last) <= limit:
+            return self.last
+        if not self.job.jitter:
+            return None
+        horizon = self.moment - timedelta(seconds=limit + self.job.jitter)
+        first = self.due if self.due >= horizon else self.grid.next(horizon - _MOMENT)
+        if first is None or first > self.last:
+            return None
+        time: datetime | None = self.grid.back(self.last, _STEPS, first)
+        found = None
+        while time is not None and time <= self.last:
+            if self._lateness(time) <= limit:
+                found = time
+            time = self.grid.next(time)
+        return found
 
     def _none(self, reason: Reason) -> list[Step]:
         skips: list[Skip] = []
@@ -79,7 +128,7 @@ class _Settlement:
         skips: list[Skip] = []
         if self._surely_late(self.last):
             return self._none("misfire")
-        time: datetime | None = self._first_in_grace(skips)
+        time: datetime | None = self._first_in_grace(skips, self.last)
         assert time is not None
         first = self.grid.back(self.last, self.job.catch_up_limit, time)
         if first > time:
@@ -113,13 +162,13 @@ class _Settlement:
             last = following
         return last
 
-    def _first_in_grace(self, skips: list[Skip]) -> datetime:
+    def _first_in_grace(self, skips: list[Skip], last: datetime) -> datetime:
         """The first occurrence that is not too late for sure; those before it are skipped."""
         if self.job.misfire_grace is None or not self._surely_late(self.due):
             return self.due
         first = self.grid.next(self._horizon() - _MOMENT)
         assert first is not None
-        first = min(first, self.last)
+        first = min(first, last)
         if first > self.due:
             self._add(skips, self.due, self._before(first), "misfire")
         return first
@@ -139,7 +188,12 @@ class _Settlement:
         return (self.moment - self._own_time(time)).total_seconds()
 
     def _own_time(self, time: datetime) -> datetime:
-        return time + timedelta(seconds=occurrence_delay(self.job.id, time, self.job.jitter))
+        return own_time(self.job, time)
+
+    def _after(self, time: datetime) -> datetime:
+        following = self.grid.next(time)
+        assert following is not None
+        return following
 
     def _before(self, time: datetime) -> datetime:
         return self.grid.last(time - _MOMENT, self.due)

@@ -1,4 +1,4 @@
-"""Next times that are wrong or missing, and right ones."""
+"""Next times that are wrong, and right ones."""
 
 from __future__ import annotations
 
@@ -7,37 +7,11 @@ from datetime import datetime, timedelta
 
 from .grid import DISAGREEMENT, Grid
 from .job import RedisCronJob
-from .validation import MAX_WAIT
 
 Rule = Callable[[RedisCronJob, datetime], "datetime | None"]
 """The right next time of an enabled schedule, or None where the one that it has is right."""
 
 _CLOSE = timedelta(milliseconds=1)
-_LONGEST = timedelta(seconds=MAX_WAIT)
-
-
-def next_time(schedule: RedisCronJob, moment: datetime) -> datetime | None:
-    """The next time of an enabled schedule: that of its hash, if it says one that can be.
-
-    Otherwise, as after a change whose writer could not know all that it depends on, it is computed
-    from that change on, or from its latest occurrence if it ran since. None where none is left.
-    """
-    if schedule.finished_at is not None or _is_used_up(schedule):
-        return None
-    following, latest = schedule.next_enqueue_time, schedule.latest_enqueue_time
-    if following is not None and following - moment <= _LONGEST:
-        start_at, end_at = schedule.start_at, schedule.end_at
-        if end_at is not None and following > end_at:
-            return None
-        if start_at is None or following >= start_at:
-            return following
-    changed = min(schedule.updated_at or moment, moment)
-    since = max(changed, latest or changed)
-    return Grid.of(schedule).first(since, latest, retimed=False)
-
-
-def _is_used_up(schedule: RedisCronJob) -> bool:
-    return schedule.max_runs is not None and schedule.runs >= schedule.max_runs
 
 
 def after_step_back(schedule: RedisCronJob, moment: datetime) -> datetime | None:

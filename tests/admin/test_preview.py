@@ -49,6 +49,26 @@ def test_words_and_ten_runs(operator: Client, clock: Any) -> None:
     assert "Sat" not in shown.replace("Saturday", "")
 
 
+def test_the_next_change_of_the_clocks_comes_with_the_run_that_follows_it(
+    operator: Client, clock: Any
+) -> None:
+    clock(2026, 11, 28, 10)
+    shown = look(operator, cron="30 2 * * *", timezone="Europe/Berlin")
+    assert "clocks go forward by 1:00 h on Sun 2027-03-28" in shown
+    assert "the run then: Sun 2027-03-28 03:00 UTC+2" in shown
+
+
+def test_a_disabled_schedule_shows_what_it_would_run_if_it_were_enabled(
+    operator: Client, clock: Any, schedule: Make
+) -> None:
+    """Not what is delayed past the present: that would be missed."""
+    job = schedule("report", cron="0 * * * *", timezone="UTC", jitter=3599, enabled=False)
+    times = previews._as_if_enabled(job)
+    assert times.next_enqueue_time is not None
+    assert times.next_enqueue_time > datetime.now(timezone.utc)
+    assert next(times.upcoming(1)) >= times.next_enqueue_time
+
+
 def test_jumps_of_the_clocks_are_marked(operator: Client, clock: Any) -> None:
     clock(2026, 3, 27, 12)
     shown = look(operator, cron="30 2 * * *", timezone="Europe/Berlin")
