@@ -355,6 +355,24 @@ def test_a_change_by_hand_counts_at_once(
     assert connection.zscore(INDEX, "off") is None
 
 
+@pytest.mark.parametrize("removed", ["ttl", "latest_enqueue_time"])
+def test_a_value_that_moves_to_another_field_by_hand_counts(
+    connection: Redis, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch, removed: str
+) -> None:
+    register(leader)
+    leader.enqueue_jobs()
+    key = "rq:cron_job:visits"
+    if removed == "ttl":
+        connection.hset(key, "ttl", "77")
+        go_on(monkeypatch, seconds=301)
+        leader.enqueue_jobs()
+    connection.hdel(key, removed)
+    connection.hset(key, "failure_ttl", "77")
+    go_on(monkeypatch, seconds=602)
+    (job,) = leader.enqueue_jobs()
+    assert (job.job_options["ttl"], job.job_options["failure_ttl"]) == (None, 77)
+
+
 def test_another_schedule_of_the_same_birth_is_another_one(
     connection: Redis, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,8 @@ from . import msgpack
 
 SEPARATOR = "\n"
 
-LONGEST = 500
-"""Bytes of all values; longer ones are compared by their SHA-1."""
+LONGEST = 700
+"""Bytes of all names and values; longer ones are compared by their SHA-1."""
 
 TRUSTED = 0.5
 """Seconds since the last comparison of the whole, in which the marks of our own editors suffice."""
@@ -26,11 +26,11 @@ _LATEST, _NEXT = "latest_enqueue_time", "next_enqueue_time"
 
 
 class Fingerprint:
-    """The values of one schedule's hash, in the order in which Redis returns them.
+    """Names and values of one schedule's hash, in the order in which Redis returns them.
 
     So whatever was changed, by whatever program, is a change; but for the latest time, which the
     next run replaces. It stays the same from run to run, as long as nothing but the two times is
-    written. Where Redis orders the values otherwise, the schedule counts as changed and is read
+    written. Where Redis orders them otherwise, the schedule counts as changed and is read
     again.
     """
 
@@ -56,21 +56,22 @@ class Fingerprint:
         """Instead of `packed`, for a comparison of the marks and the next time only."""
         self.is_known = True
         """Whether it is that of the hash as it is now."""
-        values = list(fields.values())
-        self._latest = self._next = 0  # places among the values, from 1 as Lua counts; 0: none
+        items = [text for field in fields.items() for text in field]
+        # Places of the two values among names and values, from 1 as Lua counts; 0: none.
+        self._latest = self._next = 0
         for place, name in enumerate(fields, 1):
             if name == _NEXT:
-                self._next = place
-                values[place - 1] = ""
+                self._next = 2 * place
+                items[2 * place - 1] = ""
             elif name == _LATEST:
-                self._latest = place
-                values[place - 1] = ""
-        self._text = SEPARATOR.join(values).encode(errors="surrogateescape")
+                self._latest = 2 * place
+                items[2 * place - 1] = ""
+        self._text = SEPARATOR.join(items).encode(errors="surrogateescape")
         # Where the latest time will be when it is written for the first time; 0: not known.
         self._appends = 0
-        if not self._latest and len(values) < _COMPACT_FIELDS:
-            compact = max(map(len, values), default=0) <= _COMPACT_VALUE and self._text.isascii()
-            self._appends = len(values) + 1 if compact else 0
+        if not self._latest and len(fields) < _COMPACT_FIELDS:
+            compact = max(map(len, items), default=0) <= _COMPACT_VALUE and self._text.isascii()
+            self._appends = len(items) + 2 if compact else 0
         self._pack()
 
     def _pack(self) -> None:
@@ -78,7 +79,7 @@ class Fingerprint:
         if len(text) > LONGEST:
             text = sha1(text).hexdigest().encode()
         self.packed = msgpack.number(self._next) + msgpack.number(self._latest) + msgpack.text(text)
-        """Three items for the script: places of next and latest time, and all other values."""
+        """Three items for the script: places of next and latest time, and all but these two."""
 
     def at(self, moment: float) -> bytes:
         """What the script is told at this moment of the monotonic clock."""
@@ -98,7 +99,7 @@ class Fingerprint:
         elif not self._latest:
             self.is_known &= bool(self._appends)
             self._latest = self._appends
-            self._text += SEPARATOR.encode()
+            self._text += f"{SEPARATOR}{_LATEST}{SEPARATOR}".encode()
             self._pack()
 
     def forget(self) -> None:

@@ -34,7 +34,7 @@ DISPATCH = (
 --     next_enqueue_time as read ('' for a missing field), new latest ('' where it is the next one
 --     as read) and next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ
 --     job, index of its shape, 1 to tidy the history up; the hash as read: places of next and
---     latest time among its values, and all others as one text ('' where another occurrence of the
+--     latest time among its items, and all others as one text ('' where another occurrence of the
 --     schedule goes before it), or else revision, time of the last change, and 0; values of the
 --     variable fields..., and 0 or, where the schedule has options for it, a list: records of what
 --     was skipped before, overlap ('' to allow it), record for the case that it overlaps, most runs
@@ -71,8 +71,8 @@ end
 local moved = {{}}
 
 -- Whether a hash says what it said: the next time at one place, any latest one at another (0: it
--- has none), and the text of all other values, or its SHA-1; or, with 0 for the text, its next
--- time and the marks of an edit.
+-- has none), and the text of all names and other values, or its SHA-1; or, with 0 for the text, its
+-- next time and the marks of an edit.
 local function unchanged(key, id, next_at, latest_at, text, following)
   if text == '' then
     return moved[id] and call('HGET', key, 'next_enqueue_time') == following
@@ -90,7 +90,7 @@ local function unchanged(key, id, next_at, latest_at, text, following)
     -- Nothing at all also stands in a hash that was deleted meanwhile.
     return following ~= '' or changed_at ~= '' or revision ~= '' or call('EXISTS', key) == 1
   end
-  local stored = try('HVALS', key)
+  local stored = try('HGETALL', key)
   if stored.err and not is_wrong_type(stored) then error(stored) end
   if not stored[1] or latest_at > #stored or (stored[next_at] or '') ~= following then
     return false
