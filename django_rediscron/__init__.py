@@ -23,6 +23,7 @@ from .core import (
     ScheduleOptions,
     SchedulerLockedError,
     UnknownQueueError,
+    UnreadableScheduleError,
     current_occurrence,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "ScheduleOptions",
     "SchedulerLockedError",
     "UnknownQueueError",
+    "UnreadableScheduleError",
     "__version__",
     "current_occurrence",
 ]

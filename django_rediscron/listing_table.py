@@ -49,7 +49,8 @@ def render(
         if job.last_error:
             lines.append(f"error    {one_line(job.id)}: {one_line(job.last_error)}")
     for damaged in listing.damaged:
-        lines.append(f"damaged  {one_line(damaged.id)}: {one_line(damaged.reason)}")
+        what = "error  " if damaged.refused else "damaged"
+        lines.append(f"{what}  {one_line(damaged.id)}: {one_line(damaged.reason)}")
     updated = (now or datetime.now()).isoformat(" ", "microseconds")
     lines += ["", f"Updated: {updated}", *_warnings(listing.leadership)]
     return "\n".join(line.rstrip() for line in lines)

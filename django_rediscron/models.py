@@ -47,6 +47,8 @@ class Schedule(models.Model):
 
     job: RedisCronJob | None = None
     damaged: str | None = None
+    refused = False
+    """Whether Redis refused to read it: then nothing is known to be wrong with it."""
     latest_run: Run | None = None
     """Where the list has read it."""
 
@@ -82,7 +84,7 @@ class Schedule(models.Model):
         schedule = cls(**_values(found))
         schedule._state.adding = False
         if isinstance(found, Damaged):
-            schedule.damaged = found.reason
+            schedule.damaged, schedule.refused = found.reason, found.refused
         else:
             schedule.job = found
         return schedule

@@ -18,7 +18,12 @@ from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from django_rediscron import cli
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, scripts
+from django_rediscron.core import (
+    RedisCronJob,
+    RedisCronScheduler,
+    UnreadableScheduleError,
+    scripts,
+)
 from django_rediscron.core.health import check_health
 from django_rediscron.core.keys import (
     EVENTS,
@@ -30,7 +35,9 @@ from django_rediscron.core.keys import (
     job_key,
     scheduler_key,
 )
+from django_rediscron.core.merging import merge
 from django_rediscron.core.store import fetch_many, list_schedules, reindex
+from django_rediscron.core.wanted import Wanted
 from tests import tasks
 from tests.processes import SCHEDULER, close, next_job_id, start_python, wait_until
 
@@ -265,6 +272,34 @@ def test_a_reader_can_change_nothing(reader: User, editor: User) -> None:
         with pytest.raises(ResponseError):
             change()
     assert RedisCronJob.fetch("often", reader.connection).interval == 1
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [["-hgetall"], ["resetkeys", "~rq:cron_jobs*", "~rq:queue*"]],
+    ids=["command", "key"],
+)
+def test_what_redis_refuses_to_read_is_not_called_damaged(
+    acl: Redis, editor: User, rules: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = RedisCronJob("report", "metrics", tasks.echo, interval=60, connection=acl)
+    job.save()
+    acl.execute_command("ACL", "SETUSER", editor.name, *rules)
+
+    with pytest.raises(UnreadableScheduleError, match="Redis refuses to read it") as error:
+        RedisCronJob.fetch("report", editor.connection)
+    assert re.search("permission|NOPERM|ACL", str(error.value))
+    assert "delete" not in str(error.value)
+    (found,) = list_schedules(editor.connection).damaged
+    assert (found.id, found.refused) == ("report", True)
+    cli.main(["info", "--url", editor.url], standalone_mode=False)
+    told = capsys.readouterr().out
+    assert "Redis refuses to read it" in told
+    assert "damaged" not in told
+
+    wanted = Wanted(job.snapshot(), "site", "site/apps.py:1", False)
+    with pytest.raises(UnreadableScheduleError):
+        merge(found, {}, wanted)  # what people changed may stand there
 
 
 def register_some(user: User) -> None:

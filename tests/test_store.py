@@ -13,7 +13,7 @@ from redis import Redis
 from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
 from django_rediscron.core.keys import DISABLED, ERRORS, INDEX, job_key
 from django_rediscron.core.retries import LONGEST_DELAY
-from django_rediscron.core.store import define_many, list_schedules, reindex
+from django_rediscron.core.store import define_many, list_schedules, reindex, retry_failed
 from tests import tasks
 
 
@@ -193,3 +193,21 @@ def test_a_stored_id_that_has_no_page_is_listed_kept_and_can_be_deleted(
     job.delete()
     assert connection.exists(job_key(id)) == 0
     assert connection.zscore(INDEX, id) is None
+
+
+def test_ids_that_are_no_text_disturb_no_client_that_decodes_replies(
+    connection: Redis, redis_url: str
+) -> None:
+    RedisCronJob("日報", "x", func=tasks.echo, interval=60, connection=connection).save()
+    odd = b"\xff\xfe"
+    fields = {"id": odd, "func_name": "tests.tasks.echo", "queue_name": "x", "interval": "5"}
+    connection.hset(job_key("").encode() + odd, mapping=fields)
+    for key in (INDEX, ERRORS):
+        connection.zadd(key, {odd: 1})
+    connection.zrem(INDEX, "日報")
+    with Redis.from_url(redis_url, decode_responses=True) as client:
+        assert reindex(client).restored == 1
+        listing = list_schedules(client)
+        retry_failed(client)
+    assert [job.id for job in listing.jobs] == ["日報"]
+    assert [damaged.id for damaged in listing.damaged] == ["\\xff\\xfe"]

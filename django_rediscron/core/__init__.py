@@ -10,6 +10,7 @@ from .exceptions import (
     ScheduleLockedError,
     SchedulerLockedError,
     UnknownQueueError,
+    UnreadableScheduleError,
 )
 from .job import RedisCronJob
 from .options import ScheduleOptions
@@ -28,5 +29,6 @@ __all__ = [
     "ScheduleOptions",
     "SchedulerLockedError",
     "UnknownQueueError",
+    "UnreadableScheduleError",
     "current_occurrence",
 ]

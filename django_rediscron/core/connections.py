@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
@@ -76,6 +77,22 @@ def check_client(connection: object) -> None:
             f"connection must be a redis.Redis client of one server, as RQ needs it, got a "
             f"{type(connection).__name__}; of a cluster, give it the node that holds RQ's keys"
         )
+
+
+def bytes_client(connection: Redis) -> Redis:
+    """The client itself, or where it decodes replies another one that returns bytes.
+
+    Ids, and whatever else others wrote, need not be text.
+    """
+    pool = connection.connection_pool
+    if not pool.connection_kwargs.get("decode_responses"):
+        return connection
+    if pool not in _bytes_clients:
+        _bytes_clients[pool] = own_client(connection)
+    return _bytes_clients[pool]
+
+
+_bytes_clients: WeakKeyDictionary[ConnectionPool, Redis] = WeakKeyDictionary()
 
 
 def _own_sentinels(given: Sentinel) -> Sentinel:

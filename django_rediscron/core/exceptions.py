@@ -13,6 +13,7 @@ __all__ = [
     "ScheduleLockedError",
     "SchedulerLockedError",
     "UnknownQueueError",
+    "UnreadableScheduleError",
     "UnsuitableServerError",
 ]
 
@@ -36,11 +37,25 @@ class DamagedScheduleError(Exception):
     """
 
     def __init__(self, job_id: str, reason: str) -> None:
-        super().__init__(
-            f"schedule {job_id!r} is damaged: {reason}; register it again or delete it"
-        )
         self.job_id = job_id
         self.reason = reason
+        super().__init__(self._told())
+
+    def _told(self) -> str:
+        return f"schedule {self.job_id!r} is damaged: {self.reason}; register it again or delete it"
+
+
+class UnreadableScheduleError(DamagedScheduleError):
+    """Redis refused to read the schedule, which may be all right: its rights or its set-up lack.
+
+    The reason holds what Redis said.
+    """
+
+    def _told(self) -> str:
+        return (
+            f"schedule {self.job_id!r} cannot be read: {self.reason}; leave it as it is, and check "
+            f"the permissions of this Redis user and the server's configuration"
+        )
 
 
 class ScheduleChangedError(Exception):

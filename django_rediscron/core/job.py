@@ -10,7 +10,7 @@ from redis import Redis
 from rq.job import Job
 from rq.utils import as_text
 
-from .exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
+from .exceptions import InvalidScheduleError, NoSuchJobError
 from .keys import history_key, job_key, skipped_key
 from .option_values import check_moment
 from .record import Record
@@ -84,7 +84,7 @@ class RedisCronJob(Record):
         if isinstance(found, Absent):
             raise NoSuchJobError(f"there is no schedule {id!r}")
         if isinstance(found, Damaged):
-            raise DamagedScheduleError(id, found.reason)
+            raise found.error()
         return found
 
     def refresh(self) -> None:

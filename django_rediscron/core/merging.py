@@ -66,6 +66,8 @@ def merge(
         return _merge_stored(found, fields, wanted, tombstone, reset)
     if isinstance(found, Absent) and tombstone is not None and not (wanted.locked or reset):
         return Merge(SKIPPED)
+    if isinstance(found, Damaged) and found.refused:
+        raise found.error()  # it may be all right, and hold what people changed
     job = wanted.job.snapshot()
     # Whether a damaged one is enabled may be legible.
     job.enabled_given = not fields or wanted.locked

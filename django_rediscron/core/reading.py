@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from .exceptions import DamagedScheduleError
+from .exceptions import DamagedScheduleError, UnreadableScheduleError
 from .job import RedisCronJob
 from .scripts import READ, run_script, run_scripts
 from .steps import Step, in_steps, no_step
@@ -39,6 +39,13 @@ class Damaged:
     reason: str
     fields: Fields | None = None
     """The hash, where it is one."""
+    refused: bool = False
+    """Whether Redis refused to read it, so that nothing is known to be wrong with the schedule."""
+
+    def error(self) -> DamagedScheduleError:
+        """As what it is raised."""
+        kind = UnreadableScheduleError if self.refused else DamagedScheduleError
+        return kind(self.id, self.reason)
 
 
 def read_schedules(
@@ -103,7 +110,9 @@ def _understand(
         fields = _fields(found)
         return _restored(id, fields, connection, restore), fields
     if isinstance(found, str):
-        return Damaged(_shown(id), f"its key does not hold a hash: {found}"), {}
+        if "WRONGTYPE" in found:
+            return Damaged(_shown(id), f"its key does not hold a hash: {found}"), {}
+        return Damaged(_shown(id), f"Redis refuses to read it: {found}", refused=True), {}
     return Absent(bool(found)), {}
 
 

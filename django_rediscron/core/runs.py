@@ -10,6 +10,7 @@ from redis import Redis
 from rq.job import Job
 from rq.utils import as_text
 
+from .connections import bytes_client
 from .keys import history_key
 from .texts import parse_time
 from .timing import LAST_YEAR
@@ -44,13 +45,14 @@ _FIELDS = ("status", "started_at", "ended_at", "worker_name", "origin")
 
 def read_runs(ids: Sequence[str], connection: Redis, count: int = 1) -> dict[str, list[Run]]:
     """The newest runs of each of these schedules, newest first, in two round trips for all."""
-    with connection.pipeline(transaction=False) as pipe:
+    client = bytes_client(connection)
+    with client.pipeline(transaction=False) as pipe:
         for id in ids:
             pipe.zrange(history_key(id), 0, count - 1, desc=True, withscores=True)
         histories = pipe.execute(raise_on_error=False)
     # A key of that name that holds something else is nobody's history.
     known = [[] if isinstance(each, Exception) else each for each in histories]
-    with connection.pipeline(transaction=False) as pipe:
+    with client.pipeline(transaction=False) as pipe:
         for history in known:
             for job_id, _ in history:
                 pipe.hmget(Job.key_for(as_text(job_id)), _FIELDS)

@@ -175,7 +175,8 @@ class RedisCronScheduler(CronScheduler):
 
     def _readable(self, listing: store.Listing) -> list[RedisCronJob]:
         for damaged in listing.damaged:
-            self.log.warning("Schedule %r is damaged: %s", damaged.id, damaged.reason)
+            what = "cannot be read" if damaged.refused else "is damaged"
+            self.log.warning("Schedule %r %s: %s", damaged.id, what, damaged.reason)
         return listing.jobs
 
     def save_jobs_data(self) -> None:

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 from rq.utils import as_text, now
 
 from .change import Change
+from .connections import bytes_client
 from .creation import create_new
 from .job import RedisCronJob
 from .keys import (
@@ -83,7 +84,7 @@ def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing:
         with suppress(ResponseError):  # a replica, or a user who may only read
             reindex(connection)
     keys = [INDEX] if enabled_only else [INDEX, DISABLED]
-    with connection.pipeline(transaction=False) as pipe:
+    with bytes_client(connection).pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.zrange(key, 0, -1)
         members = {member: None for reply in pipe.execute() for member in reply}
@@ -142,7 +143,7 @@ def reindex(connection: Redis, step: Step = no_step) -> ReindexReport:
         step()
     for index in (INDEX, DISABLED):
         report.pruned += prune(_absent_members(index, connection, step), connection, step)
-    failed = cast("list[bytes | str]", connection.zrange(ERRORS, 0, -1))
+    failed = cast("list[bytes]", bytes_client(connection).zrange(ERRORS, 0, -1))
     report.pruned += prune(failed, connection, step)
     if updated is not None:
         connection.set(INDEXED, updated)
@@ -151,9 +152,10 @@ def reindex(connection: Redis, step: Step = no_step) -> ReindexReport:
 
 def scan_ids(connection: Redis, step: Step = no_step) -> Iterator[str]:
     """Ids of all hashes in the keyspace, in whatever index they are, or in none."""
+    client = bytes_client(connection)
     cursor: Any = "0"  # zero as a number only when the scan has come round
     while cursor != 0:
-        cursor, keys = connection.scan(cursor, match=f"{JOB_PREFIX}*", count=SCANNED, _type="hash")
+        cursor, keys = client.scan(cursor, match=f"{JOB_PREFIX}*", count=SCANNED, _type="hash")
         for key in keys:
             try:
                 id = as_text(key)[len(JOB_PREFIX) :]
@@ -165,13 +167,14 @@ def scan_ids(connection: Redis, step: Step = no_step) -> Iterator[str]:
         step()
 
 
-def _absent_members(index: str, connection: Redis, step: Step) -> list[bytes | str]:
+def _absent_members(index: str, connection: Redis, step: Step) -> list[bytes]:
     """Members of an index that have no hash."""
-    absent: list[bytes | str] = []
+    client = bytes_client(connection)
+    absent: list[bytes] = []
     for start in range(0, connection.zcard(index), BATCH):
         # A page moves where members come and go meanwhile; what is missed is no harm.
-        part = cast("list[bytes | str]", connection.zrange(index, start, start + BATCH - 1))
-        with connection.pipeline(transaction=False) as pipe:
+        part = cast("list[bytes]", client.zrange(index, start, start + BATCH - 1))
+        with client.pipeline(transaction=False) as pipe:
             for member in part:
                 pipe.exists(member_key(member))
             absent += [m for m, there in zip(part, pipe.execute(), strict=True) if not there]
@@ -203,7 +206,7 @@ def retry_failed(connection: Redis, step: Step = no_step) -> None:
 
     That is so where a new process leads, which may have other code and other settings.
     """
-    failed = cast("list[bytes | str]", connection.zrange(ERRORS, 0, -1))
+    failed = cast("list[bytes]", bytes_client(connection).zrange(ERRORS, 0, -1))
     for part in in_steps(failed, BATCH, step):
         soon: Any = dict.fromkeys(part, now().timestamp())
         # Dispatch reads the hash, and corrects the place of one that is not due any more.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from redis import Redis
 
+from .connections import bytes_client
 from .keys import DELETED
 from .origin import CODE, Origin
 from .scripts import TOMBSTONES, run_script
@@ -49,12 +51,11 @@ class Tombstone:
 
 def read_tombstones(connection: Redis) -> dict[str, Tombstone]:
     """By id. There are few: as many as were deleted by hand since they were declared."""
-    found: Mapping[bytes | str, bytes | str] = connection.hgetall(DELETED)
+    found = cast("Mapping[bytes, bytes]", bytes_client(connection).hgetall(DELETED))
     stones = {}
     for id, text in found.items():
-        name = id.decode(errors="backslashreplace") if isinstance(id, bytes) else id
-        told = text.decode(errors="replace") if isinstance(text, bytes) else text
-        stones[name] = Tombstone.of(name, told)
+        name = id.decode(errors="backslashreplace")
+        stones[name] = Tombstone.of(name, text.decode(errors="replace"))
     return dict(sorted(stones.items()))
 
 
