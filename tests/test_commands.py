@@ -125,7 +125,8 @@ def test_another_scheduler_holds_the_lock(connection: Redis, tmp_path: Path) -> 
 
 def test_redis_cannot_be_reached(tmp_path: Path) -> None:
     pid_file = tmp_path / "scheduler.pid"
-    done = manage("rqcron_scheduler", "--queue", "nowhere", "--pid", str(pid_file), "-v", "0")
+    options = ("--queue", "nowhere", "--lock-ttl", "1", "--pid", str(pid_file), "-v", "0")
+    done = manage("rqcron_scheduler", *options)
 
     assert done.returncode == 1
     line = one_line(done.stderr)

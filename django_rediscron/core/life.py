@@ -55,11 +55,11 @@ class Life(Standby):
         scheduler.log.info("Scheduler %s: shutdown complete", scheduler.name)
 
     def _live(self, *, burst: bool, standby: bool) -> None:
-        if not standby:
-            self._be_born()
         try:
             if standby:
                 self._stand_by()
+            else:
+                self._be_born()
             if not self._inbox.stopping:
                 self._lead(burst=burst, standby=standby)
         finally:

@@ -51,11 +51,12 @@ class LeaderLock:
             holder, expires_in = lock_holder(self.connection)
             if holder is None:
                 continue  # released in this very moment
-            if holder == self.token or self._replace_dead(holder):
-                # Ours, though redis-py does not know: the reply was lost, or it was handed on.
-                self._lock.local.token = self.token.encode()
+            if holder != self.token and not self._replace_dead(holder):
+                raise SchedulerLockedError(holder_name(holder), expires_in)
+            # Ours, though redis-py does not know: the reply was lost, or it was handed on.
+            self._lock.local.token = self.token.encode()
+            if self.extend():  # for some of its life may be over
                 return
-            raise SchedulerLockedError(holder_name(holder), expires_in)
 
     def _replace_dead(self, holder: str) -> bool:
         if not died_here(holder_name(holder), self.connection, holder):
@@ -74,6 +75,11 @@ class LeaderLock:
         """Give the lock up, if it is still ours."""
         _unanswered[self.connection] = self.token
         release_unanswered(self.connection)
+
+
+def is_unanswered(connection: Redis) -> bool:
+    """Whether this client may hold the lock, because an attempt to take or release it failed."""
+    return connection in _unanswered
 
 
 def release_unanswered(connection: Redis) -> None:

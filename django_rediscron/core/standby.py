@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import time
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from .exceptions import SchedulerLockedError
 from .inbox import Inbox
-from .lock import release_unanswered
+from .lock import is_unanswered, release_unanswered
 from .notify import notify
 from .probe import probe
-from .trouble import Trouble
+from .trouble import Trouble, is_passing
 
 if TYPE_CHECKING:
     from .scheduler import RedisCronScheduler
@@ -37,15 +37,26 @@ class Standby:
         self._inbox.stop()
 
     def _be_born(self) -> None:
-        scheduler = self.scheduler
-        try:
-            self._probe()
-            scheduler.register_birth()
-        except (RedisError, OSError):
-            with suppress(RedisError, OSError):
-                release_unanswered(scheduler._client)
-            raise
-        self._registered = True
+        """Take the lock; where Redis is away, try again for as long as a lock lives.
+
+        It may be ours already, for all that we know, though no answer came.
+        """
+        until = time.monotonic() + self.scheduler.lock_ttl
+        self._trouble.at_start = True
+        while not self._inbox.stopping:
+            self._trouble.attempt()
+            try:
+                self._probe()
+                self.scheduler.register_birth()
+            except (RedisError, OSError) as error:
+                if not is_passing(error) or time.monotonic() > until:
+                    raise
+                self._endure(error)
+            else:
+                self._registered = True
+                self._trouble.over()
+                self._trouble.at_start = False
+                return
 
     def _stand_by(self) -> None:
         """Wait until the lock is ours, or until asked to stop."""
@@ -101,6 +112,8 @@ class Standby:
     def _leave(self) -> None:
         """Give up the lock and the entry in the registry, unless Redis has just kept us waiting."""
         scheduler = self.scheduler
+        if not (self._registered or is_unanswered(scheduler._client)):
+            return
         if not self._trouble.timed_out:
             self._trouble.attempt()
             try:

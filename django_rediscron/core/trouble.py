@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import logging
 import random
+import ssl
 import time
 
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ClusterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from .probe import explain
@@ -14,6 +24,18 @@ SHORTEST_BACK_OFF = 0.05
 LONGEST_BACK_OFF = 1.0
 """Seconds between attempts while Redis is away: it is to be noticed soon when it is back."""
 
+_PASSING = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+_PASSING_WORDS = ("MASTERDOWN ", "MISCONF ", "NOREPLICAS ", "BUSY ")
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether it may be over soon, unlike a wrong password or a refused permission."""
+    if isinstance(error, (AuthenticationError, AuthorizationError)):
+        return False
+    if isinstance(error, ResponseError):  # redis-py may name the command before Redis's own words
+        return isinstance(error, _PASSING) or any(word in str(error) for word in _PASSING_WORDS)
+    return not isinstance(error.__context__, ssl.SSLCertVerificationError)
+
 
 class Trouble:
     """True from the first attempt that fails until one succeeds."""
@@ -21,6 +43,8 @@ class Trouble:
     def __init__(self, log: logging.Logger, name: str) -> None:
         self.timed_out = False
         """Whether the latest attempt waited for Redis in vain, so that the next one may, too."""
+        self.at_start = False
+        """Whether what follows is logged as INFO: whoever starts a process hears how that ends."""
         self._log = log
         self._name = name
         self._since: float | None = None
@@ -39,7 +63,8 @@ class Trouble:
         moment = time.monotonic()
         if self._since is None:
             self._since = self._attempted
-            self._log.error(
+            self._log.log(
+                logging.INFO if self.at_start else logging.ERROR,
                 "Scheduler %s: Redis is in trouble: %s",
                 self._name,
                 explain(error) or str(error) or repr(error),
@@ -54,5 +79,6 @@ class Trouble:
         """It succeeded."""
         if self._since is not None:
             away = time.monotonic() - self._since
-            self._log.warning("Scheduler %s: Redis is back after %.1f s", self._name, away)
+            level = logging.INFO if self.at_start else logging.WARNING
+            self._log.log(level, "Scheduler %s: Redis is back after %.1f s", self._name, away)
         self._since, self._failures, self.timed_out = None, 0, False

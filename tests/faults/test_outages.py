@@ -2,7 +2,7 @@
 
 Seen to fail, each with this taken out of the core:
 
-- every outage: the handler of `RedisError` in `Life._reign` (the process ends);
+- every outage: the handler of `RedisError` in `Life._attempt` (the process ends);
 - the lock lost in an outage: `_regain_lock` called by the handler of `LockLostError`, where nobody
   catches what it raises (the process ends);
 - without its data: `_mark_wanted` in `_regain_lock` (what was declared is not declared again);

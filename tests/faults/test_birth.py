@@ -1,0 +1,143 @@
+"""A scheduler that starts while Redis is away: it tries again for as long as a lock lives.
+
+Seen to fail, each with this taken out of the core:
+
+- cut off: the loop in `Standby._be_born` (it ends with an error);
+- what no time mends: `is_passing` (it says that Redis is in trouble, and tries again);
+- its own lock: the comparison with `self.token` in `LeaderLock._acquire` (another scheduler is said
+  to be running), and `extend` behind it (the lock expires soon);
+- a signal: the look at `stopping` in `Standby._be_born` (it ends with an error).
+"""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+
+import pytest
+from redis import Redis
+
+from django_rediscron.core.keys import LOCK, SCHEDULERS
+from tests.processes import next_job_id, wait_until
+
+from .proxy import Fault, Proxy, RoundTrip, cut_after, cut_before, proxy_before
+from .schedulers import Run, command, declare, leads, listens, register_every_second
+from .servers import Server
+from .test_loop import is_done
+from .victims import CUT_OFF, LOCKED, STOPPED, Victim, lead
+from .world import World
+
+pytestmark = pytest.mark.outage
+
+
+def births(connection: Redis, proxy: Proxy) -> int:
+    """The round trips of a birth that nobody disturbs."""
+    world = World(connection)
+    proxy.forget()
+    victim = Victim(lead, proxy.url, burst=False).start()
+    wait_until(lambda: is_done(victim, world))
+    victim.send(signal.SIGTERM)
+    assert victim.wait() == STOPPED, victim.error
+    return next(trip.number for trip in proxy.trips if SCHEDULERS in str(trip)) + 1
+
+
+@pytest.mark.parametrize(
+    ("cut", "burst"), [(cut_before, False), (cut_after, False), (cut_after, True)]
+)
+def test_is_born_though_it_is_cut_off(
+    connection: Redis, proxy: Proxy, cut: Fault, burst: bool
+) -> None:
+    """At each of its first round trips, and up to each of them."""
+    for number in range(births(connection, proxy)):
+        for first in sorted({0, number}):
+            world = World(connection)
+            reached = range(first, number + 1)
+            proxy.strike(lambda trip, reached=reached: trip.number in reached, cut, times=None)
+            victim = Victim(lead, proxy.url, burst=burst).start()
+            wait_until(lambda: is_done(victim, world))  # noqa: B023 - before the next one
+            if not burst:
+                victim.send(signal.SIGTERM)
+            assert victim.wait() == STOPPED, f"at {proxy.struck[0]}: {victim.error}"
+            world.assert_each_ran_once()
+            assert not connection.exists(LOCK)
+
+
+def test_a_lock_that_it_took_unheard_lives_as_long_as_any(server: Server, run: Run) -> None:
+    client = server.client()
+
+    def take_long(trip: RoundTrip) -> None:
+        trip.execute()
+        client.pexpire(LOCK, 5_000)
+        trip.cut()
+
+    with proxy_before(server.url) as proxy:
+        proxy.strike(lambda trip: f"SET {LOCK} " in str(trip), take_long)
+        one = run("one", url=proxy.url, lock_ttl=3600, prepare=declare)
+        next_job_id(client, "declared")
+        assert client.pttl(LOCK) > 5_000
+        one.send(signal.SIGTERM)
+        assert one.wait() == STOPPED
+
+
+def test_waits_for_a_server_that_starts_later(server: Server, run: Run) -> None:
+    client = server.client()
+    server.stop()
+    one = run("one")
+    wait_until(lambda: one.said("Redis is in trouble"))
+    server.start()
+    wait_until(lambda: leads(client, "one") and listens(client))
+    wait_until(lambda: one.said("INFO Scheduler one: Redis is back after"))
+    assert one.complaints() == []
+    one.send(signal.SIGTERM)
+    assert one.wait() == STOPPED
+
+
+def test_gives_up_when_the_life_of_a_lock_is_over(server: Server, run: Run) -> None:
+    server.stop()
+    one = run("one", lock_ttl=1)
+    assert one.wait() == CUT_OFF
+    assert len(one.said("INFO Scheduler one: Redis is in trouble: ")) == 1
+    assert one.complaints() == []
+
+
+def test_the_command_that_gives_up_says_so_in_one_line(server: Server) -> None:
+    server.stop()
+    with command(server, arguments=("--lock-ttl", "1", "--verbosity", "0")) as one:
+        output, _ = one.communicate(timeout=60)
+    assert one.returncode == 1
+    assert output.startswith("CommandError: Redis at 127.0.0.1:")
+    assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_ends_quietly_when_it_is_stopped_meanwhile(server: Server, run: Run, frozen: bool) -> None:
+    if frozen:
+        server.freeze()
+    else:
+        server.stop()
+    one = run("one", lock_ttl=3600)
+    wait_until(lambda: one.said("is in trouble"))
+    one.send(signal.SIGTERM)
+    assert one.wait() == STOPPED, one.error
+    assert one.complaints() == []
+    if frozen:
+        server.thaw()
+
+
+def test_what_no_time_mends_ends_it_at_once(server: Server, run: Run) -> None:
+    """A wrong password, a permission that it lacks, another scheduler: nothing is tried again."""
+    client = server.client()
+    client.execute_command("ACL", "SETUSER", "one", "on", ">right", "~*", "+@all", "-set")
+    options = {"lock_ttl": 3600, "connect": None}
+    for password, error in (("wrong", "AuthenticationError"), ("right", "NoPermissionError")):
+        options["connect"] = partial(Redis.from_url, username="one", password=password)
+        one = run(f"with a {password} password", **options)
+        assert one.wait() == CUT_OFF
+        assert error in one.error
+        assert not one.said("is in trouble")
+    register_every_second(client)
+    run("leader")
+    wait_until(lambda: leads(client, "leader"))
+    late = run("late", lock_ttl=3600)
+    assert late.wait() == LOCKED
+    assert not late.said("is in trouble")
