@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from .conf import KNOWN, conf, is_pattern
 from .core.durations import as_seconds
 from .core.exceptions import UnknownQueueError
+from .core.quoting import quoted
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
 from .queues import get_connection
 from .servers import Server, server
@@ -36,7 +37,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     if not isinstance(given, dict):
         return [
             Error(
-                f"REDISCRON should be a dictionary, got {given!r}.",
+                f"REDISCRON should be a dictionary, got {quoted(given)}.",
                 hint='For instance REDISCRON = {"QUEUE": "default"}, or leave it out.',
                 id="django_rediscron.E001",
             )
@@ -48,9 +49,9 @@ def _unknown_settings(given: dict[Any, Any]) -> Iterator[CheckMessage]:
     for key in given:
         if key not in KNOWN:
             alike = get_close_matches(str(key).upper(), KNOWN, n=1)
-            guess = f"Did you mean {alike[0]!r}? " if alike else ""
+            guess = f"Did you mean {quoted(alike[0])}? " if alike else ""
             yield Error(
-                f"REDISCRON has an unknown key: {key!r}.",
+                f"REDISCRON has an unknown key: {quoted(key)}.",
                 hint=f"{guess}The known keys are {', '.join(KNOWN)}.",
                 id="django_rediscron.E002",
             )
@@ -150,7 +151,7 @@ def check_queues(**_: Any) -> list[CheckMessage]:
         messages.append(
             Error(
                 f'REDISCRON["QUEUE"] should be the name of a queue in RQ_QUEUES, '
-                f"got {conf.QUEUE!r}.",
+                f"got {quoted(conf.QUEUE)}.",
                 hint=f"RQ_QUEUES has {', '.join(map(repr, queues))}.",
                 id="django_rediscron.E005",
             )

@@ -16,6 +16,7 @@ from rq.cli.helpers import CliConfig, pass_cli_config
 from . import __version__
 from .core.exceptions import UnknownQueueError
 from .core.health import MAX_LAG, Health, check_health
+from .core.quoting import quoted
 from .core.store import reindex as rebuild_indexes
 from .listing import check_interval, reader, show
 from .terminal import one_line, take_any_text
@@ -203,7 +204,7 @@ def _source(cli_config: CliConfig) -> str:
     if cli_config.url:
         return "cannot use the Redis address given with --url"
     if cli_config.config:
-        return f"cannot use the settings module {cli_config.config!r} given with --config"
+        return f"cannot use the settings module {quoted(cli_config.config)} given with --config"
     return "cannot use the Redis settings in the environment (REDIS_URL, REDIS_HOST, ...)"
 
 

@@ -11,6 +11,7 @@ from django.db.models.fields import Field
 from django.db.models.sql.where import NothingNode, WhereNode
 
 from .core import search
+from .core.quoting import quoted
 from .core.search import Condition
 from .core.texts import number_text
 from .core.timing import utc_text
@@ -59,7 +60,7 @@ def _leaf(lookup: Any) -> Condition:
     parts: list[Any] = [getattr(lookup, part, None) for part in ("lhs", "lookup_name", "rhs")]
     left, name, right = parts
     if not isinstance(left, Col) or hasattr(right, "resolve_expression"):
-        raise NotSupportedError(f"schedules cannot be searched by {lookup!r}")
+        raise NotSupportedError(f"schedules cannot be searched by {quoted(lookup)}")
     field = left.target
     if name == "isnull":
         empty = search.one_of(field.name, [""])

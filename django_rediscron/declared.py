@@ -16,6 +16,7 @@ from .core.durations import Duration
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
 from .core.options import ScheduleOptions, refuse_unknown
+from .core.quoting import quoted_id
 from .core.wanted import Wanted
 from .queues import default_result_ttl
 
@@ -95,7 +96,7 @@ def register(
     # Django sets `ready` when all hooks have run.
     if apps.ready:
         raise InvalidScheduleError(
-            f"schedule {id!r} cannot be declared after start-up, as at "
+            f"schedule {quoted_id(id)} cannot be declared after start-up, as at "
             f"{_place(*_position(caller))}; declare it in AppConfig.ready(), or at run time use "
             f"get_scheduler().register(...)"
         )
@@ -131,7 +132,7 @@ def _named(id: str, caller: FrameType) -> Iterator[None]:
         yield
     except InvalidScheduleError as error:
         place = _place(*_position(caller))
-        raise type(error)(f"schedule {id!r}, declared at {place}: {error}") from error
+        raise type(error)(f"schedule {quoted_id(id)}, declared at {place}: {error}") from error
 
 
 def _declare(job: RedisCronJob, caller: FrameType, *, locked: bool) -> None:
@@ -143,11 +144,11 @@ def _declare(job: RedisCronJob, caller: FrameType, *, locked: bool) -> None:
         return
     if known.place == new.place:
         raise InvalidScheduleError(
-            f"schedule {job.id!r} is declared twice, differently, by the same line, "
+            f"schedule {quoted_id(job.id)} is declared twice, differently, by the same line, "
             f"{new.place}; if a loop declares it, make the id differ in each round"
         )
     raise InvalidScheduleError(
-        f"schedule {job.id!r} is declared twice, differently: at {known.place} and at "
+        f"schedule {quoted_id(job.id)} is declared twice, differently: at {known.place} and at "
         f"{new.place}; give one of them another id"
     )
 

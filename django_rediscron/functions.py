@@ -26,6 +26,7 @@ from .conf import conf
 from .core.callbacks import CALLBACKS
 from .core.exceptions import InvalidScheduleError
 from .core.imports import resolve_function
+from .core.quoting import cut, quoted
 from .declared import declarations
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ class FunctionNotAllowedError(InvalidScheduleError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"function {name!r} may not be chosen here; declare a schedule of it in code, decorate "
-            f"it with django-rq's @job in a module tasks or jobs, or name it in "
+            f"function {quoted(name)} may not be chosen here; declare a schedule of it in code, "
+            f"decorate it with django-rq's @job in a module tasks or jobs, or name it in "
             f'REDISCRON["ALLOWED_FUNCTIONS"]'
         )
 
@@ -81,9 +82,8 @@ def check_call(func: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise InvalidScheduleError(
-            f"{error}; it is called as {getattr(func, '__name__', 'function')}{signature}"
-        ) from None
+        called = f"{getattr(func, '__name__', 'function')}{signature}"
+        raise InvalidScheduleError(f"{cut(error)}; it is called as {cut(called)}") from None
 
 
 def matches(pattern: str, name: str) -> bool:

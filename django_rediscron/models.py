@@ -9,6 +9,7 @@ from django.db import NotSupportedError, models
 from django.utils.translation import gettext_lazy as _
 
 from .core.job import RedisCronJob
+from .core.quoting import quoted_id
 from .core.reading import Damaged
 from .core.runs import Run
 from .query import ScheduleQuerySet
@@ -66,7 +67,7 @@ class Schedule(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save `job`; the fields of this object are only for reading."""
         if self.job is None:
-            raise ValueError(f"schedule {self.id!r} has no job to save")
+            raise ValueError(f"schedule {quoted_id(self.id)} has no job to save")
         self.job.save()
 
     def _save_table(self, *args: Any, **kwargs: Any) -> NoReturn:

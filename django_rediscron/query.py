@@ -20,6 +20,7 @@ from .conf import conf
 from .core import search
 from .core.census import Census, CensusMemory
 from .core.connections import own_client
+from .core.quoting import quoted
 from .core.reading import Absent, read_schedules
 from .core.saving import delete_schedules
 from .core.search import Condition
@@ -178,7 +179,7 @@ class ScheduleQuerySet(_QuerySet):
         order = []
         for each in given:
             if not isinstance(each, str):
-                self._refuse(f"ordering by {each!r}")
+                self._refuse(f"ordering by {quoted(each)}")
             name = each.removeprefix("-")
             name = "id" if name == "pk" else self.model._meta.get_field(name).name
             order.append((name, each.startswith("-") is query.standard_ordering))

@@ -13,6 +13,7 @@ from rq import Queue
 
 from .core.codec import DEFAULT_RESULT_TTL
 from .core.exceptions import UnknownQueueError
+from .core.quoting import cut, quoted
 from .servers import same_server
 
 
@@ -25,15 +26,15 @@ def get_queue(name: str, connection: Redis) -> Queue:
     config = queue_config(name)
     if not same_server(connection, get_redis_connection(config)):
         raise UnknownQueueError(
-            f"queue {name!r} lives on another Redis than this scheduler; "
-            f"use get_scheduler({name!r}), or a queue of this Redis"
+            f"queue {quoted(name)} lives on another Redis than this scheduler; "
+            f"use get_scheduler({quoted(name)}), or a queue of this Redis"
         )
     try:
         return django_rq.get_queue(name, connection=connection, job_class=config.get("JOB_CLASS"))
     except Exception as error:  # RQ says of a class that is not there: "Invalid attribute name"
         raise UnknownQueueError(
-            f"queue {name!r} cannot be used ({type(error).__name__}: {error}); check its "
-            f"QUEUE_CLASS, JOB_CLASS and SERIALIZER in RQ_QUEUES"
+            f"queue {quoted(name)} cannot be used ({type(error).__name__}: {cut(error)}); check "
+            f"its QUEUE_CLASS, JOB_CLASS and SERIALIZER in RQ_QUEUES"
         ) from error
 
 
@@ -48,10 +49,10 @@ def get_connection(name: str) -> Redis:
     except Exception as error:  # each way to name a server fails in its own way
         lacks = isinstance(error, KeyError) and error.args and error.args[0] not in config
         # The text of another error may quote a piece of a password.
-        reason = f"{error.args[0]!r} is missing" if lacks else type(error).__name__
+        reason = f"{quoted(error.args[0])} is missing" if lacks else type(error).__name__
         raise UnknownQueueError(
-            f"queue {name!r} cannot be used: its entry in RQ_QUEUES leads to no Redis ({reason}); "
-            f"give it a URL, or HOST, PORT and DB"
+            f"queue {quoted(name)} cannot be used: its entry in RQ_QUEUES leads to no Redis "
+            f"({reason}); give it a URL, or HOST, PORT and DB"
         ) from error
 
 
@@ -70,7 +71,7 @@ def queue_config(name: str) -> dict[str, Any]:
     if not isinstance(name, str) or name not in queues:
         known = ", ".join(map(repr, queues)) or "none"
         raise UnknownQueueError(
-            f"queue {name!r} is not in RQ_QUEUES (known: {known}); "
+            f"queue {quoted(name)} is not in RQ_QUEUES (known: {known}); "
             f"add it there, or use one of those"
         )
     return queues[name]

@@ -17,6 +17,7 @@ from .core.job import RedisCronJob
 from .core.merging import ALL, Merge
 from .core.origin import Origin
 from .core.queues import get_queue
+from .core.quoting import quoted_id
 from .core.reading import read_stored
 from .core.saving import write_merged
 from .core.steps import Step, in_steps, no_step
@@ -110,8 +111,8 @@ def reset(id: str, fields: Collection[str] = (), *, check: bool = False) -> Sync
                 _merge_all(group, report, frozenset(fields) or ALL)
             return report
     raise InvalidScheduleError(
-        f"schedule {id!r} is not declared by this project, so there is nothing to reset it to; "
-        f"RedisCronJob.reset() makes it what other code declared last"
+        f"schedule {quoted_id(id)} is not declared by this project, so there is nothing to reset "
+        f"it to; RedisCronJob.reset() makes it what other code declared last"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .core.origin import Differences, describe
+from .core.quoting import LONGEST_REASON, cut, quoted
 from .terminal import one_line
 
 Changes = Differences
@@ -61,7 +62,8 @@ class SyncReport:
     def fail(self, id: str, error: Exception, place: str) -> None:
         """A declaration that cannot be written, and why."""
         # What we refuse is a ValueError with a text for people; of anything else, what it was.
-        reason = str(error) if isinstance(error, ValueError) else repr(error)
+        known = isinstance(error, ValueError)
+        reason = cut(error) if known else quoted(error, LONGEST_REASON)
         self.failed[id] = f"{reason} (declared at {place})"
 
     def why_orphan(self, id: str) -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
+from .core.quoting import LONGEST_REASON, cut, quoted, quoted_id
 from .core.timing import next_cron_time
 from .core.validation import check_schedule
 from .core.zones import find_zone
@@ -31,7 +32,8 @@ def declaration_faults() -> Iterator[str]:
     """Why declared schedules cannot run: a line for each reason."""
     for declaration in declarations():
         for reason in _reasons(declaration):
-            yield f"schedule {declaration.job.id!r}, declared at {declaration.place}: {reason}"
+            id = quoted_id(declaration.job.id)
+            yield f"schedule {id}, declared at {declaration.place}: {reason}"
 
 
 def _reasons(declaration: Declaration) -> Iterator[str]:
@@ -42,7 +44,7 @@ def _reasons(declaration: Declaration) -> Iterator[str]:
         except InvalidScheduleError as error:
             yield str(error)
         except Exception as error:  # a function may be anything that can be called
-            yield repr(error)
+            yield quoted(error, LONGEST_REASON)
 
 
 def _check_queue(job: RedisCronJob) -> None:
@@ -59,12 +61,16 @@ def _check_function(job: RedisCronJob) -> None:
         signature.bind(*job.args, **job.kwargs)
     except TypeError as error:
         raise InvalidScheduleError(
-            f"its arguments {_call(job)} do not fit {job.func_name}{signature}: {error}"
+            f"its arguments {cut(_call(job))} do not fit {job.func_name}{cut(signature)}: "
+            f"{cut(error)}"
         ) from None
 
 
 def _call(job: RedisCronJob) -> str:
-    parts = [*map(repr, job.args), *(f"{name}={value!r}" for name, value in job.kwargs.items())]
+    parts = [
+        *map(quoted, job.args),
+        *(f"{name}={quoted(value)}" for name, value in job.kwargs.items()),
+    ]
     return f"({', '.join(parts)})"
 
 
@@ -75,6 +81,6 @@ def _check_timing(job: RedisCronJob) -> None:
         first = next_cron_time(job.cron, job.start_at - timedelta(microseconds=1), zone)
         if first > job.end_at:
             raise InvalidScheduleError(
-                f"cron {job.cron!r} never fires between start_at, {job.start_at.isoformat()}, and "
-                f"end_at, {job.end_at.isoformat()}"
+                f"cron {quoted(job.cron)} never fires between start_at, "
+                f"{job.start_at.isoformat()}, and end_at, {job.end_at.isoformat()}"
             )

@@ -12,6 +12,7 @@ from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 
 from .core.exceptions import UnsuitableServerError
 from .core.probe import explain
+from .core.quoting import quoted
 from .terminal import one_line
 
 
@@ -43,7 +44,7 @@ def _address(connection: Redis) -> str:
     pool = connection.connection_pool
     if isinstance(pool, SentinelConnectionPool):
         sentinels = ", ".join(_address(s) for s in pool.sentinel_manager.sentinels)
-        return f"the master {pool.service_name!r} known to {sentinels}"
+        return f"the master {quoted(pool.service_name)} known to {sentinels}"
     options = pool.connection_kwargs
     if options.get("path"):
         return f"Redis at unix:{options['path']}"

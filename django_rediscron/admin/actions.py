@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..core.exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
 from ..core.job import RedisCronJob
+from ..core.quoting import quoted_id
 from ..models import Schedule
 from ..query import ScheduleQuerySet, connection
 from ..terminal import one_line
@@ -200,7 +201,7 @@ def _switch(schedule: Schedule, enabled: bool) -> bool:
 
 def _delete(schedule: Schedule) -> bool:
     if not schedule.delete()[0]:
-        raise NoSuchJobError(f"there is no schedule {schedule.id!r}")
+        raise NoSuchJobError(f"there is no schedule {quoted_id(schedule.id)}")
     return True
 
 

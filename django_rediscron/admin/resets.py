@@ -19,6 +19,7 @@ from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
 from ..core.exceptions import InvalidScheduleError, NoSuchJobError
+from ..core.quoting import quoted_id
 from ..models import Schedule
 from .changelog import change_message, changed_fields, definition
 from .labels import label
@@ -41,7 +42,7 @@ class ScheduleReset(Base):
         """
         job = schedule.job
         if job is None:
-            raise InvalidScheduleError(f"schedule {schedule.id!r} cannot be read")
+            raise InvalidScheduleError(f"schedule {quoted_id(schedule.id)} cannot be read")
         before = definition(job)
         job.reset(*fields)
         after = definition(job)

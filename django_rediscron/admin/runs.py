@@ -17,6 +17,7 @@ from rq.job import Job, JobStatus
 
 from ..core.exceptions import InvalidScheduleError
 from ..core.in_process import failure_of
+from ..core.quoting import quoted_id
 from ..models import Schedule
 from ..query import connection
 from .breadcrumbs import page_context
@@ -42,7 +43,7 @@ class ScheduleRun(Base):
         Raises `InvalidScheduleError`, also if it ran in this process and failed.
         """
         if schedule.job is None:
-            raise InvalidScheduleError(f"schedule {schedule.id!r} cannot be read")
+            raise InvalidScheduleError(f"schedule {quoted_id(schedule.id)} cannot be read")
         job = schedule.job.enqueue(connection())
         failure = failure_of(job)
         told = f"Run now, as job {job.id} in queue {job.origin}"
@@ -51,7 +52,7 @@ class ScheduleRun(Base):
         )
         if failure:
             raise InvalidScheduleError(
-                f"schedule {schedule.id!r} ran as job {job.id}, which failed: {failure}"
+                f"schedule {quoted_id(schedule.id)} ran as job {job.id}, which failed: {failure}"
             )
         return job
 

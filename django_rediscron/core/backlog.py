@@ -12,6 +12,7 @@ from redis import Redis
 from rq.utils import utcparse
 
 from .keys import ERRORS, INDEX, JOB_PREFIX
+from .quoting import quoted
 
 PAGE, PAGES = 200, 50
 """Hashes read in one round trip, and the most round trips for that."""
@@ -26,7 +27,7 @@ class Backlog:
     lag: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.late}, the oldest {self.oldest!r} by {self.lag:.1f} s"
+        return f"{self.late}, the oldest {quoted(self.oldest)} by {self.lag:.1f} s"
 
 
 def read_backlog(client: Redis, max_lag: float) -> Backlog:
@@ -79,7 +80,7 @@ class Failures:
     reason: str = ""
 
     def __str__(self) -> str:
-        return f"{self.count}, the first {self.first!r}: {self.reason}"
+        return f"{self.count}, the first {quoted(self.first)}: {self.reason}"
 
 
 def read_failures(client: Redis) -> Failures:

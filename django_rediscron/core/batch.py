@@ -20,6 +20,7 @@ from .in_process import run_here
 from .job import RedisCronJob
 from .keys import LOCK
 from .occurrences import Occurrences
+from .quoting import LONGEST_REASON, quoted
 from .reading import Absent, Damaged, Fields, read_schedules
 from .ready import DONE, OVERLAPPED, REFUSED, Ready
 from .retiming import Rule
@@ -39,7 +40,7 @@ _CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microse
 _BLOCKED = {
     "h": "its history {history!r} is not a sorted set; delete that key",
     "q": "the key of its queue {queue!r} is not a list; delete that key",
-    REFUSED: "Redis refused to enqueue it in queue {queue!r}: {refusal}; {remedy}",
+    REFUSED: "Redis refused to enqueue it in queue {quoted(queue)}: {refusal}; {remedy}",
 }
 _REMEDY = "check what the Redis user of the scheduler may do"
 _REFUSED = f"Redis refused to write it: {{}}; {_REMEDY}"
@@ -153,7 +154,8 @@ class Batch:
             self._occurrences.add(id, Ready(job, fingerprint, said, template))
         except BaseException as error:  # user code: modules, job classes, serializers
             # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
-            reason = str(error) if isinstance(error, InvalidScheduleError) else repr(error)
+            told = isinstance(error, InvalidScheduleError)
+            reason = str(error) if told else quoted(error, LONGEST_REASON)
             self.owner.unwritten[id] = seen, reason
             self._add_error(id, seen, reason, job.next_enqueue_time)
 

@@ -10,6 +10,7 @@ from .durations import as_seconds
 from .exceptions import InvalidScheduleError
 from .imports import function_name, is_dotted_name, resolve_function
 from .plain import plain
+from .quoting import quoted
 from .timing import MAX_SECONDS
 
 CALLBACKS = ("on_success", "on_failure", "on_stopped")
@@ -31,26 +32,27 @@ def check_callback(name: str, value: Any) -> str | None:
         if type(timeout) is not int or not 0 < timeout <= MAX_SECONDS:
             raise InvalidScheduleError(
                 f"{name} must be a dotted name such as 'reports.tasks.done', and behind it, if "
-                f"wanted, a time-out in seconds, got {value!r}"
+                f"wanted, a time-out in seconds, got {quoted(value)}"
             )
     else:
         func, timeout = value, _RQ_TIMEOUT
     timeout = plain(timeout)
     if type(timeout) is not int or not 0 < timeout <= MAX_SECONDS:
         raise InvalidScheduleError(
-            f"{name} must have a positive whole number of seconds as time-out, got {timeout!r}"
+            f"{name} must have a positive whole number of seconds as time-out, "
+            f"got {quoted(timeout)}"
         )
     if isinstance(func, str):
         dotted = plain(func)
         if not is_dotted_name(dotted):
             raise InvalidScheduleError(
-                f"{name} must be a dotted name such as 'reports.tasks.done', got {value!r}"
+                f"{name} must be a dotted name such as 'reports.tasks.done', got {quoted(value)}"
             )
     elif callable(func):
         dotted = function_name(func, name)
     else:
         raise InvalidScheduleError(
-            f"{name} must be a function, its dotted name or an rq.Callback, got {value!r}"
+            f"{name} must be a function, its dotted name or an rq.Callback, got {quoted(value)}"
         )
     return dotted if timeout == _RQ_TIMEOUT else f"{dotted} {timeout}"
 

@@ -14,6 +14,7 @@ from .exceptions import InvalidScheduleError
 from .option_fields import OPTIONS
 from .options import JOB_DEFAULTS, NO_OPTIONS, TIME_DEFAULTS, has_no_options
 from .plain import plain
+from .quoting import quoted
 from .texts import (
     dump_json,
     load_flag,
@@ -122,7 +123,7 @@ def load(job: Definition, data: Mapping[str, str]) -> None:
     """Give a job all that a hash says. Raises `InvalidScheduleError` for what cannot be read."""
     for field in ("id", "func_name", "queue_name"):
         if not data.get(field):
-            raise InvalidScheduleError(f"field {field!r} is missing or empty")
+            raise InvalidScheduleError(f"field {quoted(field)} is missing or empty")
     job.id = data["id"]
     job.func_name = data["func_name"]
     job.queue_name = data["queue_name"]
@@ -185,7 +186,7 @@ def as_texts(raw: Mapping[Any, Any]) -> dict[str, str]:
                 text.encode()  # bytes that were escaped on the way here do not encode
         except UnicodeError:
             if name in _NEEDED:
-                reason = f"field {name!r} holds bytes that are not UTF-8"
+                reason = f"field {quoted(name)} holds bytes that are not UTF-8"
                 raise InvalidScheduleError(reason) from None
             escaped = value if isinstance(value, bytes) else text.encode(errors="surrogateescape")
             text = escaped.decode(errors="replace")

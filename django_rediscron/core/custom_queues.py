@@ -18,6 +18,7 @@ from . import msgpack
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .queues import overridden, overrides_calls
+from .quoting import quoted
 from .template import OCCURRENCE_FIELDS, create_job, rq_options
 from .timing import utc_text
 
@@ -62,7 +63,7 @@ def commands(schedule: RedisCronJob, queue: Queue, job_id: str, occurrence: date
     except InvalidScheduleError:
         raise
     except Exception as error:
-        raise InvalidScheduleError(f"{custom} could not enqueue it: {error!r}") from error
+        raise InvalidScheduleError(f"{custom} could not enqueue it: {quoted(error)}") from error
     recorded = [_split(arguments) for arguments, _ in pipe.command_stack]
     if pipe.scripts:
         raise InvalidScheduleError(f"{custom} runs a script in its pipeline, which is not possible")

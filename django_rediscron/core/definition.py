@@ -21,6 +21,7 @@ from .grid import Grid
 from .imports import function_name, resolve_function
 from .option_values import CatchUp, Overlap, check_moment
 from .options import Option, ScheduleOptions, check_options, set_options
+from .quoting import quoted
 from .timing import UTC
 from .upcoming import upcoming
 from .zones import find_zone
@@ -192,7 +193,7 @@ class Definition(CronJob):
         `end_at`, after `max_runs`, and at once where the schedule is disabled or finished.
         """
         if type(number) is not int or number < 0:
-            raise ValueError(f"number must be a whole number from 0, got {number!r}")
+            raise ValueError(f"number must be a whole number from 0, got {quoted(number)}")
         after = check_moment("after", after)
         self._check_when()
         zone = self.zone or UTC

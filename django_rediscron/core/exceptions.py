@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rq.exceptions import NoSuchJobError
 
+from .quoting import quoted, quoted_id
+
 __all__ = [
     "DamagedScheduleError",
     "InvalidScheduleError",
@@ -42,7 +44,8 @@ class DamagedScheduleError(Exception):
         super().__init__(self._told())
 
     def _told(self) -> str:
-        return f"schedule {self.job_id!r} is damaged: {self.reason}; register it again or delete it"
+        id = quoted_id(self.job_id)
+        return f"schedule {id} is damaged: {self.reason}; register it again or delete it"
 
 
 class UnreadableScheduleError(DamagedScheduleError):
@@ -53,8 +56,8 @@ class UnreadableScheduleError(DamagedScheduleError):
 
     def _told(self) -> str:
         return (
-            f"schedule {self.job_id!r} cannot be read: {self.reason}; leave it as it is, and check "
-            f"the permissions of this Redis user and the server's configuration"
+            f"schedule {quoted_id(self.job_id)} cannot be read: {self.reason}; leave it as it is, "
+            f"and check the permissions of this Redis user and the server's configuration"
         )
 
 
@@ -75,7 +78,8 @@ class SchedulerLockedError(RuntimeError):
     def __init__(self, holder: str, expires_in: float | None) -> None:
         life = "has no expiry" if expires_in is None else f"expires in {expires_in:.1f} s"
         super().__init__(
-            f"another scheduler is running: {holder!r} holds the lock, which {life} unless extended"
+            f"another scheduler is running: {quoted(holder)} holds the lock, which {life} "
+            f"unless extended"
         )
         self.holder = holder
         self.expires_in = expires_in

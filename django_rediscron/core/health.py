@@ -13,6 +13,7 @@ from .backlog import Failures, read_backlog, read_failures
 from .connections import own_client
 from .leadership import Leadership, read_leadership
 from .process import died_here
+from .quoting import quoted
 
 MAX_LAG = 60.0
 """Seconds: a pass takes far less, and Redis is back from a restart by then."""
@@ -75,7 +76,7 @@ def check_health(
     where Redis does not answer or refuses, and ValueError unless `max_lag` is a positive number.
     """
     if isinstance(max_lag, bool) or not (max_lag > 0 and math.isfinite(max_lag)):
-        raise ValueError(f"max_lag must be a positive number of seconds, got {max_lag!r}")
+        raise ValueError(f"max_lag must be a positive number of seconds, got {quoted(max_lag)}")
     client = own_client(connection)
     try:
         leadership = read_leadership(client)

@@ -25,6 +25,7 @@ from .custom_queues import enqueue
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .queues import overridden
+from .quoting import quoted
 from .scripts import ENDED, run_script
 from .timing import utc_text
 
@@ -69,7 +70,7 @@ def run_here(schedule: RedisCronJob, queue: Queue, job: Job) -> str:
             raise
         except Exception as error:
             if overridden(queue) and not _has_ended(job):
-                reason = f"{overridden(queue)} could not run it: {error!r}"
+                reason = f"{overridden(queue)} could not run it: {quoted(error)}"
                 raise InvalidScheduleError(reason) from error
             logger.exception("A callback of job %s failed", job.id)
         _settle(job)

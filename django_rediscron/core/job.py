@@ -13,6 +13,7 @@ from rq.utils import as_text
 from .exceptions import InvalidScheduleError, NoSuchJobError
 from .keys import history_key, job_key, skipped_key
 from .option_values import check_moment
+from .quoting import quoted_id
 from .record import Record
 from .skips import Skip
 
@@ -82,7 +83,7 @@ class RedisCronJob(Record):
 
         ((found, _),) = read_schedules([id], connection, cls)
         if isinstance(found, Absent):
-            raise NoSuchJobError(f"there is no schedule {id!r}")
+            raise NoSuchJobError(f"there is no schedule {quoted_id(id)}")
         if isinstance(found, Damaged):
             raise found.error()
         return found
@@ -199,6 +200,6 @@ class RedisCronJob(Record):
     def _connected(self) -> Redis:
         if self.connection is None:
             raise ValueError(
-                f"schedule {self.id!r} has no connection; construct it with connection=..."
+                f"schedule {quoted_id(self.id)} has no connection; construct it with connection=..."
             )
         return self.connection

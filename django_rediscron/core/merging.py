@@ -25,6 +25,7 @@ from .origin import (
     Origin,
     differences,
 )
+from .quoting import quoted, quoted_id
 from .reading import Absent, Damaged, Fields, read_schedules
 from .saving import write_merged
 from .texts import load_time
@@ -184,11 +185,12 @@ def reset_to_code(id: str, names: Collection[str], connection: Redis) -> None:
     while pending:
         ((found, fields),) = read_schedules([id], connection)
         if isinstance(found, Absent):
-            raise NoSuchJobError(f"there is no schedule {id!r}")
+            raise NoSuchJobError(f"there is no schedule {quoted_id(id)}")
         known = Origin.of(fields)
         if known is None or known.declared is None:
             raise InvalidScheduleError(
-                f"schedule {id!r} cannot be reset: no code declares it; change or delete it instead"
+                f"schedule {quoted_id(id)} cannot be reset: no code declares it; "
+                f"change or delete it instead"
             )
         job = RedisCronJob.from_texts({"id": id, **known.declared}, connection)
         wanted = Wanted(job, known.application, known.place, known.locked, known.orphaned_at_text)
@@ -201,7 +203,7 @@ def check_names(names: Collection[str]) -> None:
     for name in names:
         if name not in codec.EDITABLE_FIELDS:
             raise InvalidScheduleError(
-                f"a schedule has no field {name!r}; it has {', '.join(codec.EDITABLE_FIELDS)}"
+                f"a schedule has no field {quoted(name)}; it has {', '.join(codec.EDITABLE_FIELDS)}"
             )
 
 

@@ -11,6 +11,7 @@ from rq import Retry
 from .exceptions import InvalidScheduleError
 from .option_values import CHECKS
 from .options import JOB_DEFAULTS, TIME_DEFAULTS
+from .quoting import cut, quoted
 from .texts import dump_json, dump_number, parse_flag, parse_number, parse_time
 from .timing import utc_text
 
@@ -36,7 +37,7 @@ class Field(NamedTuple):
             loaded = self.load(text)
         except (ValueError, TypeError, AttributeError) as error:
             raise InvalidScheduleError(
-                f"field {self.name!r} cannot be read: {error}: {text[:80]!r}"
+                f"field {self.name!r} cannot be read: {cut(error)}: {quoted(text)}"
             ) from None
         return CHECKS[self.name](self.name, loaded)
 

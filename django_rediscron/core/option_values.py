@@ -16,6 +16,7 @@ from .callbacks import CALLBACKS, check_callback
 from .durations import as_seconds
 from .exceptions import InvalidScheduleError
 from .plain import plain
+from .quoting import quoted
 from .timing import FIRST_YEAR, LAST_YEAR, MAX_SECONDS, UTC
 from .zones import check_timezone
 
@@ -34,8 +35,7 @@ def check_moment(name: str, value: object) -> datetime | None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidScheduleError(
-            f"{name} must be an aware datetime, got {repr(value)[:80]}; "
-            f"use datetime(..., tzinfo=...)"
+            f"{name} must be an aware datetime, got {quoted(value)}; use datetime(..., tzinfo=...)"
         )
     try:
         year = value.astimezone(UTC).year
@@ -55,7 +55,7 @@ def check_count(name: str, value: object) -> int | None:
         return None
     if type(value) is not int or not 0 < value <= MAX_RUNS:
         raise InvalidScheduleError(
-            f"{name} must be a positive whole number, or None for no limit, got {value!r}"
+            f"{name} must be a positive whole number, or None for no limit, got {quoted(value)}"
         )
     return value
 
@@ -64,7 +64,7 @@ def check_catch_up_limit(name: str, value: object) -> int:
     """How many missed occurrences run at the most."""
     if type(value) is not int or not 0 < value <= MAX_CATCH_UP:
         raise InvalidScheduleError(
-            f"{name} must be a whole number from 1 to {MAX_CATCH_UP}, got {value!r}; "
+            f"{name} must be a whole number from 1 to {MAX_CATCH_UP}, got {quoted(value)}; "
             f"to run none of the missed occurrences use catch_up='skip'"
         )
     return value
@@ -78,7 +78,7 @@ def check_jitter(name: str, value: Any) -> float:
     if not _is_number(value) or not 0 <= value <= MAX_SECONDS:
         raise InvalidScheduleError(
             f"{name} must be a number of seconds from 0 (none) to {MAX_SECONDS}, a timedelta or a "
-            f"text such as '10m', got {value!r}"
+            f"text such as '10m', got {quoted(value)}"
         )
     return _shortest(value)
 
@@ -91,7 +91,7 @@ def check_grace(name: str, value: Any) -> float | None:
     if not _is_number(value) or not 0 < value <= MAX_SECONDS:
         raise InvalidScheduleError(
             f"{name} must be a positive number of seconds up to {MAX_SECONDS}, a timedelta, a text "
-            f"such as '10m', or None for no limit, got {value!r}"
+            f"such as '10m', or None for no limit, got {quoted(value)}"
         )
     return _shortest(value)
 
@@ -113,32 +113,33 @@ def check_retry(name: str, value: object) -> Retry | None:
         at_front = getattr(given, "enqueue_at_front", False)
     else:
         raise InvalidScheduleError(
-            f"{name} must be an rq.Retry or a number of attempts, got {value!r}"
+            f"{name} must be an rq.Retry or a number of attempts, got {quoted(value)}"
         )
     if unknown:
         raise InvalidScheduleError(
-            f"{name} must have max, intervals and enqueue_at_front only, got {value!r}"
+            f"{name} must have max, intervals and enqueue_at_front only, got {quoted(value)}"
         )
     greatest, intervals = plain(greatest), as_seconds(plain(intervals))
     if type(greatest) is not int or not 0 < greatest <= MAX_SECONDS:
         raise InvalidScheduleError(
-            f"{name} must have a positive whole number of attempts, got {greatest!r}; "
+            f"{name} must have a positive whole number of attempts, got {quoted(greatest)}; "
             f"leave it out for none"
         )
     if type(intervals) is int:
         intervals = [intervals]
     if not isinstance(intervals, Iterable) or isinstance(intervals, (str, bytes)):
         raise InvalidScheduleError(
-            f"{name} must have whole numbers of seconds as intervals, got {intervals!r}"
+            f"{name} must have whole numbers of seconds as intervals, got {quoted(intervals)}"
         )
     intervals = [as_seconds(plain(seconds)) for seconds in intervals]
     if not intervals or not all(type(s) is int and 0 <= s <= MAX_SECONDS for s in intervals):
         raise InvalidScheduleError(
-            f"{name} must have whole numbers of seconds as intervals, from 0, got {intervals!r}"
+            f"{name} must have whole numbers of seconds as intervals, from 0, "
+            f"got {quoted(intervals)}"
         )
     if type(at_front) is not bool:
         raise InvalidScheduleError(
-            f"{name} must have True or False as enqueue_at_front, got {at_front!r}"
+            f"{name} must have True or False as enqueue_at_front, got {quoted(at_front)}"
         )
     if not at_front:
         return Retry(greatest, intervals)
@@ -147,7 +148,7 @@ def check_retry(name: str, value: object) -> Retry | None:
 
 def check_flag(name: str, value: object) -> bool:
     if type(value) is not bool:
-        raise InvalidScheduleError(f"{name} must be True or False, got {value!r}")
+        raise InvalidScheduleError(f"{name} must be True or False, got {quoted(value)}")
     return value
 
 
@@ -161,14 +162,14 @@ def check_description(name: str, value: object) -> str | None:
             return value
     except UnicodeError:
         pass
-    raise InvalidScheduleError(f"{name} must be a string, got {value!r}")
+    raise InvalidScheduleError(f"{name} must be a string, got {quoted(value)}")
 
 
 def _one_of(choices: Sequence[str]) -> Callable[[str, object], str]:
     def check(name: str, value: object) -> str:
         if not isinstance(value, str) or value not in choices:
             raise InvalidScheduleError(
-                f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}"
+                f"{name} must be one of {', '.join(map(repr, choices))}, got {quoted(value)}"
             )
         return value
 
@@ -176,7 +177,7 @@ def _one_of(choices: Sequence[str]) -> Callable[[str, object], str]:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
 def _shortest(seconds: Any) -> float:

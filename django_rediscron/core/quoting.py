@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Set
+from itertools import islice
+from typing import Any
 
 LONGEST = 100
 """Characters of a value that are quoted."""
+
+LONGEST_ID = 255
+"""Characters that an id may have."""
+
+LONGEST_REASON = 500
+"""Characters of the text of somebody else's error."""
 
 _DEEPEST = 4
 _MOST = 12
@@ -24,6 +33,17 @@ def quoted(value: object, longest: int = LONGEST) -> str:
     return text if len(text) <= 2 * longest else f"{text[:longest]}..."
 
 
+def quoted_id(id: object) -> str:
+    """The same, but any id that is permitted is whole, for one has to find the schedule."""
+    return quoted(id, LONGEST_ID)
+
+
+def cut(reason: object, longest: int = LONGEST_REASON) -> str:
+    """A text of somebody else's, such as that of an error: its beginning, if it is long."""
+    text = str(reason)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
 class _Short(reprlib.Repr):
     """`repr` that looks at the beginning only of what is large."""
 
@@ -32,3 +52,19 @@ class _Short(reprlib.Repr):
         self.maxlevel = _DEEPEST
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = _MOST
         self.maxstring = self.maxlong = self.maxother = longest
+
+    # The inherited ones sort the whole.
+
+    def repr_dict(self, value: dict[Any, Any], level: int) -> str:
+        if level <= 0:
+            return "{...}"
+        first = islice(value.items(), self.maxdict)
+        items = [f"{self.repr1(k, level - 1)}: {self.repr1(v, level - 1)}" for k, v in first]
+        return f"{{{', '.join(items + ['...'] * (len(value) > self.maxdict))}}}"
+
+    def repr_set(self, value: Set[Any], level: int) -> str:
+        items = self.repr1([*islice(value, self.maxset + 1)], level)[1:-1]
+        return f"{{{items}}}" if value else "set()"
+
+    def repr_frozenset(self, value: frozenset[Any], level: int) -> str:
+        return f"frozenset({self.repr_set(value, level)})"

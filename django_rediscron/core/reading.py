@@ -11,6 +11,7 @@ from redis import Redis
 
 from .exceptions import DamagedScheduleError, UnreadableScheduleError
 from .job import RedisCronJob
+from .quoting import cut, quoted_id
 from .scripts import READ, run_script, run_scripts
 from .steps import Step, in_steps, no_step
 
@@ -128,9 +129,9 @@ def _restored(
     except DamagedScheduleError as error:
         return Damaged(shown, error.reason, fields)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        return Damaged(shown, str(error) or type(error).__name__, fields)
+        return Damaged(shown, cut(error) or type(error).__name__, fields)
     if job.id != shown:
-        return Damaged(shown, f"field 'id' names another schedule: {job.id!r}", fields)
+        return Damaged(shown, f"field 'id' names another schedule: {quoted_id(job.id)}", fields)
     return job
 
 

@@ -14,6 +14,7 @@ from .definition import Definition, Times
 from .exceptions import DamagedScheduleError
 from .origin import Differences, Origin
 from .plain import plain
+from .quoting import cut
 from .texts import time_text
 from .timing import utc_text
 
@@ -169,7 +170,7 @@ class Record(Definition):
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             id = plain(raw_data.get(b"id", raw_data.get("id", "")))
             shown = id.decode(errors="backslashreplace") if isinstance(id, bytes) else str(id)
-            raise DamagedScheduleError(shown, str(error) or type(error).__name__) from error
+            raise DamagedScheduleError(shown, cut(error) or type(error).__name__) from error
 
     @classmethod
     def from_texts(cls, data: dict[str, str], connection: Redis | None) -> Self:

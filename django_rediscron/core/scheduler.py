@@ -29,6 +29,7 @@ from .lock import LeaderLock
 from .loggers import RQ_LOGGER, handlers_kept, set_up_logging
 from .options import ScheduleOptions
 from .plain import plain
+from .quoting import quoted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -67,7 +68,7 @@ class RedisCronScheduler(CronScheduler):
         if not SHORTEST_LOCK_TTL <= lock_seconds <= LONGEST_LOCK_TTL:
             raise ValueError(
                 f"lock_ttl must be a positive number of seconds between {SHORTEST_LOCK_TTL} and "
-                f"{LONGEST_LOCK_TTL}, got {lock_ttl!r}"
+                f"{LONGEST_LOCK_TTL}, got {quoted(lock_ttl)}"
             )
         sleep_seconds = _positive_seconds("max_sleep_interval", max_sleep_interval)
         client = own_client(connection)
@@ -296,6 +297,6 @@ def _positive_seconds(name: str, value: object) -> float:
     if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
         raise ValueError(
             f"{name} must be a positive number of seconds, a timedelta or a text such as '10m', "
-            f"got {value!r}"
+            f"got {quoted(value)}"
         )
     return cast(float, seconds)

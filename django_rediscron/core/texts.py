@@ -10,6 +10,7 @@ from typing import Any
 from rq.utils import utcparse
 
 from .exceptions import InvalidScheduleError
+from .quoting import quoted
 from .timing import FIRST_YEAR, LAST_YEAR, utc_text
 
 _UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
@@ -65,9 +66,11 @@ def load_json(
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise InvalidScheduleError(f"field {field!r} is not JSON: {error}: {text[:80]!r}") from None
+        raise InvalidScheduleError(
+            f"field {field!r} is not JSON: {error}: {quoted(text)}"
+        ) from None
     if not isinstance(value, kind):
-        raise InvalidScheduleError(f"field {field!r} is not a JSON {kind.__name__}: {text[:80]!r}")
+        raise InvalidScheduleError(f"field {field!r} is not a JSON {kind.__name__}: {quoted(text)}")
     return value
 
 
@@ -81,7 +84,7 @@ def load_number(data: Mapping[str, str], field: str, default: int | None = None)
         return int(text)
     except ValueError:
         raise InvalidScheduleError(
-            f"field {field!r} must be a whole number, got {text[:80]!r}"
+            f"field {field!r} must be a whole number, got {quoted(text)}"
         ) from None
 
 
@@ -94,7 +97,7 @@ def load_time(data: Mapping[str, str], field: str) -> datetime | None:
     except ValueError:
         raise InvalidScheduleError(
             f"field {field!r} must be a UTC time such as 2026-06-03T05:40:00.000000Z, of the "
-            f"years {FIRST_YEAR} to {LAST_YEAR}, got {text[:80]!r}"
+            f"years {FIRST_YEAR} to {LAST_YEAR}, got {quoted(text)}"
         ) from None
 
 
@@ -111,5 +114,5 @@ def load_flag(data: Mapping[str, str], field: str, default: bool) -> bool:
     if text is None:
         return default
     if text not in ("0", "1"):
-        raise InvalidScheduleError(f"field {field!r} must be 0 or 1, got {text[:80]!r}")
+        raise InvalidScheduleError(f"field {field!r} must be 0 or 1, got {quoted(text)}")
     return text == "1"

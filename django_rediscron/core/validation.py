@@ -14,13 +14,13 @@ from .keys import HISTORY_SUFFIX
 from .option_values import check_moment
 from .options import check_options
 from .plain import make_plain
+from .quoting import LONGEST_ID, cut, quoted, quoted_id
 from .timing import MAX_SECONDS, check_cron
 from .webhooks import dump_webhooks
 
 if TYPE_CHECKING:
     from .definition import Definition
 
-MAX_ID_LENGTH = 255
 NO_ADDRESS = (".", "..")
 """Ids that no web address can contain: browsers take them out of a path, however quoted."""
 
@@ -58,9 +58,9 @@ def check_schedule(job: Definition) -> None:
     dump_webhooks(options.get("webhooks"))
     check_options(job)
     if type(job.enabled) is not bool:
-        raise InvalidScheduleError(f"enabled must be True or False, got {job.enabled!r}")
+        raise InvalidScheduleError(f"enabled must be True or False, got {quoted(job.enabled)}")
     if job.name is not job.id and (not isinstance(job.name, str) or not _encodable(job.name)):
-        raise InvalidScheduleError(f"name must be a string, got {job.name!r}")
+        raise InvalidScheduleError(f"name must be a string, got {quoted(job.name)}")
     check_times(job)
 
 
@@ -81,14 +81,14 @@ def check_times(job: Definition) -> None:
 def check_id(id: object) -> None:
     """Any text that can be a Redis key, a URL and a line of output."""
     if not isinstance(id, str) or not id:
-        raise InvalidScheduleError(f"id must be a non-empty string, got {id!r}")
-    if len(id) > MAX_ID_LENGTH:
+        raise InvalidScheduleError(f"id must be a non-empty string, got {quoted_id(id)}")
+    if len(id) > LONGEST_ID:
         raise InvalidScheduleError(
-            f"id must have at most {MAX_ID_LENGTH} characters, got {len(id)}: {id[:40]!r}..."
+            f"id must have at most {LONGEST_ID} characters, got {quoted(id)}"
         )
     # What is printable holds none; of the rest, spaces for instance are all right.
     if not id.isprintable() and any(unicodedata.category(each) in ("Cc", "Cs") for each in id):
-        raise InvalidScheduleError(f"id must not contain control characters, got {id!r}")
+        raise InvalidScheduleError(f"id must not contain control characters, got {quoted_id(id)}")
     if id in NO_ADDRESS:
         raise InvalidScheduleError(
             f"id must not be '.' or '..', which no web address can contain, got {id!r}; choose "
@@ -96,24 +96,27 @@ def check_id(id: object) -> None:
         )
     if id.endswith(HISTORY_SUFFIX):
         raise InvalidScheduleError(
-            f"id must not end in {HISTORY_SUFFIX!r}, which is RQ's name for a history, got {id!r}"
+            f"id must not end in {HISTORY_SUFFIX!r}, which is RQ's name for a history, "
+            f"got {quoted_id(id)}"
         )
 
 
 def check_queue_name(queue_name: object) -> None:
     """A name that RQ can make a queue of."""
     if not isinstance(queue_name, str) or not queue_name:
-        raise InvalidScheduleError(f"queue_name must be a non-empty string, got {queue_name!r}")
+        raise InvalidScheduleError(
+            f"queue_name must be a non-empty string, got {quoted(queue_name)}"
+        )
     if not _encodable(queue_name):
-        raise InvalidScheduleError(f"queue_name must be proper Unicode, got {queue_name!r}")
+        raise InvalidScheduleError(f"queue_name must be proper Unicode, got {quoted(queue_name)}")
 
 
 def check_timing(interval: object, cron: object, *, stored: bool = False) -> None:
     """Exactly one of interval and cron, and one that can be computed."""
     if interval is not None and cron:
         raise InvalidScheduleError(
-            f"interval and cron exclude each other, got interval={interval!r} and cron={cron!r}; "
-            f"give one of them"
+            f"interval and cron exclude each other, got interval={quoted(interval)} and "
+            f"cron={quoted(cron)}; give one of them"
         )
     if interval is not None:
         check_interval(interval)
@@ -130,11 +133,11 @@ def check_interval(interval: object) -> None:
     if type(interval) is not int or interval <= 0:
         raise InvalidScheduleError(
             f"interval must be a positive whole number of seconds, a timedelta or a text such as "
-            f"'10m', got {interval!r}"
+            f"'10m', got {quoted(interval)}"
         )
     if interval > MAX_INTERVAL:
         raise InvalidScheduleError(
-            f"interval must be at most {MAX_INTERVAL} seconds (100 years), got {interval!r}"
+            f"interval must be at most {MAX_INTERVAL} seconds (100 years), got {quoted(interval)}"
         )
 
 
@@ -142,12 +145,12 @@ def check_arguments(args: object, kwargs: object) -> None:
     """Arguments that come out of Redis as they went in."""
     if not isinstance(args, (tuple, list)):
         raise InvalidScheduleError(
-            f"args must be a tuple, got {args!r}; for one argument write ({args!r},)"
+            f"args must be a tuple, got {quoted(args)}; for one argument write ({quoted(args)},)"
         )
     if args:
         _check_json(list(args), "args")
     if not isinstance(kwargs, dict):
-        raise InvalidScheduleError(f"kwargs must be a dict, got {kwargs!r}")
+        raise InvalidScheduleError(f"kwargs must be a dict, got {quoted(kwargs)}")
     if kwargs:
         _check_json(kwargs, "kwargs")
 
@@ -157,7 +160,7 @@ def check_meta(meta: object) -> None:
     if meta is None:
         return
     if not isinstance(meta, dict):
-        raise InvalidScheduleError(f"meta must be a dict, got {meta!r}")
+        raise InvalidScheduleError(f"meta must be a dict, got {quoted(meta)}")
     _check_json(meta, "meta")
 
 
@@ -167,19 +170,19 @@ def _check_json(value: Any, where: str, depth: int = 0) -> None:
     if value is None or kind is bool:
         return
     if depth > MAX_DEPTH:
-        raise InvalidScheduleError(f"{where[:80]}... must be nested at most {MAX_DEPTH} deep")
+        raise InvalidScheduleError(f"{cut(where)} must be nested at most {MAX_DEPTH} deep")
     if kind is int:
         if value.bit_length() > MAX_BITS:
             raise InvalidScheduleError(
-                f"{where} must be an integer of at most {MAX_BITS} bits, "
+                f"{cut(where)} must be an integer of at most {MAX_BITS} bits, "
                 f"got one of {value.bit_length()}; pass it as a string"
             )
     elif kind is str:
         if not _encodable(value):
-            raise InvalidScheduleError(f"{where} must be proper Unicode, got {value!r}")
+            raise InvalidScheduleError(f"{cut(where)} must be proper Unicode, got {quoted(value)}")
     elif kind is float:
         if not math.isfinite(value):
-            raise InvalidScheduleError(f"{where} must be a finite number, got {value!r}")
+            raise InvalidScheduleError(f"{cut(where)} must be a finite number, got {quoted(value)}")
     elif kind is list:
         for position, item in enumerate(value):
             _check_json(item, f"{where}[{position}]", depth + 1)
@@ -188,16 +191,19 @@ def _check_json(value: Any, where: str, depth: int = 0) -> None:
             if type(key) is not str:
                 kind = type(key)
                 raise InvalidScheduleError(
-                    f"{where} must have strings as keys, got {kind.__name__} {key!r}; "
+                    f"{cut(where)} must have strings as keys, got {kind.__name__} {quoted(key)}; "
                     f"pass it as a plain string, for instance with str()"
                 )
             if not _encodable(key):
-                raise InvalidScheduleError(f"{where} must have proper Unicode as keys, got {key!r}")
-            _check_json(item, f"{where}[{key!r}]", depth + 1)
+                raise InvalidScheduleError(
+                    f"{cut(where)} must have proper Unicode as keys, got {quoted(key)}"
+                )
+            _check_json(item, f"{where}[{key[:40]!r}]", depth + 1)
     else:
         raise InvalidScheduleError(
-            f"{where} must be JSON (null, booleans, numbers, strings, lists, dicts), "
-            f"got {kind.__name__} {value!r}; pass it in another form, for instance as a string"
+            f"{cut(where)} must be JSON (null, booleans, numbers, strings, lists, dicts), "
+            f"got {kind.__name__} {quoted(value)}; pass it in another form, for instance as a "
+            f"string"
         )
 
 
@@ -205,7 +211,9 @@ def check_job_timeout(name: str, value: object) -> int | None:
     """Seconds, -1 for no limit, or None for the queue's default."""
     seconds = _seconds(name, value)
     if seconds is not None and seconds != -1 and seconds <= 0:
-        raise InvalidScheduleError(f"{name} must be positive, or -1 for no limit, got {value!r}")
+        raise InvalidScheduleError(
+            f"{name} must be positive, or -1 for no limit, got {quoted(value)}"
+        )
     return seconds
 
 
@@ -214,7 +222,8 @@ def check_ttl(name: str, value: object) -> int | None:
     seconds = _seconds(name, value)
     if seconds is not None and seconds <= 0:
         raise InvalidScheduleError(
-            f"{name} must be a positive number of seconds, or None for no limit, got {value!r}"
+            f"{name} must be a positive number of seconds, or None for no limit, "
+            f"got {quoted(value)}"
         )
     return seconds
 
@@ -224,7 +233,8 @@ def check_keep(name: str, value: object) -> int | None:
     seconds = _seconds(name, value)
     if seconds is not None and seconds < -1:
         raise InvalidScheduleError(
-            f"{name} must be a number of seconds, 0 for not at all or -1 for ever, got {value!r}"
+            f"{name} must be a number of seconds, 0 for not at all or -1 for ever, "
+            f"got {quoted(value)}"
         )
     return seconds
 
@@ -250,10 +260,10 @@ def _seconds(name: str, value: object) -> int | None:
     if type(seconds) is int:
         if seconds > MAX_SECONDS:
             raise InvalidScheduleError(
-                f"{name} must be at most {MAX_SECONDS} seconds (68 years), got {value!r}"
+                f"{name} must be at most {MAX_SECONDS} seconds (68 years), got {quoted(value)}"
             )
         return seconds
     raise InvalidScheduleError(
         f"{name} must be a whole number of seconds, a timedelta or a text such as '10m', "
-        f"got {value!r}"
+        f"got {quoted(value)}"
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .exceptions import InvalidScheduleError
+from .quoting import cut, quoted
 
 Webhook: Any
 try:
@@ -22,7 +23,9 @@ def dump_webhooks(webhooks: Sequence[Any] | None) -> str:
     if Webhook is None:
         raise InvalidScheduleError("webhooks need RQ 2.10 or later; upgrade rq or leave them out")
     if not all(isinstance(webhook, Webhook) for webhook in webhooks):
-        raise InvalidScheduleError(f"webhooks must be rq.webhook.Webhook objects, got {webhooks!r}")
+        raise InvalidScheduleError(
+            f"webhooks must be rq.webhook.Webhook objects, got {quoted(webhooks)}"
+        )
     return json.dumps([webhook.to_dict() for webhook in webhooks], separators=(",", ":"))
 
 
@@ -35,4 +38,4 @@ def load_webhooks(text: str | None) -> list[Any] | None:
     try:
         return [Webhook.from_dict(webhook) for webhook in json.loads(text)]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InvalidScheduleError(f"field 'webhooks' cannot be read: {error}") from None
+        raise InvalidScheduleError(f"field 'webhooks' cannot be read: {cut(error)}") from None

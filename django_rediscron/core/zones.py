@@ -7,6 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from .exceptions import InvalidScheduleError
+from .quoting import quoted
 
 
 def check_timezone(name: str, value: object) -> str | None:
@@ -17,7 +18,7 @@ def check_timezone(name: str, value: object) -> str | None:
     if not isinstance(key, str):
         raise InvalidScheduleError(
             f"{name} must be the IANA name of a time zone such as 'Europe/Paris', or a ZoneInfo "
-            f"that has one, got {value!r}"
+            f"that has one, got {quoted(value)}"
         )
     find_zone(key)
     return key
@@ -40,14 +41,15 @@ def find_zone(name: str) -> ZoneInfo:
     """The zone of that name. Raises `InvalidScheduleError` where this system has none."""
     if not is_portable(name):
         raise InvalidScheduleError(
-            f"timezone must be the IANA name of a time zone such as 'Europe/Paris', got {name!r}, "
-            f"which is not the same on every machine; name the zone itself, or leave it out for "
-            f"the local zone of the scheduler"
+            f"timezone must be the IANA name of a time zone such as 'Europe/Paris', "
+            f"got {quoted(name)}, which is not the same on every machine; name the zone itself, or "
+            f"leave it out for the local zone of the scheduler"
         )
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError):
         raise InvalidScheduleError(
-            f"timezone must be the IANA name of a time zone such as 'Europe/Paris', got {name!r}; "
-            f"correct it, or install the package tzdata where the system has no time zones"
+            f"timezone must be the IANA name of a time zone such as 'Europe/Paris', "
+            f"got {quoted(name)}; correct it, or install the package tzdata where the system has "
+            f"no time zones"
         ) from None
