@@ -225,5 +225,5 @@ class ScheduleQuerySet(_QuerySet):
 
 def _sort_key(name: str, place: int) -> Callable[[tuple[str, ...]], Any]:
     if name in NUMBERS:
-        return lambda row: int(row[place]) if row[place].isdecimal() else 0
+        return lambda row: int(row[place]) if row[place].isdecimal() and len(row[place]) < 20 else 0
     return itemgetter(place)

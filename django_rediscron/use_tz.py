@@ -12,7 +12,7 @@ def as_django_has_it(moment: datetime) -> datetime:
     """An aware moment as Django stores and shows it in this project."""
     if settings.USE_TZ:
         return moment
-    return timezone.make_naive(moment, timezone.get_default_timezone())
+    return in_zone(moment, timezone.get_default_timezone()).replace(tzinfo=None)
 
 
 def aware(moment: datetime) -> datetime:
@@ -29,4 +29,13 @@ def current_zone() -> tzinfo:
 
 def local(moment: datetime) -> datetime:
     """A moment in the zone in which people read it."""
-    return aware(moment).astimezone(current_zone())
+    return in_zone(moment, current_zone())
+
+
+def in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """A moment in a zone; as it is where that is beyond the ends of the calendar."""
+    moment = aware(moment)
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment

@@ -17,14 +17,13 @@ from ..models import Schedule
 from ..use_tz import aware
 from .links import job_url
 from .outcomes import outcome
-from .times import absolute, span, time_tag
+from .times import NOTHING, absolute, span, time_tag
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Schedule]
 else:
     Base = admin.ModelAdmin
 
-NOTHING = "–"
 LATE = 5.0
 """Seconds after which a run that is due is late: a pass takes far less."""
 
@@ -99,7 +98,7 @@ class ScheduleColumns(Base):
         run = obj.latest_run
         if run is None:
             latest = obj.latest_enqueue_time
-            return NOTHING if latest is None else time_tag(latest)
+            return time_tag(latest)
         badge = format_html(
             '<span class="rediscron-outcome {}">{}</span>', run.status, outcome(run)
         )

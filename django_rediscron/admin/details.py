@@ -30,6 +30,7 @@ from .times import span, time_tag
 RUNS = 10
 SKIPS = 10
 CHANGES = 10
+LONGEST_ERROR = 500
 
 REASONS = {
     "misfire": gettext_lazy("later than its latest start"),
@@ -49,7 +50,7 @@ class RunRow:
     """The last line of its traceback."""
 
     @property
-    def when(self) -> SafeString:
+    def when(self) -> SafeString | str:
         return time_tag(self.run.enqueued_at)
 
     @property
@@ -71,7 +72,7 @@ class SkipRow:
     reason: str
 
     @property
-    def when(self) -> SafeString:
+    def when(self) -> SafeString | str:
         first = time_tag(self.occurrence)
         return format_html("{} – {}", first, time_tag(self.until)) if self.until else first
 
@@ -160,7 +161,7 @@ def _last_line(results: Any) -> str:
         lines = zlib.decompress(b64decode(packed)).decode(errors="replace").strip().splitlines()
     except (IndexError, KeyError, TypeError, ValueError, zlib.error):
         return ""
-    return lines[-1] if lines else ""
+    return lines[-1][:LONGEST_ERROR] if lines else ""
 
 
 def _results_key(job_id: str) -> str:

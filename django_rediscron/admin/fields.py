@@ -64,6 +64,8 @@ class JsonField(forms.CharField):
         return text if len(text) <= 60 else json.dumps(value, ensure_ascii=False, indent=2)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
+        if isinstance(data, str) and data.replace("\r\n", "\n") == self.prepare_value(initial):
+            return False  # NaN, say, which would be refused, and which this field did not make
         try:
             return bool(_exact(self.to_python(data)) != _exact(initial))
         except ValidationError:

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..use_tz import aware, current_zone
+from ..use_tz import current_zone, in_zone
 
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 
@@ -131,12 +131,12 @@ def zone_of(name: str | None) -> tzinfo:
 
 
 def _wall(moment: datetime, zone: tzinfo) -> list[Any]:
-    here = aware(moment).astimezone(zone)
+    here = in_zone(moment, zone)
     return [here.date(), here.time().replace(fold=0)]
 
 
 def _which(moment: datetime, zone: tzinfo) -> str:
-    here = aware(moment).astimezone(zone)
+    here = in_zone(moment, zone)
     return str(here.fold) if len(_offsets(here.replace(tzinfo=None), zone)) == 2 else ""
 
 

@@ -13,12 +13,19 @@ from rq.utils import now
 
 from ..use_tz import aware, local
 
+LONGEST = 1e12
+"""Seconds that are told: more are damage."""
+
+NOTHING = "–"
+
 NOW = 1.0
 """Seconds from the present that still are the present."""
 
 
-def time_tag(moment: datetime) -> SafeString:
-    """A moment as `in 4 min` or `4 min ago`, with its absolute time on hover."""
+def time_tag(moment: datetime | None) -> SafeString | str:
+    """A moment as `in 4 min` or `4 min ago`, with its absolute time on hover; a dash for none."""
+    if moment is None:
+        return NOTHING
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         aware(moment).isoformat(),
@@ -46,7 +53,7 @@ def relative(moment: datetime) -> str:
 
 def span(seconds: float) -> str:
     """A number of seconds in its two greatest units at most: `4 min`, `2 h 30 min`, `3 d`."""
-    whole = int(seconds)
+    whole = int(min(seconds, LONGEST))
     units = (
         (whole // 86400, _("%d d")),
         (whole // 3600 % 24, _("%d h")),

@@ -58,7 +58,8 @@ def read_backlog(client: Redis, max_lag: float) -> Backlog:
     if oldest is None:
         return Backlog()
     due, id = oldest
-    return Backlog(late if due <= deadline else 0, _shown(id), moment - due)
+    # Before the epoch there were no schedules, whatever a damaged place in the index says.
+    return Backlog(late if due <= deadline else 0, _shown(id), moment - max(due, 0.0))
 
 
 def _due_time(place: float, fields: _Fields | None) -> float:

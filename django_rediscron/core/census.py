@@ -49,7 +49,8 @@ class CensusMemory:
 
     def read(self) -> Census:
         """The census as it is now."""
-        updated = self._connection.get(LAST_UPDATE)
+        # Unlike GET, this is no error where the key holds something else.
+        updated = self._connection.mget([LAST_UPDATE])
         if self._census is None or updated != self._updated:
             # Changed while it is taken, it is taken again the next time.
             self._updated, self._census = updated, read_census(self._connection)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
 from rq.job import Job
-from rq.utils import as_text
 
 from .exceptions import InvalidScheduleError, NoSuchJobError
 from .keys import history_key, job_key, skipped_key
@@ -16,6 +14,7 @@ from .option_values import check_moment
 from .quoting import quoted_id
 from .record import Record
 from .skips import Skip
+from .texts import shown_bytes
 
 if TYPE_CHECKING:
     from .change import Change
@@ -60,19 +59,15 @@ class RedisCronJob(Record):
     def get_job_ids(self, connection: Redis, start: int = 0, end: int = -1) -> list[str]:
         """Ids of the RQ jobs that this schedule enqueued, newest first (zero-based, inclusive)."""
         ids = cast("list[bytes]", connection.zrange(self.job_history_key, start, end, desc=True))
-        return [as_text(job_id) for job_id in ids]
+        return [shown_bytes(job_id) for job_id in ids]
 
     def get_skips(self, connection: Redis, start: int = 0, end: int = -1) -> list[Skip]:
         """Occurrences that did not run, and why, newest first (zero-based, inclusive).
 
-        At most the latest 100 records, for at most a year.
+        At most the latest 100 records, for at most a year. What is no record is left out.
         """
         texts = cast("list[bytes]", connection.lrange(skipped_key(self.id), start, end))
-        skips = []
-        for text in texts:
-            with suppress(ValueError, KeyError, TypeError):  # somebody's text is no record
-                skips.append(Skip.from_text(as_text(text)))
-        return skips
+        return [skip for skip in map(Skip.from_text, texts) if skip is not None]
 
     # How it is read
 

@@ -10,6 +10,8 @@ from redis import Redis
 
 from .keys import LOCK, SCHEDULERS, scheduler_key
 from .lock import holder_name
+from .process import MAX_DIGITS
+from .texts import shown_bytes
 
 STANDBY_SILENCE = 30.0
 """Seconds. A standby asks for the lock, and sends a heartbeat, every second or so."""
@@ -70,9 +72,11 @@ def read_leadership(client: Redis) -> Leadership:
         pipe.zrevrange(SCHEDULERS, 0, REGISTERED - 1, withscores=True)
         token, life, registered = pipe.execute()
     ages: dict[str, float | None] = {
-        _text(name): max(0.0, moment - heartbeat) for name, heartbeat in registered
+        # A heartbeat before the epoch, or infinitely long ago, is damage.
+        shown_bytes(name): max(0.0, moment - max(heartbeat, 0.0))
+        for name, heartbeat in registered
     }
-    token = None if token is None else _text(token)
+    token = None if token is None else shown_bytes(token)
     holder = None if token is None else holder_name(token)
     if holder is not None:
         ages.setdefault(holder, None)
@@ -81,16 +85,23 @@ def read_leadership(client: Redis) -> Leadership:
             pipe.hmget(scheduler_key(name), "hostname", "pid", "role")
         states = {
             name: _state(name, ages[name], values)
-            for name, values in zip(ages, pipe.execute(), strict=True)
+            for name, values in zip(ages, pipe.execute(raise_on_error=False), strict=True)
         }
     leader = None if holder is None else states.pop(holder)
     return Leadership(leader, life / 1000 if life >= 0 else None, list(states.values()), token)
 
 
-def _state(name: str, age: float | None, values: Sequence[bytes | None]) -> SchedulerState:
-    host, pid, role = (_text(value) if value else None for value in values)
-    return SchedulerState(name, age, host, int(pid) if pid and pid.isdecimal() else None, role)
+def _state(
+    name: str, age: float | None, values: Sequence[bytes | None] | Exception
+) -> SchedulerState:
+    if isinstance(values, Exception):
+        if "WRONGTYPE" not in str(values):
+            raise values
+        return SchedulerState(name, age)
+    host, pid, role = (shown_bytes(value) if value else None for value in values)
+    return SchedulerState(name, age, host, _number(pid), role)
 
 
-def _text(value: bytes) -> str:
-    return value.decode(errors="backslashreplace")
+def _number(text: str | None) -> int | None:
+    """A process id; None for a text that is none."""
+    return int(text) if text and text.isdecimal() and len(text) <= MAX_DIGITS else None

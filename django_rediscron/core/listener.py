@@ -83,7 +83,7 @@ def _changed_id(data: bytes | str) -> str | None:
     """The id that an event names; None for what cannot be read, so that nothing is missed."""
     try:
         event = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     id = event.get("job_id") if isinstance(event, dict) else None
     return id if isinstance(id, str) else None

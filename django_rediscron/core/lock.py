@@ -9,12 +9,12 @@ from weakref import WeakKeyDictionary
 from redis import Redis
 from redis.exceptions import LockError
 from redis.lock import Lock
-from rq.utils import as_text
 
 from .exceptions import SchedulerLockedError
 from .keys import LOCK
 from .process import died_here
 from .scripts import REPLACE_LOCK, run_script
+from .texts import shown_bytes
 
 _unanswered: WeakKeyDictionary[Redis, str] = WeakKeyDictionary()
 """By client: a token that may hold the lock without anybody knowing, as Redis did not answer."""
@@ -99,7 +99,7 @@ def lock_holder(connection: Redis) -> tuple[str | None, float | None]:
         pipe.get(LOCK)
         pipe.pttl(LOCK)
         token, life = pipe.execute()
-    return (None if token is None else as_text(token)), (life / 1000 if life >= 0 else None)
+    return (None if token is None else shown_bytes(token)), (life / 1000 if life >= 0 else None)
 
 
 def holder_name(token: str) -> str:

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from . import codec
-from .texts import parse_time
+from .texts import load_object, parse_time
 
 CODE, RUNTIME = "code", "runtime"
 
@@ -89,11 +88,8 @@ def dump_declared(definition: Mapping[str, str]) -> str:
 
 def load_declared(text: str) -> dict[str, str] | None:
     """What the hash field `declared` holds; None where that is not what we wrote."""
-    try:
-        declared: Any = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(declared, dict):
+    declared = load_object(text)
+    if declared is None:
         return None
     return declared if all(isinstance(each, str) for each in declared.values()) else None
 

@@ -7,11 +7,15 @@ from functools import cache
 from pathlib import Path
 
 from redis import Redis
-from rq.utils import as_text
+from redis.exceptions import ResponseError
 
 from .keys import scheduler_key
+from .texts import shown_bytes
 
 PROC = Path("/proc")
+
+MAX_DIGITS = 19
+"""Of a process id: anything longer is none, whatever wrote it."""
 
 
 def identity() -> dict[str, str]:
@@ -31,11 +35,16 @@ def died_here(name: str, connection: Redis, token: str | None = None) -> bool:
     With a token, the process that held the lock with it: one that has just taken the lock may not
     have replaced yet what its dead namesake wrote.
     """
-    fields = connection.hmget(scheduler_key(name), "pid", "machine", "started", "token")
-    pid, machine, started, held = (as_text(value) if value else "" for value in fields)
+    try:
+        fields = connection.hmget(scheduler_key(name), "pid", "machine", "started", "token")
+    except ResponseError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        return False
+    pid, machine, started, held = (shown_bytes(value) if value else "" for value in fields)
     if token is not None and held != token:
         return False
-    if not pid.isdecimal() or not machine or machine != _machine():
+    if not pid.isdecimal() or len(pid) > MAX_DIGITS or not machine or machine != _machine():
         return False
     return _started(int(pid)) not in (started, None)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from redis import Redis
 from rq.job import Job
-from rq.utils import as_text
 
 from .connections import bytes_client
 from .keys import history_key
-from .texts import parse_time
+from .texts import parse_time, shown_bytes
 from .timing import LAST_YEAR
 
 _LATEST = datetime(LAST_YEAR, 12, 31, tzinfo=timezone.utc).timestamp()
@@ -23,7 +23,8 @@ class Run:
     """An RQ job that a schedule enqueued."""
 
     job_id: str
-    enqueued_at: datetime
+    enqueued_at: datetime | None
+    """None where the history holds no time of our calendar."""
     status: str = ""
     """RQ's word: queued, started, finished, failed, ...; empty where RQ keeps the job no more."""
     started_at: datetime | None = None
@@ -51,26 +52,31 @@ def read_runs(ids: Sequence[str], connection: Redis, count: int = 1) -> dict[str
             pipe.zrange(history_key(id), 0, count - 1, desc=True, withscores=True)
         histories = pipe.execute(raise_on_error=False)
     # A key of that name that holds something else is nobody's history.
-    known = [[] if isinstance(each, Exception) else each for each in histories]
+    known: list[Any] = [[] if isinstance(each, Exception) else each for each in histories]
     with client.pipeline(transaction=False) as pipe:
         for history in known:
             for job_id, _ in history:
-                pipe.hmget(Job.key_for(as_text(job_id)), _FIELDS)
+                pipe.hmget(Job.redis_job_namespace_prefix.encode() + job_id, _FIELDS)
         jobs = iter(pipe.execute(raise_on_error=False))
     return {
-        id: [_run(as_text(job_id), score, next(jobs)) for job_id, score in history]
+        id: [_run(shown_bytes(job_id), score, next(jobs)) for job_id, score in history]
         for id, history in zip(ids, known, strict=True)
     }
 
 
 def _run(job_id: str, score: float, reply: list[bytes | None] | Exception) -> Run:
-    enqueued_at = datetime.fromtimestamp(min(max(score, 0), _LATEST), timezone.utc)
+    enqueued_at = _moment(score)
     if isinstance(reply, Exception):
         return Run(job_id, enqueued_at)
     status, started, ended, worker, origin = (
         value.decode(errors="replace") if value else "" for value in reply
     )
     return Run(job_id, enqueued_at, status, _time(started), _time(ended), worker, origin)
+
+
+def _moment(score: float) -> datetime | None:
+    """None for one that is infinite, in milliseconds, ..."""
+    return datetime.fromtimestamp(score, timezone.utc) if 0 <= score <= _LATEST else None
 
 
 def _time(text: str) -> datetime | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
-from .texts import parse_time
+from .texts import load_object, parse_time
 from .timing import utc_text
 
 Reason = Literal["misfire", "catch_up", "overlap"]
@@ -35,11 +35,17 @@ class Skip:
     at: datetime
 
     @classmethod
-    def from_text(cls, text: str) -> Skip:
-        """The record that `to_text` made."""
-        facts = json.loads(text)
-        times = {name: parse_time(facts[name]) for name in _TIMES}
-        return cls(count=facts["count"], reason=facts["reason"], **times)
+    def from_text(cls, text: str | bytes) -> Skip | None:
+        """The record that `to_text` made; None for anything else."""
+        facts = load_object(text) or {}
+        try:
+            times = {name: parse_time(facts[name]) for name in _TIMES}
+            count, reason = facts["count"], facts["reason"]
+        except (KeyError, TypeError, ValueError):
+            return None
+        if type(count) is not int or not isinstance(reason, str):
+            return None
+        return cls(count=count, reason=cast(Reason, reason), **times)
 
     def to_text(self) -> str:
         """The record as JSON, its times as in a schedule's hash."""

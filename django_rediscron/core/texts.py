@@ -16,6 +16,10 @@ from .timing import FIRST_YEAR, LAST_YEAR, utc_text
 _UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
 _EARLIEST, _TOO_LATE = str(FIRST_YEAR), str(LAST_YEAR + 1)
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+MAX_DEPTH = 100
+"""Lists and dicts inside each other, in arguments: pickle is as easily exhausted as JSON."""
+
 _EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
 
 
@@ -69,9 +73,60 @@ def load_json(
         raise InvalidScheduleError(
             f"field {field!r} is not JSON: {error}: {quoted(text)}"
         ) from None
+    except RecursionError:
+        raise _too_deep(field) from None
     if not isinstance(value, kind):
         raise InvalidScheduleError(f"field {field!r} is not a JSON {kind.__name__}: {quoted(text)}")
+    if _is_deep(text, value):
+        raise _too_deep(field)
+    if not _is_proper(text, value):
+        raise InvalidScheduleError(f"field {field!r} must be proper Unicode, got {quoted(text)}")
     return value
+
+
+def _too_deep(field: str) -> InvalidScheduleError:
+    return InvalidScheduleError(f"field {field!r} must be nested at most {MAX_DEPTH} deep")
+
+
+def _is_deep(text: str, value: Any) -> bool:
+    """Whether more lists and dicts are inside each other than may be registered."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    level = [value]
+    for _ in range(MAX_DEPTH + 2):
+        inside = [each for each in level if isinstance(each, (list, dict))]
+        if not inside:
+            return False
+        level = [x for each in inside for x in (each if isinstance(each, list) else each.values())]
+    return True
+
+
+def _is_proper(text: str, value: Any) -> bool:
+    """Whether it is proper Unicode: JSON can hold halves of surrogate pairs."""
+    if "\\ud" not in text and "\\uD" not in text:
+        return True
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def load_object(text: str | bytes) -> dict[str, Any] | None:
+    """The JSON object that a text is; None for anything else, and for what would not be written."""
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or _is_deep(text, found) or not _is_proper(text, found):
+        return None
+    return found
+
+
+def shown_bytes(value: bytes | str) -> str:
+    """As text, with `\\xff` for bytes that are not UTF-8."""
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
 
 
 def load_number(data: Mapping[str, str], field: str, default: int | None = None) -> int | None:

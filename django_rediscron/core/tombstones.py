@@ -13,6 +13,7 @@ from .connections import bytes_client
 from .keys import DELETED
 from .origin import CODE, Origin
 from .scripts import TOMBSTONES, run_script
+from .texts import load_object
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,7 @@ class Tombstone:
     @classmethod
     def of(cls, id: str, text: str) -> Tombstone:
         """One that cannot be read says nothing, but is one all the same."""
-        try:
-            told = json.loads(text)
-        except ValueError:
-            told = None
-        told = told if isinstance(told, dict) else {}
+        told = load_object(text) or {}
         facts = {str(name): value for name, value in told.items() if isinstance(value, str)}
         return cls(id, Origin.of({**facts, "source": CODE}) or Origin("", "", ""), text)
 

@@ -15,6 +15,7 @@ from .option_values import check_moment
 from .options import check_options
 from .plain import make_plain
 from .quoting import LONGEST_ID, cut, quoted, quoted_id
+from .texts import MAX_DEPTH
 from .timing import MAX_SECONDS, check_cron
 from .webhooks import dump_webhooks
 
@@ -32,9 +33,6 @@ MAX_WAIT = 2 * MAX_INTERVAL
 
 MAX_BITS = 10_000
 """Of an integer in arguments: Python itself refuses to read much longer ones."""
-
-MAX_DEPTH = 100
-"""Lists and dicts inside each other, in arguments: pickle is as easily exhausted as JSON."""
 
 
 def check_schedule(job: Definition) -> None:
