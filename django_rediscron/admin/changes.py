@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.options import get_content_type_for_model
-from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.contrib.admin.utils import flatten, flatten_fieldsets, unquote
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -133,6 +133,14 @@ class ScheduleChange(Base):
         }
         return render_to_string(f"{TEMPLATES}/preview_field.html", context)
 
+    def render_change_form(
+        self, request: Any, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Django's own, with every group open that holds an error."""
+        shown = context["adminform"]
+        shown.fieldsets = [_opened(shown.form, *group) for group in shown.fieldsets]
+        return super().render_change_form(request, context, *args, **kwargs)
+
     # Saving
 
     def changeform_view(
@@ -201,6 +209,14 @@ def _says_something(name: str, value: Any) -> bool:
 
 def _fieldset(heading: Any, fields: tuple[Any, ...], is_open: bool) -> tuple[Any, dict[str, Any]]:
     return heading, {"fields": fields, "classes": () if is_open else ("collapse",)}
+
+
+def _opened(form: Any, heading: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The group, open if one of its fields is wrong; Django overlooks those that share a line."""
+    names = flatten(options["fields"])
+    if form.errors.keys() & {name for name in names if isinstance(name, str)}:
+        options = {**options, "classes": ()}
+    return heading, options
 
 
 @cache

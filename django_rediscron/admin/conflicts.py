@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
@@ -25,6 +26,12 @@ from .labels import label, shown
 
 _SALT = "django_rediscron.base"
 
+_LONGEST = 1000
+"""Characters of a value that travel with the form; of a longer one, a digest does."""
+
+_CUT = "\0sha256:"
+"""Between the beginning of a longer one and its digest; no field holds a zero byte."""
+
 
 @dataclass(frozen=True)
 class Base:
@@ -34,10 +41,11 @@ class Base:
     version: str
     at: str
     fields: Mapping[str, str]
+    """The definition, as `brief` has it."""
 
     @classmethod
     def of(cls, job: RedisCronJob) -> Base:
-        return cls(job.id, job.version, utc_text(now()), definition(job))
+        return cls(job.id, job.version, utc_text(now()), brief_definition(job))
 
     @classmethod
     def load(cls, text: str, id: str) -> Base | None:
@@ -52,13 +60,38 @@ class Base:
         facts = {"id": self.id, "version": self.version, "at": self.at, "fields": self.fields}
         return signing.dumps(facts, salt=_SALT, compress=True)
 
-    def job(self) -> RedisCronJob:
-        """The schedule as it was."""
-        return RedisCronJob.restore({"id": self.id, **self.fields})
+    def job(self, stored: RedisCronJob) -> RedisCronJob:
+        """The schedule as it was; what was too long to travel is as it is in `stored`."""
+        now = definition(stored)
+        texts = {
+            name: now.get(name, "") if _CUT in text else text for name, text in self.fields.items()
+        }
+        return RedisCronJob.restore({"id": self.id, **texts})
+
+    def replaced(self, stored: RedisCronJob) -> dict[str, str]:
+        """Of the values that were too long to travel, those that are others by now: how they began,
+        and their digests."""
+        texts = brief_definition(stored)
+        return {
+            name: text
+            for name, text in self.fields.items()
+            if _CUT in text and text != texts.get(name)
+        }
 
     @property
     def loaded_at(self) -> datetime:
         return parse_time(self.at)
+
+
+def brief(text: str) -> str:
+    """A value, or of one that is too long to travel its beginning and its digest."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}{_CUT}{sha256(text.encode()).hexdigest()}"
+
+
+def brief_definition(job: RedisCronJob) -> dict[str, str]:
+    return {name: brief(text) for name, text in definition(job).items()}
 
 
 @dataclass(frozen=True)
@@ -76,11 +109,11 @@ class Difference:
 class Conflict:
     """What changed since the form was loaded, and by whom.
 
-    `mine` is the definition that this user wanted to save.
+    `mine` is what this user wanted to save, as `brief_definition` has it.
     """
 
     def __init__(self, base: Base, stored: RedisCronJob, mine: Mapping[str, str]) -> None:
-        before, after = base.fields, definition(stored)
+        before, after = base.fields, brief_definition(stored)
         entries = _entries(stored.id, base.loaded_at)
         self.who = _names(entries)
         self.differences = [

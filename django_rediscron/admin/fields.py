@@ -14,6 +14,9 @@ from django.utils.translation import gettext as _
 
 from ..core.durations import seconds_from_text
 
+LONGEST_INDENTED = 20_000
+"""Characters of JSON: blanks make a longer one too long to be sent, and nobody reads it."""
+
 
 class JsonField(forms.CharField):
     """A JSON list or object; an error names line and column. Empty text is the empty value."""
@@ -61,7 +64,9 @@ class JsonField(forms.CharField):
         if isinstance(value, str):
             return value
         text = json.dumps(value, ensure_ascii=False)
-        return text if len(text) <= 60 else json.dumps(value, ensure_ascii=False, indent=2)
+        if 60 < len(text) <= LONGEST_INDENTED:
+            return json.dumps(value, ensure_ascii=False, indent=2)
+        return text
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         if isinstance(data, str) and data.replace("\r\n", "\n") == self.prepare_value(initial):

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from ..core.callbacks import CALLBACKS
 from ..core.exceptions import InvalidScheduleError
 from ..core.job import RedisCronJob
+from ..core.texts import dump_json
 from ..core.validation import check_id
 from ..functions import (
     allowed_functions,
@@ -24,7 +25,7 @@ from ..query import connection
 from ..queues import get_connection, queue_configs
 from ..servers import server
 from .changelog import definition
-from .conflicts import Base, Conflict
+from .conflicts import Base, Conflict, brief, brief_definition
 from .job_form import JobForm
 from .timing_form import TimingForm
 from .values import RUN_FIELDS, apply, values_of
@@ -95,7 +96,23 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
             base = Base.load(self.data.get(self.add_prefix("base"), ""), stored.id)
             if base is not None:
                 self.loaded = base
-                self.initial.update(values_of(base.job()))
+                self.initial.update(values_of(base.job(stored)))
+                for name, text in base.replaced(stored).items():
+                    self._keep_what_was_loaded(name, text)
+
+    def _keep_what_was_loaded(self, name: str, text: str) -> None:
+        """A long value that others replaced counts as touched here only if it differs from what was
+        loaded, of which only the digest is known."""
+        if name in self.fields:
+            sent = self.data.get(self.add_prefix(name), "")
+            with suppress(ValidationError):
+                value = self.fields[name].to_python(sent)
+                if brief(value if isinstance(value, str) else dump_json(value)) == text:
+                    self.initial[name] = value
+
+    def is_multipart(self) -> bool:
+        """Always: arguments in another encoding are up to three times as long."""
+        return True
 
     # Judging
 
@@ -157,11 +174,12 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
 
     def _wanted(self, base: Base) -> dict[str, str]:
         """The definition that this form asks for, as far as it is right."""
-        job = base.job()
+        assert self.stored is not None
+        job = base.job(self.stored)
         names = set(self.changed_data) & set(self.cleaned_data)
         with suppress(InvalidScheduleError):
             apply(job, self.cleaned_data, names)
-        return definition(job)
+        return brief_definition(job)
 
     def _take_over(self, stored: RedisCronJob) -> None:
         """Show what stands in Redis now, but for what was changed in this form."""

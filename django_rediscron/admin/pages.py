@@ -21,6 +21,7 @@ from .columns import ScheduleColumns
 from .details import read_details
 from .forms import fixed_fields
 from .outages import answering
+from .oversize import accepting_large_forms
 from .previews import PreviewForm
 from .resets import ScheduleReset
 from .runs import ScheduleRun
@@ -30,6 +31,8 @@ from .times import absolute
 class SchedulePages(ScheduleChange, ScheduleRun, ScheduleReset, ScheduleColumns):
     """Form, preview, detail, run now and reset; none of them fails with Redis."""
 
+    add_view = accepting_large_forms(admin.ModelAdmin.add_view)
+    change_view = accepting_large_forms(admin.ModelAdmin.change_view)
     changeform_view = answering(ScheduleChange.changeform_view)
     run_view = answering(ScheduleRun.run_view)
     reset_view = answering(ScheduleReset.reset_view)
