@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.core.exceptions import FieldError
 from django.db import NotSupportedError
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
 from django.db.models.sql.where import NothingNode
@@ -63,6 +63,14 @@ if TYPE_CHECKING:
         def _filter_or_exclude_inplace(self, negate: bool, args: Any, kwargs: Any) -> None: ...
 else:
     _QuerySet = QuerySet
+
+
+class LatestRun(F):
+    """What to order by for the newest job of a schedule, as the list shows it, or else for its
+    latest time: `order_by(LatestRun().desc())`."""
+
+    def __init__(self) -> None:
+        super().__init__("latest_enqueue_time")
 
 
 class ScheduleQuerySet(_QuerySet):
@@ -178,6 +186,10 @@ class ScheduleQuerySet(_QuerySet):
         given: Iterable[Any] = query.order_by
         order = []
         for each in given:
+            expression = getattr(each, "expression", None)
+            if isinstance(expression, LatestRun):
+                order.append(("latest_run", each.descending is query.standard_ordering))
+                continue
             if not isinstance(each, str):
                 self._refuse(f"ordering by {quoted(each)}")
             name = each.removeprefix("-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import django_rq
@@ -14,7 +15,7 @@ from rq import Queue
 from .core.codec import DEFAULT_RESULT_TTL
 from .core.exceptions import UnknownQueueError
 from .core.quoting import cut, quoted
-from .servers import same_server
+from .servers import same_server, server
 
 
 def get_queue(name: str, connection: Redis) -> Queue:
@@ -85,3 +86,15 @@ def queue_configs() -> dict[str, dict[str, Any]]:
         fault = "is not set" if queues is None else f"should be a dictionary, got {queues!r:.80}"
         raise ImproperlyConfigured(f"RQ_QUEUES {fault}; add your queues, such as {example}.")
     return queues
+
+
+def queues_beside(connection: Redis) -> Iterator[str]:
+    """Names in `RQ_QUEUES` whose jobs workers find: those on the Redis of this connection."""
+    here = server(connection)
+    for name in queue_configs():
+        try:
+            there = server(get_connection(name))
+        except Exception:  # an incomplete entry: the system checks speak of it
+            continue
+        if there == here:
+            yield name

@@ -183,7 +183,9 @@ class ScheduleActions(Base):
         """One message for all of it, and one for each reason of a refusal."""
         self.message_user(request, report.text(done), report.level)
         for id, reason in list(report.refused.items())[:MOST_REASONS]:
-            self.message_user(request, f"{id}: {reason}", messages.ERROR)
+            # Django begins each message with a capital, which an id may not have.
+            told = _("Schedule “%(id)s”: %(reason)s") % {"id": id, "reason": reason}
+            self.message_user(request, told, messages.ERROR)
         if report.outage:
             self.message_user(request, report.outage, messages.ERROR)
 

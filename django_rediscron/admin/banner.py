@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from ..core.health import Health, check_health
 from ..query import connection
 from ..terminal import one_line
-from .times import span
+from .times import LATE, span
 
 TEMPLATE = "admin/django_rediscron/schedule/banner.html"
 
@@ -30,7 +30,7 @@ class Banner:
 def read_banner() -> Banner:
     """What Redis says of the schedulers; that it cannot be read, where that is so."""
     try:
-        return banner_of(check_health(connection()))
+        return banner_of(check_health(connection(), max_lag=LATE))
     except RedisError as error:
         return Banner("warning", _("The scheduler cannot be watched"), [one_line(str(error))])
 

@@ -13,19 +13,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from rq.utils import now
 
+from ..core.missed import own_time
 from ..models import Schedule
+from ..query import LatestRun
 from ..use_tz import aware
 from .links import job_url
 from .outcomes import outcome
-from .times import NOTHING, absolute, span, time_tag
+from .times import LATE, NOTHING, absolute, span, time_tag
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Schedule]
 else:
     Base = admin.ModelAdmin
-
-LATE = 5.0
-"""Seconds after which a run that is due is late: a pass takes far less."""
 
 LONGEST_ERROR = 120
 
@@ -60,8 +59,8 @@ class ScheduleColumns(Base):
         written = obj.job.cron or _("%(count)d s") % {"count": obj.job.interval or 0}
         words = obj.job.describe().removesuffix(f" ({obj.timezone})")  # it has its own column
         if words == written:
-            return format_html("<code>{}</code>", written)
-        return format_html('{} <code class="rediscron-quiet">{}</code>', words, written)
+            return format_html('<code dir="ltr">{}</code>', written)
+        return format_html('{} <code class="rediscron-quiet" dir="ltr">{}</code>', words, written)
 
     @admin.display(description=gettext_lazy("time zone"), ordering="timezone")
     def zone(self, obj: Schedule) -> str:
@@ -80,9 +79,9 @@ class ScheduleColumns(Base):
         """How soon; where it is due for long, how late it is."""
         if obj.job is None or obj.next_enqueue_time is None:
             return NOTHING
-        moment = aware(obj.next_enqueue_time)
+        moment = own_time(obj.job, aware(obj.next_enqueue_time))
         delay = (now() - moment).total_seconds()
-        if delay < LATE:
+        if delay < LATE or obj.state != "enabled":  # in error, it waits to be tried again
             return time_tag(moment)
         late = _("late by %(time)s") % {"time": span(delay)}
         return format_html(
@@ -92,13 +91,12 @@ class ScheduleColumns(Base):
             late,
         )
 
-    @admin.display(description=gettext_lazy("last run"), ordering="latest_enqueue_time")
+    @admin.display(description=gettext_lazy("last run"), ordering=LatestRun())
     def last_run(self, obj: Schedule) -> str:
         """When, and what became of it, with a link to RQ's job."""
         run = obj.latest_run
         if run is None:
-            latest = obj.latest_enqueue_time
-            return time_tag(latest)
+            return time_tag(obj.latest_enqueue_time)
         badge = format_html(
             '<span class="rediscron-outcome {}">{}</span>', run.status, outcome(run)
         )
@@ -111,6 +109,18 @@ class ScheduleColumns(Base):
     @admin.display(description=gettext_lazy("state"), ordering="enabled")
     def current_state(self, obj: Schedule) -> SafeString:
         """Enabled or not, errors with their text, and how it differs from the code."""
+        shown = self.badges(obj)
+        error = obj.damaged or (obj.job.last_error if obj.job else None)
+        if error and obj.state == "error":
+            short = Truncator(error).chars(LONGEST_ERROR)
+            shown = format_html(
+                '{} <span class="rediscron-reason" title="{}">{}</span>', shown, error, short
+            )
+        # The script that refreshes the page finds the row by this.
+        return format_html('<span data-schedule="{}">{}</span>', obj.id, shown)
+
+    def badges(self, obj: Schedule) -> SafeString:
+        """The same without the text of an error."""
         state = obj.state
         badges: list[tuple[str, str, Any]] = [(state, "", STATES[state])]
         job = obj.job
@@ -125,14 +135,6 @@ class ScheduleColumns(Base):
         if job is not None and job.locked:
             title = _("only the code can change it")
             badges.append(("locked", title, _("locked")))
-        shown = format_html_join(
+        return format_html_join(
             " ", '<span class="rediscron-badge rediscron-{}" title="{}">{}</span>', badges
         )
-        error = obj.damaged or (job.last_error if job else None)
-        if error and state == "error":
-            short = Truncator(error).chars(LONGEST_ERROR)
-            shown = format_html(
-                '{} <span class="rediscron-reason" title="{}">{}</span>', shown, error, short
-            )
-        # The script that refreshes the page finds the row by this.
-        return format_html('<span data-schedule="{}">{}</span>', obj.id, shown)

@@ -21,7 +21,7 @@ LONGEST_INDENTED = 20_000
 class JsonField(forms.CharField):
     """A JSON list or object; an error names line and column. Empty text is the empty value."""
 
-    widget = forms.Textarea(attrs={"rows": 3, "cols": 60, "spellcheck": "false"})
+    widget = forms.Textarea(attrs={"rows": 3, "cols": 60, "spellcheck": "false", "dir": "ltr"})
 
     def __init__(self, kind: type[list[Any]] | type[dict[str, Any]], **options: Any) -> None:
         self.kind = kind
@@ -80,7 +80,7 @@ class JsonField(forms.CharField):
 class SecondsField(forms.CharField):
     """Seconds, whole or with a fraction, or a number with a unit: `90`, `10m`, `2h`, `1d`."""
 
-    widget = forms.TextInput(attrs={"size": 12, "autocomplete": "off"})
+    widget = forms.TextInput(attrs={"size": 12, "autocomplete": "off", "dir": "ltr"})
 
     def __init__(self, *, fraction: bool = False, **options: Any) -> None:
         self.fraction = fraction
@@ -139,7 +139,7 @@ class SuggestingInput(forms.TextInput):
     """A text input with a list to choose from, which the browser searches as one types."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        plain = {"size": 60, "spellcheck": "false", "autocomplete": "off"}
+        plain = {"size": 60, "spellcheck": "false", "autocomplete": "off", "dir": "ltr"}
         super().__init__(attrs={**plain, **(attrs or {})})
         self.suggestions: Iterable[str] = ()
 

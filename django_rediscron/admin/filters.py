@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy
 from ..core import search
 from ..core.census import Census
 from ..core.search import Condition
-from ..query import ScheduleQuerySet, census
-from ..queues import queue_configs
+from ..query import ScheduleQuerySet, census, connection
+from ..queues import queues_beside
 from .columns import STATES
 
 Choices = Iterable[tuple[str, Any]]
@@ -36,13 +36,13 @@ class ScheduleFilter(admin.SimpleListFilter):
 
 
 class QueueFilter(ScheduleFilter):
-    """Queues of the project, and others that schedules name."""
+    """Queues of the project on the Redis of the schedules, and others that schedules name."""
 
     title = gettext_lazy("queue")
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        names = {*queue_configs(), *_census(request).queues}
+        names = {*queues_beside(connection()), *_census(request).queues}
         return [(name, name) for name in sorted(names)]
 
     def condition(self, value: str) -> Condition:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -22,8 +21,7 @@ from ..functions import (
 )
 from ..models import Schedule
 from ..query import connection
-from ..queues import get_connection, queue_configs
-from ..servers import server
+from ..queues import queues_beside
 from .changelog import definition
 from .conflicts import Base, Conflict, brief, brief_definition
 from .job_form import JobForm
@@ -76,7 +74,7 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
 
     def _offer(self) -> None:
         """What there is to choose from."""
-        choices = list(_queue_names())
+        choices = list(queues_beside(connection()))
         stored = self.stored.queue_name if self.stored else None
         if stored and stored not in choices:
             choices.append(stored)
@@ -225,18 +223,6 @@ def fixed_fields(job: RedisCronJob) -> tuple[str, ...]:
     """Fields that the form does not let anybody change: whoever may say with which arguments a
     function runs that is not on the allow-list runs it."""
     return () if is_allowed(job.func_name) else RUN_FIELDS
-
-
-def _queue_names() -> Iterator[str]:
-    """Queues whose jobs workers find: on the Redis where the schedules are."""
-    here = server(connection())
-    for name in queue_configs():
-        try:
-            there = server(get_connection(name))
-        except Exception:  # an incomplete entry: the system checks speak of it
-            continue
-        if there == here:
-            yield name
 
 
 def _put(data: Any, name: str, field: forms.Field, value: Any) -> None:

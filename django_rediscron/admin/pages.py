@@ -91,7 +91,7 @@ class SchedulePages(ScheduleChange, ScheduleRun, ScheduleReset, ScheduleColumns)
             return context
         schedule.latest_run = next((row.run for row in details.runs), None)
         context["facts"] = [
-            (_("State"), self.current_state(schedule)),
+            (_("State"), self.badges(schedule)),  # an error stands below, whole
             (_("Runs"), self.timing(schedule)),
             (_("Next run"), self.next_run(schedule)),
             (_("Last run"), self.last_run(schedule)),

@@ -18,6 +18,10 @@ LONGEST = 1e12
 
 NOTHING = "–"
 
+LATE = 5.0
+"""Seconds after which a run that is due is late, in the rows and in the banner: a pass takes far
+less."""
+
 NOW = 1.0
 """Seconds from the present that still are the present."""
 

@@ -43,7 +43,9 @@ class TimingForm(LabelledForm):
     )
     cron = forms.CharField(
         required=False,
-        widget=forms.TextInput(attrs={"size": 30, "spellcheck": "false", "autocomplete": "off"}),
+        widget=forms.TextInput(
+            attrs={"size": 30, "spellcheck": "false", "autocomplete": "off", "dir": "ltr"}
+        ),
         help_text=gettext_lazy(
             "minute hour day month weekday, such as 30 6 * * mon-fri; a sixth field is seconds."
         ),

@@ -27,6 +27,7 @@ _MADE_OF: dict[str, tuple[str, ...]] = {
     "overridden": ("declared", *_DEFAULTS),
     "state": ("enabled", "finished_at", "last_error"),
     "next_enqueue_time": ("next_enqueue_time", "enabled", "finished_at"),
+    "latest_run": ("latest_enqueue_time",),
     "id": (),
 }
 """Fields that the script makes of others."""

@@ -152,4 +152,4 @@ def test_what_cannot_be_read_is_refused_by_name(
     connection.zadd("rq:cron_jobs", {"damaged": 1})
     first, second = act(operator, "enable_selected", "fine", "damaged")
     assert first == "1 enabled, 1 was refused."
-    assert second.startswith("damaged: it cannot be read")
+    assert second.startswith("Schedule “damaged”: it cannot be read")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from ..keys import JOB_PREFIX
+from ..keys import HISTORY_SUFFIX, JOB_PREFIX
+from .times import TIMES
 
-SEARCH = f"""
+SEARCH = (
+    TIMES
+    + f"""
 -- Which schedules meet a condition, and what they are to be sorted by. Writes nothing.
 --
 -- ARGV[1]: JSON object
@@ -43,8 +46,17 @@ local function overridden()
   return ''
 end
 
+-- When the newest job of its history was enqueued, else its latest time; a text that sorts.
+local function latest_run()
+  local key = '{JOB_PREFIX}' .. id .. '{HISTORY_SUFFIX}'
+  local newest = redis.pcall('ZREVRANGE', key, 0, 0, 'WITHSCORES')
+  local at = tonumber(newest[2] or '') or epoch(stored('latest_enqueue_time'))
+  return at and string.format('%020.6f', at) or ''
+end
+
 local function value(name)
   if name == 'id' then return id end
+  if name == 'latest_run' then return latest_run() end
   if name == 'state' then return state() end
   if name == 'overridden' then return overridden() end
   if name == 'enabled' then return stored(name) == '0' and '0' or '1' end
@@ -137,6 +149,7 @@ else
 end
 return cjson.encode({{cursor, found}})
 """
+)
 
 CENSUS = f"""
 -- Which queues and functions the schedules of a page name. Writes nothing.
