@@ -21,7 +21,7 @@ from .job import RedisCronJob
 from .keys import LOCK
 from .occurrences import Occurrences
 from .quoting import LONGEST_REASON, quoted
-from .reading import Absent, Damaged, Fields, read_schedules
+from .reading import Absent, Damaged, Fields, read_schedules, read_what_fits
 from .ready import DONE, OVERLAPPED, REFUSED, Ready
 from .retiming import Rule
 from .scripts import DISPATCH, run_script
@@ -75,16 +75,24 @@ class Batch:
         """Members that may stay among the due ones."""
         self.left_from = math.inf
         """The lowest place of what is still due, because this batch has no room or time for it."""
+        self.postponed: dict[bytes, float] = {}
+        """What is too heavy for this batch, in whole or in part, with its place."""
         self._patience = patience
         self._recalled: dict[bytes, float] = {}  # with their places
         self._corrections = Corrections(moment)
-        self._occurrences = Occurrences(moment, self._corrections, owner.turns, len(members))
+        self._call_bytes = owner.pace.call_bytes
+        self._occurrences = Occurrences(
+            moment, self._corrections, owner.turns, len(members), self._call_bytes
+        )
         unknown = []
         for id, score in members:
             if self._occurrences.is_full:
                 self.left_from = score
                 break
             ready = owner.recall(id, score)
+            if ready is not None and not self._occurrences.has_room(ready):
+                self.postponed[id] = score
+                continue
             if ready is not None and self._add_known(id, ready):
                 self._recalled[id] = score
                 continue
@@ -95,6 +103,7 @@ class Batch:
         if unknown:
             self._read(unknown)
         self.left_from = min(self.left_from, self._occurrences.left_from)
+        self.postponed.update(self._occurrences.postponed)
 
     def _add_known(self, id: bytes, ready: Ready) -> bool:
         """Whether the occurrence could be added; where not, reading it tells what is wrong."""
@@ -106,19 +115,29 @@ class Batch:
 
     def _read(self, members: list[tuple[bytes, float]]) -> None:
         connection = self.owner.connection
-        found = list(read_schedules([id for id, _ in members], connection))
+        ids = [id for id, _ in members]
+        room = max(0, self._call_bytes - self._occurrences.heavy_bytes)
+        if not self.owner.oversized.isdisjoint(ids):
+            room = 0  # each is weighed before it is read
         stale = []
+        found = read_what_fits(ids, connection, room)
         begun = time.monotonic()
-        for (id, score), (schedule, fields) in zip(members, found, strict=True):
+        for (id, score), read in zip(members, found, strict=False):
             if self._occurrences.is_full or time.monotonic() - begun > self._patience:
                 self.left_from = min(self.left_from, score)
                 break
+            if read is None:
+                self.postponed[id] = score
+                continue
+            schedule, fields = read
             self.owner.forget(id)
+            self.owner.oversized.discard(id)
             if isinstance(schedule, RedisCronJob):
                 self._add_read(id, fields, schedule)
             elif isinstance(schedule, Damaged):
-                seen = b"" if schedule.fields is None else _seen(schedule.fields)
-                self._add_error(id, seen, schedule.reason)
+                if schedule.is_oversized:
+                    self.owner.oversized.add(id)
+                self._add_error(id, _seen_of(schedule), schedule.reason)
             elif isinstance(schedule, Absent) and schedule.has_history:
                 self.owner.foreign[id] = score
                 self.kept.add(id)
@@ -261,6 +280,7 @@ class Batch:
         enqueued = batch.write(token, lock_ttl) if batch else []
         self.kept.difference_update(id for id, _ in members)
         self.kept |= batch.kept
+        self.postponed |= batch.postponed
         self.left_from = min(self.left_from, batch.left_from)
         return enqueued
 
@@ -311,6 +331,14 @@ def log_skip(job: RedisCronJob, skip: Skip) -> None:
     level = logging.INFO if skip.reason == "overlap" else logging.WARNING
     extra = {"schedule_id": job.id, "occurrence": skip.occurrence.isoformat()}
     logger.log(level, "Schedule %r skipped %s", job.id, skip, extra=extra)
+
+
+def _seen_of(damaged: Damaged) -> bytes:
+    if damaged.fields is None:
+        return b""
+    if damaged.is_oversized:
+        return Fingerprint(damaged.fields).marks_with_next(_next(damaged.fields))
+    return _seen(damaged.fields)
 
 
 def _seen(fields: Fields) -> bytes:

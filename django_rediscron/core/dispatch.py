@@ -12,11 +12,12 @@ import json
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.exceptions import WatchError
 from rq import Queue
 from rq.job import Job
@@ -32,6 +33,7 @@ from .ready import Ready, Turn
 from .retiming import Rule
 from .retries import Retries
 from .scripts import DUE, run_script
+from .sizes import Pace
 from .steps import Step, in_steps, no_step
 from .template import OCCURRENCE_FIELDS, Shape, create_job
 
@@ -61,6 +63,9 @@ class Dispatcher:
         self.foreign: dict[bytes, float] = {}
         """Members of the index that are names of RQ's own cron, with their scores."""
         self._ready: OrderedDict[bytes, Ready] = OrderedDict()
+        self.oversized: set[bytes] = set()
+        """Schedules that hold too much."""
+        self.pace = Pace()
         self._retries = Retries()
         self._queues: dict[str, Queue] = {}
         self.shapes: dict[tuple[Any, ...], Shape] = {}
@@ -76,23 +81,50 @@ class Dispatcher:
 
         Each batch extends the lock to `lock_ttl` seconds. Raises `LockLostError`.
         """
-        moment = now()
+        begun = moment = now()
+        before: dict[bytes, float] | None = None
+        try:
+            while True:
+                postponed = yield from self._pass(moment, token, lock_ttl)
+                is_done = all(place > begun.timestamp() for place in postponed.values())
+                if is_done or postponed == before:
+                    return
+                before = postponed
+                moment = now()  # what is light has come due again meanwhile
+        except RedisTimeoutError:
+            self.pace.slow_down()
+            raise
+
+    def _pass(
+        self, moment: datetime, token: str, lock_ttl: float
+    ) -> Generator[list[RedisCronJob], None, dict[bytes, float]]:
+        """All that is due; but of what is heavy only so much as fits into its batches.
+
+        Returns the rest, by id with its place in the index.
+        """
         for memory in (self._queues, self.models):
             memory.clear()  # settings may differ from pass to pass, in tests
         self.turns.clear()
         lowest, kept = float("-inf"), set[bytes]()
+        postponed: dict[bytes, float] = {}
         while True:
-            # What was seen has left, or stands before the lowest score, or is among those kept;
-            # or it is one of many occurrences that a schedule missed, and the next one is seen.
-            limit = BATCH + len(kept)
+            # What was seen has left, or stands before the lowest score, or is among those kept or
+            # postponed; or it is one of many occurrences that a schedule missed, and the next one
+            # is seen.
+            size = self.pace.count(BATCH)
+            limit = size + len(kept) + len(postponed)
             found = self._due(lowest, moment, limit)
-            members = [member for member in found if member[0] not in kept][:BATCH]
+            members = [
+                member for member in found if member[0] not in kept and member[0] not in postponed
+            ][:size]
             batch = Batch(self, members, moment, min(PATIENCE, lock_ttl / 3))
             if len(self.turns) > TURNS:
                 self.turns.clear()
             yield batch.write(token, lock_ttl) if batch else []
+            self.pace.speed_up()
+            postponed |= batch.postponed
             if len(found) < limit and batch.left_from == math.inf:
-                return
+                return postponed
             lowest = min(members[-1][1], batch.left_from)
             kept |= batch.kept
             kept = {id for id, score in found if score >= lowest and id in kept}

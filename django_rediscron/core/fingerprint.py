@@ -43,6 +43,7 @@ class Fingerprint:
         "is_known",
         "marks",
         "packed",
+        "size",
     )
 
     def __init__(self, fields: Mapping[str, str], moment: float = 0.0) -> None:
@@ -67,6 +68,8 @@ class Fingerprint:
                 self._latest = 2 * place
                 items[2 * place - 1] = ""
         self._text = SEPARATOR.join(items).encode(errors="surrogateescape")
+        self.size = len(self._text)
+        """Bytes of the hash; the script reads them to compare the whole."""
         # Where the latest time will be when it is written for the first time; 0: not known.
         self._appends = 0
         if not self._latest and len(fields) < _COMPACT_FIELDS:
@@ -91,6 +94,10 @@ class Fingerprint:
     def with_next(self, following: bytes) -> bytes:
         """A list for the script by itself: these, and the next time."""
         return msgpack.head(4) + self.packed + msgpack.text(following)
+
+    def marks_with_next(self, following: bytes) -> bytes:
+        """The same of the marks, where not the whole is known."""
+        return msgpack.head(4) + self.marks + msgpack.text(following)
 
     def ran(self) -> None:
         """The two times have been written, and nothing else."""

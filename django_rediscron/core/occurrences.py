@@ -14,6 +14,7 @@ from .fingerprint import written_before
 from .job import RedisCronJob
 from .missed import settle_due
 from .ready import Ready, Turn
+from .sizes import CALL_BYTES
 from .skips import Skip
 from .template import Shape, new_job_ids
 from .timing import around_cron, around_interval, occurrence_delay
@@ -25,7 +26,7 @@ ROOM = 200
 class Occurrences:
     """What is to be enqueued; what is skipped where nothing is goes to the corrections.
 
-    `turns` are those that are known of this moment.
+    `turns` are those that are known of this moment. `call_bytes`: how much fits.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Occurrences:
         corrections: Corrections,
         turns: dict[tuple[object, ...], Turn],
         expected: int,
+        call_bytes: int = CALL_BYTES,
     ) -> None:
         self._moment = moment
+        self._call_bytes = call_bytes
         self._now = time.monotonic()
         self._corrections = corrections
         self._turns = turns
@@ -52,6 +55,16 @@ class Occurrences:
         process that dies while it runs loses none of them."""
         self.left_from = math.inf
         """The lowest place of what is still due, because this batch has no room for it."""
+        self.heavy_bytes = 0
+        """Of all heavy occurrences."""
+        self.postponed: dict[bytes, float] = {}
+        """What is too heavy for this batch, in whole or in part, with its place: later, what is
+        light goes first again."""
+
+    def has_room(self, ready: Ready) -> bool:
+        """Whether a schedule is light, or light enough. There is always room for one."""
+        total = self.heavy_bytes + ready.weight
+        return not (ready.is_heavy and self.heavy_bytes and total > self._call_bytes)
 
     def add(self, id: bytes, ready: Ready) -> None:
         """What is due of a schedule."""
@@ -81,6 +94,8 @@ class Occurrences:
         due = job.next_enqueue_time
         assert due is not None
         room = 1 if ready.template.runs_here else max(1, ROOM - len(self.packed))
+        if ready.is_heavy:
+            room = min(room, max(1, (self._call_bytes - self.heavy_bytes) // ready.weight))
         if job.max_runs is not None:
             room = min(room, job.max_runs - job.runs)
         follows = False
@@ -93,6 +108,7 @@ class Occurrences:
                 expected = written_before(seen) if follows else ready.fingerprint.with_next(seen)
                 self.skips.append((False, len(self._corrections), job, step.skips))
                 self._corrections.add_next(id, expected, following, delay, records)
+                self._weigh(ready)
             else:
                 self.skips.append((True, len(self.items), job, step.skips))
                 turn = Turn(due, seen, step.run, following, delay)
@@ -103,7 +119,11 @@ class Occurrences:
             if following is not None:
                 due = following
                 place = due.timestamp() + delay
-                if place <= self._moment.timestamp():
+                if place > self._moment.timestamp():
+                    self.postponed.pop(id, None)
+                elif ready.is_heavy:
+                    self.postponed[id] = place
+                else:
                     self.left_from = min(self.left_from, place)
 
     def _policy(self, ready: Ready, run: datetime, records: Sequence[str], job_id: str) -> bytes:
@@ -141,9 +161,14 @@ class Occurrences:
         if not job_id:
             job_id = self._next_job_id()
         self.length += ready.length
+        self._weigh(ready)
         if ready.template.runs_here:
             self.is_full = True
         self.packed.append(
             ready.occurrence(turn, job_id, shape, self._now, policy, follows=follows)
         )
         self.items.append((id, ready, turn, job_id))
+
+    def _weigh(self, ready: Ready) -> None:
+        if ready.is_heavy:
+            self.heavy_bytes += ready.weight

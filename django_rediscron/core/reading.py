@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from .exceptions import DamagedScheduleError, UnreadableScheduleError
 from .job import RedisCronJob
 from .quoting import cut, quoted_id
 from .scripts import READ, run_script, run_scripts
+from .sizes import ADVICE, CALL_BYTES, MAX_BYTES
 from .steps import Step, in_steps, no_step
 
 BATCH = 200
@@ -21,8 +22,12 @@ BATCH = 200
 CALLS = 20
 """Script calls in one round trip, where all that is stored is read."""
 
+_LATER = 2
+"""What the script says of a hash for which there was no room."""
+
 Fields = dict[str, str]
 _Restore = Callable[[Fields, Redis], RedisCronJob]
+_HowToRestore = Callable[[type[RedisCronJob]], _Restore]
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Damaged:
     reason: str
     fields: Fields | None = None
     """The hash, where it is one."""
+    is_oversized: bool = False
+    """Whether it holds too much, so that only short fields of it were read."""
     refused: bool = False
     """Whether Redis refused to read it, so that nothing is known to be wrong with the schedule."""
 
@@ -49,17 +56,41 @@ class Damaged:
         return kind(self.id, self.reason)
 
 
+Read = tuple["RedisCronJob | Damaged | Absent", Fields]
+
+
+def _from_texts(job_class: type[RedisCronJob]) -> _Restore:
+    return job_class.from_texts
+
+
+def _from_any(job_class: type[RedisCronJob]) -> _Restore:
+    return job_class.restore
+
+
 def read_schedules(
     ids: Sequence[str | bytes],
     connection: Redis,
     job_class: type[RedisCronJob] = RedisCronJob,
-) -> Iterator[tuple[RedisCronJob | Damaged | Absent, Fields]]:
+) -> Iterator[Read]:
     """For each id what stands under it, and the hash's fields (bytes that are no UTF-8 escaped)."""
     for start in range(0, len(ids), BATCH):
         part = ids[start : start + BATCH]
-        stored, restore = _parse(run_script(connection, READ, [], part), job_class)
-        for id, found in zip(part, stored, strict=True):
-            yield _understand(id, found, connection, restore)
+        reply = run_script(connection, READ, [], [CALL_BYTES, *part])
+        for id, (found, restore) in zip(part, _all(part, reply, connection), strict=True):
+            yield _understand(id, found, connection, restore(job_class))
+
+
+def read_what_fits(
+    ids: Sequence[bytes], connection: Redis, call_bytes: int
+) -> Iterator[Read | None]:
+    """As `read_schedules`, in one round trip.
+
+    None for the heavy ones for which there is no room in it; there is for the first of all.
+    """
+    stored, restore = _parse(run_script(connection, READ, [], [call_bytes, *ids]))
+    for id, found in zip(ids, stored, strict=True):
+        whole = found != _LATER
+        yield _understand(id, found, connection, restore(RedisCronJob)) if whole else None
 
 
 class Stored(NamedTuple):
@@ -83,21 +114,37 @@ def read_stored(ids: Sequence[str], connection: Redis, step: Step = no_step) -> 
     """As `read_schedules`, thousands in one round trip, for who looks closely at few of them."""
     parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
     for some in in_steps(parts, CALLS, step):
-        replies = run_scripts(connection, READ, [([], part) for part in some])
+        replies = run_scripts(connection, READ, [([], [CALL_BYTES, *part]) for part in some])
         for part, reply in zip(some, replies, strict=True):
-            stored, restore = _parse(reply, RedisCronJob)
-            for id, found in zip(part, stored, strict=True):
-                yield Stored(id, _fields(found), found, restore)
+            for id, (found, restore) in zip(part, _all(part, reply, connection), strict=True):
+                yield Stored(id, _fields(found), found, restore(RedisCronJob))
 
 
-def _parse(reply: bytes, job_class: type[RedisCronJob]) -> tuple[list[Any], _Restore]:
+def _all(
+    ids: Sequence[str | bytes], reply: bytes, connection: Redis
+) -> Iterable[tuple[Any, _HowToRestore]]:
+    """What is found under each of them: what this reply says, and further ones if it is not all."""
+    stored, restore = _parse(reply)
+    restores = [restore] * len(stored)
+    while _LATER in stored:
+        left = [number for number, found in enumerate(stored) if found == _LATER]
+        arguments = [CALL_BYTES, *(ids[number] for number in left)]
+        more, restore = _parse(run_script(connection, READ, [], arguments))
+        for number, found in zip(left, more, strict=True):
+            stored[number], restores[number] = found, restore
+    return zip(stored, restores, strict=True)
+
+
+def _parse(reply: bytes) -> tuple[list[Any], _HowToRestore]:
     try:
-        return json.loads(reply.decode()), job_class.from_texts
+        return json.loads(reply.decode()), _from_texts
     except UnicodeDecodeError:
-        return json.loads(reply.decode(errors="surrogateescape")), job_class.restore
+        return json.loads(reply.decode(errors="surrogateescape")), _from_any
 
 
 def _fields(found: Any) -> Fields:
+    if isinstance(found, dict):
+        found = list(found["fields"])
     if not isinstance(found, list):
         return {}
     pairs = iter(found)
@@ -110,6 +157,12 @@ def _understand(
     if isinstance(found, list):
         fields = _fields(found)
         return _restored(id, fields, connection, restore), fields
+    if isinstance(found, dict):
+        fields = _fields(found)
+        reason = (
+            f"it holds {found['bytes']:,} bytes, more than the limit of {MAX_BYTES:,}; {ADVICE}"
+        )
+        return Damaged(_shown(id), reason, fields, is_oversized=True), fields
     if isinstance(found, str):
         if "WRONGTYPE" in found:
             return Damaged(_shown(id), f"its key does not hold a hash: {found}"), {}

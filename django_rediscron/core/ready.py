@@ -7,6 +7,7 @@ from datetime import datetime
 from . import msgpack
 from .fingerprint import FOLLOWS, Fingerprint
 from .job import RedisCronJob
+from .sizes import LIGHT_BYTES
 from .template import JobTemplate
 from .timing import utc_text
 
@@ -36,12 +37,14 @@ class Ready:
         "_untidied",
         "due",
         "fingerprint",
+        "is_heavy",
         "job",
         "job_id",
         "length",
         "place",
         "plain",
         "template",
+        "weight",
     )
 
     def __init__(
@@ -56,6 +59,9 @@ class Ready:
         self.job_id = ""
         self.plain = POLICIES.isdisjoint(job.time_options) and not template.custom
         """Whether one run stands for all that are due, and its job is like all others."""
+        self.weight = fingerprint.size + len(template.values)
+        """Bytes that Redis reads and writes for an occurrence, or about that many."""
+        self.is_heavy = self.weight > LIGHT_BYTES
         self.length = _LENGTH + template.values_count
         """How many items the script is told of an occurrence."""
         self._id = msgpack.text(job.id)

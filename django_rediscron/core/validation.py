@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from .codec import dump_definition
 from .durations import as_seconds
 from .exceptions import InvalidScheduleError
 from .keys import HISTORY_SUFFIX
@@ -15,6 +16,7 @@ from .option_values import check_moment
 from .options import check_options
 from .plain import make_plain
 from .quoting import LONGEST_ID, cut, quoted, quoted_id
+from .sizes import ADVICE, MAX_BYTES
 from .texts import MAX_DEPTH
 from .timing import MAX_SECONDS, check_cron
 from .webhooks import dump_webhooks
@@ -60,6 +62,20 @@ def check_schedule(job: Definition) -> None:
     if job.name is not job.id and (not isinstance(job.name, str) or not _encodable(job.name)):
         raise InvalidScheduleError(f"name must be a string, got {quoted(job.name)}")
     check_times(job)
+    check_size(job)
+
+
+def check_size(job: Definition) -> None:
+    """All that its hash will hold of the definition."""
+    values = (job.args, job.kwargs, job.name, job.queue_name, *job.job_options.values())
+    # A character takes up to twelve bytes as JSON.
+    if sum(len(repr(value)) for value in values if value) > MAX_BYTES / 12:
+        size = sum(len(text.encode()) for text in dump_definition(job).values())
+        if size > MAX_BYTES:
+            raise InvalidScheduleError(
+                f"arguments and options must take at most {MAX_BYTES:,} bytes together as JSON, "
+                f"got {size:,}; {ADVICE}"
+            )
 
 
 def check_times(job: Definition) -> None:

@@ -4,22 +4,79 @@ from __future__ import annotations
 
 from ..keys import DISABLED, HISTORY_SUFFIX, INDEX, JOB_PREFIX
 from ..retries import LONGEST_DELAY
+from ..sizes import LIGHT_BYTES, MAX_BYTES
 from ..timing import MAX_SECONDS
 from .times import TIMES
 
+LONG_FIELDS = ("args", "kwargs", "meta", "declared", "description", "webhooks")
+SHORT_FIELDS = (
+    *("id", "func_name", "queue_name", "interval", "cron", "timezone", "enabled", "revision"),
+    *("created_at", "updated_at", "latest_enqueue_time", "next_enqueue_time", "finished_at"),
+    *("last_error", "last_error_at", "source", "application"),
+)
+SHORT_BYTES = 1000
+"""What is told of a schedule that holds too much: these fields, as far as they are shorter."""
+
 READ = f"""
 -- Hashes of schedules, as one JSON text: it is parsed several times as fast as a reply of fields.
--- ARGV: ids. Returns a JSON list, for each: the list of fields and values; a text where the key
--- holds no hash (the error); 1 where there is no such key but a history; 0 where there is neither.
-local found = {{}}
-for i, id in ipairs(ARGV) do
-  local hash = redis.pcall('HGETALL', '{JOB_PREFIX}' .. id)
-  if hash.err then
-    found[i] = hash.err
-  elseif hash[1] then
-    found[i] = hash
+-- ARGV[1]: bytes after which a hash is weighed before it is read, then ids.
+-- Returns a JSON list, for each: the list of fields and values; a text where the key holds no hash
+-- (the error); 2 where it is heavy, and too much was read before it in this call; 1 where there is
+-- no such key but a history; 0 where there is neither; for one that holds too much an object of
+-- bytes and fields, those of them that are short.
+local limit, total, found = tonumber(ARGV[1]), 0, {{}}
+
+-- Bytes of the fields that may be long; where that may not be asked, so many that it has to wait.
+local function weigh(key)
+  local bytes = 0
+  for _, field in ipairs({{{", ".join(map(repr, LONG_FIELDS))}}}) do
+    local length = redis.pcall('HSTRLEN', key, field)
+    if type(length) == 'table' then return {LIGHT_BYTES + 1} end
+    bytes = bytes + length
+  end
+  return bytes
+end
+
+local function oversized(key, bytes)
+  local names = {{{", ".join(map(repr, SHORT_FIELDS))}}}
+  local fields, values = {{}}, redis.call('HMGET', key, unpack(names))
+  for i, name in ipairs(names) do
+    if values[i] and #values[i] < {SHORT_BYTES} then
+      fields[#fields + 1], fields[#fields + 2] = name, values[i]
+    end
+  end
+  return {{bytes = bytes, fields = fields}}
+end
+
+-- Bytes of all values; of what was declared only if it is too much by itself.
+local function count(hash)
+  local bytes, declared = 0, 0
+  for i = 2, #hash, 2 do bytes = bytes + #hash[i] end
+  if bytes <= {MAX_BYTES} then return bytes, bytes end
+  for i = 1, #hash, 2 do
+    if hash[i] == 'declared' then declared = #hash[i + 1] end
+  end
+  return math.max(bytes - declared, declared), bytes
+end
+
+for i = 2, #ARGV do
+  local key = '{JOB_PREFIX}' .. ARGV[i]
+  local bytes = total >= limit and weigh(key) or 0
+  if bytes > {3 * MAX_BYTES} then
+    found[i - 1] = oversized(key, bytes)
+  elseif bytes > {LIGHT_BYTES} and i > 2 then
+    found[i - 1] = 2
   else
-    found[i] = redis.call('EXISTS', '{JOB_PREFIX}' .. id .. '{HISTORY_SUFFIX}')
+    local hash = redis.pcall('HGETALL', key)
+    if hash.err then
+      found[i - 1] = hash.err
+    elseif hash[1] then
+      local counted, all = count(hash)
+      total = total + all
+      found[i - 1] = counted > {MAX_BYTES} and oversized(key, counted) or hash
+    else
+      found[i - 1] = redis.call('EXISTS', key .. '{HISTORY_SUFFIX}')
+    end
   end
 end
 return cjson.encode(found)
