@@ -138,7 +138,7 @@ def test_redis_cannot_be_reached(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"lock_ttl": 0}, "lock_ttl must be a positive number of seconds, got 0"),
+        ({"lock_ttl": 0}, "lock_ttl must be a positive number of seconds, .* got 0"),
         ({"max_sleep_interval": -1.0}, "max_sleep_interval must be a positive number"),
         ({"queue": "reprots"}, "'reprots' is not in RQ_QUEUES"),
         ({"pid": "/nonexistent/scheduler.pid"}, "cannot be written: No such file or directory"),
@@ -244,7 +244,7 @@ def test_info_reads_the_redis_of_the_queue_that_is_asked_for(connection: Redis) 
         (["--queue", "reprots"], "queue 'reprots' is not in RQ_QUEUES"),
         (["--queue", "nowhere"], "Redis at 127.0.0.1:1/0 cannot be reached"),
         (["-i", "0"], "interval must be a positive number of seconds, got 0"),
-        (["nope"], "there is no queue 'nope'; the queues are 'default', 'elsewhere', 'nowhere', "),
+        (["nope"], "there is no queue 'nope'; the queues are 'default', "),
     ],
 )
 def test_info_says_in_one_line_what_is_wrong(arguments: list[str], reason: str) -> None:

@@ -315,7 +315,7 @@ def test_many_are_read_and_written_in_a_handful_of_round_trips(
     declared._declared.clear()
     for number in range(2000):
         register(echo, "default", id=f"number {number}", interval=900)
-    assert round_trips() <= 9
+    assert round_trips() <= 10  # with that of a script which the server does not know yet
     assert RedisCronJob.fetch("number 1999", connection).interval == 900
 
 

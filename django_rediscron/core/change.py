@@ -96,6 +96,7 @@ class Change:
         change.unset = [name for name, text in fields.items() if text == DEFAULTS[name]]
         change.fields = {n: text for n, text in fields.items() if text != DEFAULTS[n]}
         change.facts = {name: fields.get(name, stored.get(name, "")) for name in FACTS}
+        change._forget_next(stored.get("created_at", ""))
         return change
 
     @classmethod
@@ -123,12 +124,19 @@ class Change:
             loaded = self.job.loaded_definition() or self.job.definition()
             definition = {**loaded, **dict.fromkeys(self.unset, ""), **self.fields}
         self.facts = {name: definition.get(name, "") for name in FACTS}
-        latest = self.job.latest_enqueue_time
-        following = self.job._loaded_times[1]
-        if self.retimed or latest is None or following == self.job.created_at:
-            following = None  # it counts for nothing
-        self.facts["latest_enqueue_time"] = time_text(latest)
-        self.facts["next_enqueue_time"] = time_text(following)
+        self.facts["latest_enqueue_time"] = time_text(self.job.latest_enqueue_time)
+        self.facts["next_enqueue_time"] = time_text(self.job._loaded_times[1])
+        self._forget_next(time_text(self.job.created_at))
+
+    def _forget_next(self, created_at: str) -> None:
+        """Where the next time that stands there counts for nothing, as the script judges it."""
+        facts = self.facts
+        if (
+            self.retimed
+            or not facts["latest_enqueue_time"]
+            or facts["next_enqueue_time"] == created_at
+        ):
+            facts["next_enqueue_time"] = ""
 
     def believe(self, retimed: bool, facts: dict[str, str]) -> None:
         """Believe what the script found. Raises `DamagedScheduleError` for what says no time."""
