@@ -121,12 +121,13 @@ def info(
     without --interval.
     """
     show(
-        reader(connection, queues),
+        reader(connection, queues, streamed=as_json),
         queues=queues,
         by_queue=by_queue,
         interval=interval,
         as_json=as_json,
         write=click.echo,
+        write_part=partial(click.echo, nl=False),
     )
 
 

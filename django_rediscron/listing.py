@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import click
@@ -13,40 +13,63 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from .core.connections import own_client
+from .core.job import RedisCronJob
 from .core.leadership import read_leadership
 from .core.queues import known_queues
-from .core.store import Listing, list_schedules
+from .core.store import Listing, list_schedules, stream_schedules
 from .core.tombstones import read_tombstones
 from .listing_choice import check_queues
-from .listing_json import to_json
+from .listing_json import json_parts, to_json
 from .listing_table import render
 from .terminal import clear, discard_stdout, flush, one_line
 from .unreachable import reaching
 
 
 def reader(
-    connection: Redis, queues: Sequence[str] = (), known: Iterable[str] = ()
+    connection: Redis,
+    queues: Sequence[str] = (),
+    known: Iterable[str] = (),
+    *,
+    streamed: bool = False,
 ) -> Callable[[], Listing]:
     """The `read` of `show` for the schedules in this Redis; it raises `UnreachableError` only.
 
-    `queues` are those asked for, `known` those that exist beside the ones that RQ has seen.
+    `queues` are those asked for, `known` those that exist beside the ones that RQ has seen. With
+    `streamed`, schedules are read while they are printed, so that few are in memory at once.
     """
 
     client = own_client(connection)
 
     def read() -> Listing:
         with reaching(connection):
-            listing = list_schedules(connection)
+            listing: Listing
+            if streamed:
+                listing = stream_schedules(connection)
+                listing.stream = _reached(listing.stream, connection)
+            else:
+                listing = list_schedules(connection)
             with suppress(ResponseError):  # a user who may read schedules only
                 listing.leadership = read_leadership(client)
             with suppress(ResponseError):
                 listing.deleted = list(read_tombstones(connection).values())
-            if queues:
-                with suppress(ResponseError):
-                    listing.queues = frozenset({*known, *known_queues(client)})
+            listing.queues = _queues(listing, known, client) if queues else None
             return listing
 
     return read
+
+
+def _reached(jobs: Iterator[RedisCronJob], connection: Redis) -> Iterator[RedisCronJob]:
+    with reaching(connection):
+        yield from jobs
+
+
+def _queues(listing: Listing, known: Iterable[str], client: Redis) -> frozenset[str] | None:
+    """All that are known, with schedules or without; None where one may not ask for them."""
+    try:
+        seen = known_queues(client)
+    except ResponseError:
+        return None
+    return frozenset({*known, *seen, *(listing.queues or (job.queue_name for job in listing.jobs))})
 
 
 def show(
@@ -57,12 +80,14 @@ def show(
     interval: float | None = None,
     as_json: bool = False,
     write: Callable[[str], None],
+    write_part: Callable[[str], None] | None = None,
     warn: Callable[[str], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Print the listing once, or again every `interval` seconds until Ctrl-C, which then returns.
 
-    `write` gets a whole text without its last newline and adds that. A reader of a pipe that goes
+    `write` gets a whole text without its last newline and adds that; with `write_part`, which adds
+    nothing, JSON is written in parts before. A reader of a pipe that goes
     away ends the listing without an error. An error of Redis is raised at the first reading; later
     ones go to `warn` (by default a line on stderr), one line for each, and reading goes on.
     Raises ValueError for an interval that is not a positive number of seconds, and
@@ -73,11 +98,24 @@ def show(
     redraws = interval is not None and not as_json
 
     def draw(listing: Listing) -> None:
-        text = to_json(listing, queues) if as_json else render(listing, queues, by_queue=by_queue)
-        if redraws:
-            clear()
-        write(text)
+        if as_json:
+            write_json(listing)
+        else:
+            text = render(listing, queues, by_queue=by_queue)
+            if redraws:
+                clear()
+            write(text)
         flush()
+
+    def write_json(listing: Listing) -> None:
+        if write_part is None:
+            write(to_json(listing, queues))
+            return
+        try:
+            for part in json_parts(listing, queues):
+                write_part(part)
+        finally:  # what was cut off does not stand on the line of the next one
+            write("")
 
     try:
         listing = read()

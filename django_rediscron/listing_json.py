@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from rq import Retry
 
 from .core.job import RedisCronJob
 from .core.options import JOB_DEFAULTS, TIME_DEFAULTS
+from .core.reading import BATCH
 from .core.store import Listing
 from .core.timing import utc_text
-from .listing_choice import chosen, chosen_tombstones
+from .listing_choice import chosen_tombstones, stream_chosen
 
 JSON_FIELDS = (
     "id", "name", "schedule", "interval", "cron", "queue_name", "func_name", "args", "kwargs",
@@ -29,6 +32,10 @@ JSON_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "meta", *JOB_
 """What RQ is told of each job, likewise."""
 
 
+_attributes = attrgetter(*JSON_FIELDS)
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def to_json(listing: Listing, queues: Sequence[str] = ()) -> str:
     """The listing as one JSON object on one line, in ASCII.
 
@@ -38,25 +45,34 @@ def to_json(listing: Listing, queues: Sequence[str] = ()) -> str:
     it, `leader` the name of the scheduler that leads or null, `standbys` those that wait to take
     over, `updated` the time. Times are UTC in RQ's format, or null.
     """
+    return "".join(json_parts(listing, queues))
+
+
+def json_parts(listing: Listing, queues: Sequence[str] = ()) -> Iterator[str]:
+    """The text of `to_json` in parts, each with as many schedules as are read at once."""
+    jobs = stream_chosen(listing, queues)
+    yield '{"jobs": ['
+    separator = ""
+    while batch := list(islice(jobs, BATCH)):
+        yield separator + ", ".join(json.dumps(_plain(_facts(job))) for job in batch)
+        separator = ", "
     leadership = listing.leadership
-    return json.dumps(
-        {
-            "jobs": [_plain(_facts(job)) for job in chosen(listing, queues)],
-            "damaged": [{"id": each.id, "reason": each.reason} for each in listing.damaged],
-            "deleted": [
-                {"id": each.id, "application": each.application, "place": each.place}
-                for each in chosen_tombstones(listing, queues)
-            ],
-            "leader": leadership and leadership.leader and leadership.leader.name,
-            "standbys": [each.name for each in leadership.standbys] if leadership else [],
-            "updated": utc_text(datetime.now(timezone.utc)),
-        }
-    )
+    rest = {
+        "damaged": [{"id": each.id, "reason": each.reason} for each in listing.damaged],
+        "deleted": [
+            {"id": each.id, "application": each.application, "place": each.place}
+            for each in chosen_tombstones(listing, queues)
+        ],
+        "leader": leadership and leadership.leader and leadership.leader.name,
+        "standbys": [each.name for each in leadership.standbys] if leadership else [],
+        "updated": utc_text(datetime.now(timezone.utc)),
+    }
+    yield f"], {json.dumps(rest)[1:]}"
 
 
 def _facts(job: RedisCronJob) -> dict[str, Any]:
     return {
-        **{field: getattr(job, field) for field in JSON_FIELDS},
+        **dict(zip(JSON_FIELDS, _attributes(job), strict=True)),
         "overrides": {
             field: {"value": value, "code": code} for field, (value, code) in job.overrides.items()
         },
@@ -66,6 +82,8 @@ def _facts(job: RedisCronJob) -> dict[str, Any]:
 
 def _plain(value: Any, depth: int = 100) -> Any:
     """The value in types that every reader of JSON accepts: no NaN, and not nested without end."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, datetime):
         return utc_text(value)
     if isinstance(value, Retry):

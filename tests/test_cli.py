@@ -25,7 +25,7 @@ from django_rediscron import RedisCronJob, RedisCronScheduler
 from django_rediscron.core import keys
 from django_rediscron.core.store import Damaged, Listing, define_many
 from django_rediscron.listing import check_interval, reader, show
-from django_rediscron.listing_json import JSON_FIELDS, JSON_OPTIONS, to_json
+from django_rediscron.listing_json import JSON_FIELDS, JSON_OPTIONS, json_parts, to_json
 from django_rediscron.listing_table import render
 from django_rediscron.unreachable import UnreachableError, reaching
 
@@ -225,6 +225,34 @@ def test_no_arguments_spoil_the_json() -> None:
     [found] = json.loads(to_json(Listing([job], [])), parse_constant=pytest.fail)["jobs"]
     assert found["args"][:2] == ["nan", ["inf"]]
     assert json.dumps(found["args"][2]).strip("[]") == '"..."'
+
+
+@pytest.mark.parametrize("queues", [[], ["analytics"]])
+def test_the_json_is_the_same_when_it_is_streamed(connection: Redis, queues: list[str]) -> None:
+    jobs = [schedule(f"{number % 7} é{number}", f"q{number % 3}") for number in range(30)]
+    define_many([*jobs, *visits_and_vacuum(), schedule("off", enabled=False)], connection)
+    connection.set(keys.job_key("broken"), "not a hash")
+    connection.zadd(keys.INDEX, {"broken": 1, "absent": 2, b"\xff": 3})
+    connection.hset(keys.job_key("odd"), "id", "odd")
+    connection.zadd(keys.INDEX, {"odd": 4})
+    connection.hset(keys.job_key("0 é0"), "interval", "often")
+
+    def told(**options: Any) -> dict[str, Any]:
+        document = json.loads(to_json(reader(connection, queues, **options)(), queues))
+        del document["updated"]
+        return document
+
+    assert told(streamed=True) == told()
+    assert len(told()["damaged"]) == 3
+
+
+def test_the_json_is_printed_while_schedules_are_read(connection: Redis) -> None:
+    define_many([schedule(f"{number:03}") for number in range(500)], connection)
+    parts = json_parts(reader(connection, streamed=True)())
+    begin = next(parts) + next(parts)
+    connection.flushdb()
+    document = json.loads(begin + "".join(parts))
+    assert [job["id"] for job in document["jobs"]] == [f"{number:03}" for number in range(200)]
 
 
 # How it watches

@@ -162,11 +162,11 @@ def _understand(
         reason = (
             f"it holds {found['bytes']:,} bytes, more than the limit of {MAX_BYTES:,}; {ADVICE}"
         )
-        return Damaged(_shown(id), reason, fields, is_oversized=True), fields
+        return Damaged(displayed_id(id), reason, fields, is_oversized=True), fields
     if isinstance(found, str):
         if "WRONGTYPE" in found:
-            return Damaged(_shown(id), f"its key does not hold a hash: {found}"), {}
-        return Damaged(_shown(id), f"Redis refuses to read it: {found}", refused=True), {}
+            return Damaged(displayed_id(id), f"its key does not hold a hash: {found}"), {}
+        return Damaged(displayed_id(id), f"Redis refuses to read it: {found}", refused=True), {}
     return Absent(bool(found)), {}
 
 
@@ -176,7 +176,7 @@ def _restored(
     connection: Redis,
     restore: _Restore,
 ) -> RedisCronJob | Damaged:
-    shown = _shown(id)
+    shown = displayed_id(id)
     try:
         job = restore(fields, connection)
     except DamagedScheduleError as error:
@@ -188,5 +188,6 @@ def _restored(
     return job
 
 
-def _shown(id: str | bytes) -> str:
+def displayed_id(id: str | bytes) -> str:
+    """The id as text, with `\\xff` for bytes that are not UTF-8."""
     return id.decode(errors="backslashreplace") if isinstance(id, bytes) else id

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
+from operator import itemgetter
 from typing import Any, cast
 
 from redis import Redis
@@ -29,9 +30,10 @@ from .keys import (
     member_key,
 )
 from .leadership import Leadership
-from .reading import Absent, Damaged, read_schedules
+from .reading import Absent, Damaged, displayed_id, read_schedules
 from .saving import save_changes
 from .scripts import PLACE, PRUNE, run_script
+from .search import search
 from .steps import Step, in_steps, no_step
 from .timing import utc_text
 from .tombstones import Tombstone
@@ -59,6 +61,16 @@ class Listing:
 
 
 @dataclass
+class StreamedListing(Listing):
+    """A listing that has no `jobs`: they are read while they are iterated, once.
+
+    `damaged` is complete afterwards.
+    """
+
+    stream: Iterator[RedisCronJob] = field(default_factory=lambda: iter(()))
+
+
+@dataclass
 class ReindexReport:
     """What `reindex` found: schedules in all, placed in an index anew, stale members taken out.
 
@@ -79,30 +91,55 @@ def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing:
     Imports no user code and does not scan the keyspace, but for once after a program that does not
     keep the index of disabled schedules (rq-rediscron) changed something.
     """
+    listing = Listing()
+    members = _members(connection, [INDEX] if enabled_only else [INDEX, DISABLED])
+    jobs = _read_into(listing, members, connection)
+    listing.jobs = sorted(
+        (job for job in jobs if job.enabled or not enabled_only),
+        key=lambda job: (job.queue_name, job.id),
+    )
+    return listing
+
+
+def stream_schedules(connection: Redis) -> StreamedListing:
+    """As `list_schedules`, without holding all schedules in memory."""
+    members = _members(connection, [INDEX, DISABLED])
+    # One whose queue is not found is damaged, and has no place among the others.
+    queue_of: dict[str, str] = dict(cast("Any", search(connection, values=("queue_name",))))
+    order = [(queue_of.get(id := displayed_id(member), ""), id, member) for member in members]
+    order.sort(key=itemgetter(0, 1))
+    listing = StreamedListing(queues=frozenset(queue_of.values()) - {""})
+    listing.stream = _read_into(listing, [member for _, _, member in order], connection)
+    return listing
+
+
+def _members(connection: Redis, indexes: Sequence[str]) -> list[Any]:
+    """What the indexes hold, once they are known to be complete."""
     indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
     if indexed != updated:
         with suppress(ResponseError):  # a replica, or a user who may only read
             reindex(connection)
-    keys = [INDEX] if enabled_only else [INDEX, DISABLED]
     with bytes_client(connection).pipeline(transaction=False) as pipe:
-        for key in keys:
+        for key in indexes:
             pipe.zrange(key, 0, -1)
-        members = {member: None for reply in pipe.execute() for member in reply}
-    listing = Listing()
+        return list({member: None for reply in pipe.execute() for member in reply})
+
+
+def _read_into(
+    listing: Listing, members: Sequence[Any], connection: Redis
+) -> Iterator[RedisCronJob]:
+    """Those that can be read. The others go into the listing, or out of the indexes."""
     absent: list[Any] = []
-    ids = list(members)
-    for member, (found, _) in zip(ids, read_schedules(ids, connection), strict=True):
+    for member, (found, _) in zip(members, read_schedules(members, connection), strict=True):
         if isinstance(found, Absent):
             absent.append(member)
         elif isinstance(found, Damaged):
             listing.damaged.append(found)
-        elif found.enabled or not enabled_only:
-            listing.jobs.append(found)
+        else:
+            yield found
+    listing.damaged.sort(key=lambda damaged: damaged.id)
     with suppress(ResponseError):
         prune(absent, connection)
-    listing.jobs.sort(key=lambda job: (job.queue_name, job.id))
-    listing.damaged.sort(key=lambda damaged: damaged.id)
-    return listing
 
 
 def fetch_many(

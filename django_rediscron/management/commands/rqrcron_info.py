@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -47,13 +48,17 @@ class Command(BaseCommand):
             with printing():
                 show(
                     reader(
-                        get_connection(_whose_redis(options)), options["queues"], queue_configs()
+                        get_connection(_whose_redis(options)),
+                        options["queues"],
+                        queue_configs(),
+                        streamed=options["json"],
                     ),
                     queues=options["queues"],
                     by_queue=options["by_queue"],
                     interval=options["interval"],
                     as_json=options["json"],
                     write=self.stdout.write,
+                    write_part=partial(self.stdout.write, ending=""),
                     warn=self.stderr.write,
                 )
         except (ValueError, UnreachableError) as error:  # a bad interval, an unknown queue
