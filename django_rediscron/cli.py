@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from typing import Any
 
 import click
 from redis import Redis
 from redis.exceptions import RedisError
-from rq.cli.helpers import CliConfig, pass_cli_config
+from rq.cli.helpers import CliConfig, pass_cli_config, read_config_file
 
 from . import __version__
+from .core.addresses import check_url, hide_passwords
 from .core.exceptions import UnknownQueueError
 from .core.health import MAX_LAG, Health, check_health
 from .core.quoting import quoted
@@ -190,6 +192,7 @@ def health(
 def _connect(cli_config: CliConfig, *, ping: bool) -> Redis:
     """The connection that the options name; with `ping`, after one answer from Redis."""
     try:
+        _check_address(cli_config)
         connection: Redis = cli_config.connection
         if ping:
             with reaching(connection):
@@ -199,6 +202,16 @@ def _connect(cli_config: CliConfig, *, ping: bool) -> Redis:
     except Exception as error:  # the settings may be a module, which is anybody's code
         raise click.ClickException(f"{_source(cli_config)}: {_reason(error)}") from None
     return connection
+
+
+def _check_address(cli_config: CliConfig) -> None:
+    """Raise ValueError where RQ would take a part of the password for the host."""
+    url = cli_config.url
+    if not url:
+        read: Callable[[str], Mapping[str, Any]] = read_config_file
+        url = (read(cli_config.config) if cli_config.config else os.environ).get("REDIS_URL")
+    if isinstance(url, str):
+        check_url(url)
 
 
 def _source(cli_config: CliConfig) -> str:
@@ -214,7 +227,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValueError):
         # urllib quotes the wrong part of an address, which may be a piece of the password.
         return re.sub(r"'[^']*'", "'...'", text)
-    return f"{type(error).__name__}: {text}"
+    return hide_passwords(f"{type(error).__name__}: {text}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from django_rq.connection_utils import get_redis_connection
 from redis import Redis
 from rq import Queue
 
+from .core.addresses import check_url
 from .core.codec import DEFAULT_RESULT_TTL
 from .core.exceptions import UnknownQueueError
 from .core.quoting import cut, quoted
@@ -25,7 +26,7 @@ def get_queue(name: str, connection: Redis) -> Queue:
     the jobs, because it lives on another Redis.
     """
     config = queue_config(name)
-    if not same_server(connection, get_redis_connection(config)):
+    if not same_server(connection, get_connection(name)):
         raise UnknownQueueError(
             f"queue {quoted(name)} lives on another Redis than this scheduler; "
             f"use get_scheduler({quoted(name)}), or a queue of this Redis"
@@ -45,6 +46,10 @@ def get_connection(name: str) -> Redis:
     Raises `UnknownQueueError`, also if what `RQ_QUEUES` says of the queue leads to no Redis.
     """
     config = queue_config(name)
+    try:
+        check_url(str(config.get("URL") or ""))
+    except ValueError as error:
+        raise UnknownQueueError(f"queue {name!r} cannot be used: in RQ_QUEUES {error}") from None
     try:
         return get_redis_connection(config)
     except Exception as error:  # each way to name a server fails in its own way

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from redis import Redis
 from redis import exceptions as redis_errors
 from redis.exceptions import RedisError
-from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
+from redis.sentinel import SentinelConnectionPool
 
 from .core.exceptions import UnsuitableServerError
-from .core.probe import explain
+from .core.probe import tell
 from .core.quoting import quoted
 from .terminal import one_line
 
@@ -33,10 +33,7 @@ def reaching(connection: Redis) -> Iterator[None]:
         lost = isinstance(error, (redis_errors.ConnectionError, redis_errors.TimeoutError))
         refused = isinstance(error, redis_errors.AuthenticationError)
         verb = "reached" if lost and not refused else "used"
-        # redis-py lists the Sentinel clients behind " : ", in some versions with their passwords.
-        cut = " : " if isinstance(error, MasterNotFoundError) else None
-        told = explain(error) or str(error)
-        reason = one_line(told.partition(cut)[0] if cut else told)
+        reason = one_line(tell(error))
         raise UnreachableError(f"{_address(connection)} cannot be {verb}: {reason}") from error
 
 

@@ -21,8 +21,9 @@ from redis import Redis
 from redis import exceptions as redis_errors
 from redis.sentinel import Sentinel
 
-from django_rediscron import RedisCronJob, RedisCronScheduler
+from django_rediscron import RedisCronJob, RedisCronScheduler, cli
 from django_rediscron.core import keys
+from django_rediscron.core.probe import tell
 from django_rediscron.core.store import Damaged, Listing, define_many
 from django_rediscron.listing import check_interval, reader, show
 from django_rediscron.listing_json import JSON_FIELDS, JSON_OPTIONS, json_parts, to_json
@@ -307,6 +308,47 @@ def test_an_error_names_the_address_without_the_password(url: str, named: str) -
         connection.ping()
     assert str(caught.value).startswith(named)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["info", "health", "reindex"])
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("redis://:12#hush@127.0.0.1:1/0", "encoded"),
+        ("redis://12:34#hush@127.0.0.1:1/0", "encoded"),
+        ("redis://:12/hush@127.0.0.1:1/0", "encoded"),
+        ("redis://:12?hush@127.0.0.1:1/0", "encoded"),
+        ("redis://:12[hush@127.0.0.1:1/0", "cannot use the Redis address"),
+        ("unix://:12#hush@/nowhere/redis.sock", "encoded"),
+        ("redis://127.0.0.1:1/0?password=12#hush", "encoded"),
+        ("redis://:12@hush@127.0.0.1:1/0", "cannot be reached"),
+        ("redis://:12%23hush@127.0.0.1:1/0", "cannot be reached"),
+        ("redis://:12%hush@127.0.0.1:1/0", "cannot be reached"),
+        ("redis://127.0.0.1:1/0?password=12@hush", "cannot be reached"),
+        ("unix:///no@where/redis.sock?password=12hush", "cannot be reached"),
+    ],
+)
+def test_no_error_shows_a_part_of_the_password(
+    command: str, url: str, status: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([command, "--url", url])
+    told = "".join(capsys.readouterr())
+    assert status in told
+    assert not re.search("12|hush", told.replace("127.0.0.1", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("lost redis://u:a@b@host:1/0.", "lost redis://***@host:1/0."),
+        ("<Redis(host=a,password=x#y,db=0)>", "<Redis(host=a,password=***,db=0)>"),
+        ("redis://host/0?password=a%23&db=1", "redis://host/0?password=***&db=1"),
+        ("Error 111 connecting to host:6379.", "Error 111 connecting to host:6379."),
+    ],
+)
+def test_messages_of_other_libraries_lose_their_passwords(text: str, shown: str) -> None:
+    assert tell(redis_errors.ConnectionError(text)) == shown
 
 
 def test_an_error_names_the_sentinels_without_their_passwords() -> None:

@@ -123,6 +123,29 @@ def test_another_scheduler_holds_the_lock(connection: Redis, tmp_path: Path) -> 
     assert pid_file.read_text() == "the leader's\n"
 
 
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "pipe", "directory"])
+def test_a_pid_file_that_is_no_regular_file_is_refused(
+    connection: Redis, tmp_path: Path, kind: str
+) -> None:
+    pid_file, other = tmp_path / "scheduler.pid", tmp_path / "other"
+    if kind == "link":
+        other.write_text("theirs")
+    if kind == "pipe":
+        os.mkfifo(pid_file)
+    elif kind == "directory":
+        pid_file.mkdir()
+    else:
+        pid_file.symlink_to(other)
+
+    done = manage("rqcron_scheduler", "--burst", "--pid", str(pid_file), declared=(BILLING,))
+
+    assert done.returncode == 1
+    why = "it is a symbolic link" if "link" in kind else "it is not a regular file"
+    assert f"--pid {pid_file}: cannot be written: {why}" in one_line(done.stderr)
+    assert (other.read_text() if other.exists() else "") == ("theirs" if kind == "link" else "")
+    assert not connection.exists(job_key("billing"))
+
+
 def test_redis_cannot_be_reached(tmp_path: Path) -> None:
     pid_file = tmp_path / "scheduler.pid"
     options = ("--queue", "nowhere", "--lock-ttl", "1", "--pid", str(pid_file), "-v", "0")

@@ -476,3 +476,41 @@ def test_damaged_notes_of_the_scheduler_keep_nothing_from_running(
     assert RedisCronJob.fetch("visits", connection).last_error_at is None
     assert len(leader.enqueue_jobs()) == 1
     assert not set(notes) & {name.decode() for name in connection.hkeys(job.key)}
+
+
+SECRET = "hush-hush"
+
+
+@pytest.mark.parametrize("field", ["args", "kwargs", "meta"])
+@pytest.mark.parametrize("text", [f'["{SECRET}", [1', f'"{SECRET}"', f"{SECRET}"])
+def test_broken_arguments_are_quoted_nowhere(
+    connection: Redis, leader: RedisCronScheduler, caplog: pytest.LogCaptureFixture,
+    field: str, text: str,
+) -> None:  # fmt: skip
+    make(connection).save()
+    connection.hset("rq:cron_job:visits", field, text)
+    with pytest.raises(DamagedScheduleError, match=f"field '{field}' is not") as error:
+        RedisCronJob.fetch("visits", connection)
+    leader.enqueue_jobs()
+    leader.get_all_jobs()
+    stored = connection.hget("rq:cron_job:visits", "last_error")
+    assert stored is not None
+    assert SECRET not in f"{error.value} {stored.decode()} {caplog.text}"
+    assert f"field '{field}' is not" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"args": ([{"token": {SECRET}}],)}, r"args\[0\]\[0\]\['token'\].* got set"),
+        ({"args": (SECRET + "\ud800",)}, r"args\[0\] must be proper Unicode"),
+        ({"kwargs": {"token": SECRET.encode()}}, r"kwargs\['token'\].* got bytes"),
+        ({"kwargs": SECRET}, "kwargs must be a dict, got str"),
+        ({"meta": [SECRET]}, "meta must be a dict, got list"),
+    ],
+    ids=str,
+)
+def test_refused_arguments_are_named_by_their_place(options: dict[str, Any], where: str) -> None:
+    with pytest.raises(InvalidScheduleError, match=where) as error:
+        make(**options)
+    assert SECRET not in str(error.value)

@@ -11,6 +11,9 @@ Duration = int | float | str | timedelta
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 """Seconds in each unit."""
 
+EXAMPLES = "write for instance 300, '5m' or timedelta(minutes=5)"
+"""What to do, in messages about a value that is no duration."""
+
 _TEXT = re.compile(r"(-?[0-9]{1,20}(?:\.[0-9]{1,9})?)\s*([smhdw]?)", re.IGNORECASE)
 _SECOND = timedelta(seconds=1)
 

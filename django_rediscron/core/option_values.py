@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from rq import Retry
 
 from .callbacks import CALLBACKS, check_callback
-from .durations import as_seconds
+from .durations import EXAMPLES, as_seconds
 from .exceptions import InvalidScheduleError
 from .plain import plain
 from .quoting import quoted
@@ -77,8 +77,8 @@ def check_jitter(name: str, value: Any) -> float:
     value = as_seconds(value)
     if not _is_number(value) or not 0 <= value <= MAX_SECONDS:
         raise InvalidScheduleError(
-            f"{name} must be a number of seconds from 0 (none) to {MAX_SECONDS}, a timedelta or a "
-            f"text such as '10m', got {quoted(value)}"
+            f"{name} must be a number of seconds from 0 (none) to {MAX_SECONDS}, "
+            f"got {quoted(value)}; {EXAMPLES}"
         )
     return _shortest(value)
 
@@ -90,8 +90,8 @@ def check_grace(name: str, value: Any) -> float | None:
     value = as_seconds(value)
     if not _is_number(value) or not 0 < value <= MAX_SECONDS:
         raise InvalidScheduleError(
-            f"{name} must be a positive number of seconds up to {MAX_SECONDS}, a timedelta, a text "
-            f"such as '10m', or None for no limit, got {quoted(value)}"
+            f"{name} must be a positive number of seconds up to {MAX_SECONDS}, or None for no "
+            f"limit, got {quoted(value)}; {EXAMPLES}"
         )
     return _shortest(value)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from redis import Redis
 from redis.exceptions import ClusterCrossSlotError, MovedError, ResponseError
+from redis.sentinel import MasterNotFoundError
 from rq.utils import as_text
 
+from .addresses import hide_passwords
 from .exceptions import UnsuitableServerError
 from .keys import HAS_OWN_PREFIX, INDEX, LOCK, PREFIX, job_key
 from .scripts import PROBE, run_script
@@ -28,6 +30,15 @@ def probe(client: Redis) -> None:
     if reply != 1:
         what, reason = map(as_text, reply)
         raise UnsuitableServerError(f"its scripts cannot use {what} ({reason:.200}); {REMEDY}")
+
+
+def tell(error: Exception) -> str:
+    """What went wrong, and what to do if that is known; without passwords."""
+    told = explain(error) or str(error) or repr(error)
+    if isinstance(error, MasterNotFoundError):
+        # redis-py lists the Sentinel clients behind " : ", in some versions with their passwords.
+        told = told.partition(" : ")[0]
+    return hide_passwords(told)
 
 
 def explain(error: Exception) -> str | None:

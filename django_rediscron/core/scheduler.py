@@ -20,7 +20,7 @@ from .batch import LockLostError
 from .codec import DEFAULT_RESULT_TTL
 from .connections import own_client
 from .dispatch import Dispatcher
-from .durations import Duration, as_seconds
+from .durations import EXAMPLES, Duration, as_seconds
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .keys import INDEX, SCHEDULERS
@@ -296,7 +296,6 @@ def _positive_seconds(name: str, value: object) -> float:
     seconds = as_seconds(plain(value))
     if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
         raise ValueError(
-            f"{name} must be a positive number of seconds, a timedelta or a text such as '10m', "
-            f"got {quoted(value)}"
+            f"{name} must be a positive number of seconds, got {quoted(value)}; {EXAMPLES}"
         )
     return cast(float, seconds)

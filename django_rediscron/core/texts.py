@@ -70,17 +70,18 @@ def load_json(
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise InvalidScheduleError(
-            f"field {field!r} is not JSON: {error}: {quoted(text)}"
-        ) from None
+        # What stands there may hold secrets, and this ends in logs.
+        raise InvalidScheduleError(f"field {field!r} is not JSON: {error}") from None
     except RecursionError:
         raise _too_deep(field) from None
     if not isinstance(value, kind):
-        raise InvalidScheduleError(f"field {field!r} is not a JSON {kind.__name__}: {quoted(text)}")
+        raise InvalidScheduleError(
+            f"field {field!r} is not a JSON {kind.__name__}, but {type(value).__name__}"
+        )
     if _is_deep(text, value):
         raise _too_deep(field)
     if not _is_proper(text, value):
-        raise InvalidScheduleError(f"field {field!r} must be proper Unicode, got {quoted(text)}")
+        raise InvalidScheduleError(f"field {field!r} must be proper Unicode, and holds surrogates")
     return value
 
 

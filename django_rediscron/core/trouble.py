@@ -18,7 +18,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from .probe import explain
+from .probe import tell
 
 SHORTEST_BACK_OFF = 0.05
 LONGEST_BACK_OFF = 1.0
@@ -67,7 +67,7 @@ class Trouble:
                 logging.INFO if self.at_start else logging.ERROR,
                 "Scheduler %s: Redis is in trouble: %s",
                 self._name,
-                explain(error) or str(error) or repr(error),
+                tell(error),
             )
         self.timed_out = isinstance(error, (TimeoutError, RedisTimeoutError))
         self._failures += 1

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from .codec import dump_definition
-from .durations import as_seconds
+from .durations import EXAMPLES, as_seconds
 from .exceptions import InvalidScheduleError
 from .keys import HISTORY_SUFFIX
 from .option_values import check_moment
@@ -146,8 +146,8 @@ def check_interval(interval: object) -> None:
     """Whole seconds: RQ's history and the index know nothing finer that would stay exact."""
     if type(interval) is not int or interval <= 0:
         raise InvalidScheduleError(
-            f"interval must be a positive whole number of seconds, a timedelta or a text such as "
-            f"'10m', got {quoted(interval)}"
+            f"interval must be a positive whole number of seconds, got {quoted(interval)}; "
+            f"{EXAMPLES}"
         )
     if interval > MAX_INTERVAL:
         raise InvalidScheduleError(
@@ -164,7 +164,7 @@ def check_arguments(args: object, kwargs: object) -> None:
     if args:
         _check_json(list(args), "args")
     if not isinstance(kwargs, dict):
-        raise InvalidScheduleError(f"kwargs must be a dict, got {quoted(kwargs)}")
+        raise InvalidScheduleError(f"kwargs must be a dict, got {_kind(kwargs)}")
     if kwargs:
         _check_json(kwargs, "kwargs")
 
@@ -174,12 +174,15 @@ def check_meta(meta: object) -> None:
     if meta is None:
         return
     if not isinstance(meta, dict):
-        raise InvalidScheduleError(f"meta must be a dict, got {quoted(meta)}")
+        raise InvalidScheduleError(f"meta must be a dict, got {_kind(meta)}")
     _check_json(meta, "meta")
 
 
 def _check_json(value: Any, where: str, depth: int = 0) -> None:
-    """JSON would turn tuples into lists and keys into strings; refuse what it would not keep."""
+    """JSON would turn tuples into lists and keys into strings; refuse what it would not keep.
+
+    Messages name the place, and not what stands there: arguments may hold secrets.
+    """
     kind = type(value)
     if value is None or kind is bool:
         return
@@ -193,7 +196,7 @@ def _check_json(value: Any, where: str, depth: int = 0) -> None:
             )
     elif kind is str:
         if not _encodable(value):
-            raise InvalidScheduleError(f"{cut(where)} must be proper Unicode, got {quoted(value)}")
+            raise InvalidScheduleError(f"{cut(where)} must be proper Unicode, and holds surrogates")
     elif kind is float:
         if not math.isfinite(value):
             raise InvalidScheduleError(f"{cut(where)} must be a finite number, got {quoted(value)}")
@@ -216,9 +219,12 @@ def _check_json(value: Any, where: str, depth: int = 0) -> None:
     else:
         raise InvalidScheduleError(
             f"{cut(where)} must be JSON (null, booleans, numbers, strings, lists, dicts), "
-            f"got {kind.__name__} {quoted(value)}; pass it in another form, for instance as a "
-            f"string"
+            f"got {kind.__name__}; pass it in another form, for instance as a string"
         )
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
 
 
 def check_job_timeout(name: str, value: object) -> int | None:
@@ -278,6 +284,6 @@ def _seconds(name: str, value: object) -> int | None:
             )
         return seconds
     raise InvalidScheduleError(
-        f"{name} must be a whole number of seconds, a timedelta or a text such as '10m', "
-        f"got {quoted(value)}"
+        f"{name} must be a whole number of seconds or a text such as '10m', got {quoted(value)}; "
+        f"{EXAMPLES}"
     )

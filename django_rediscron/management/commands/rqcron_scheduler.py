@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import stat
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -156,8 +158,7 @@ def _pid_file(name: str | None) -> Iterator[None]:
     ours = f"{os.getpid()}\n".encode()
     after: bytes | None = None
     try:
-        before = path.read_bytes() if path.exists() else None
-        path.write_bytes(ours)
+        before = _replace(path, ours)
     except OSError as error:
         raise CommandError(f"--pid {name}: cannot be written: {error.strerror}") from None
     try:
@@ -167,5 +168,38 @@ def _pid_file(name: str | None) -> Iterator[None]:
         raise
     finally:
         with suppress(OSError):
-            if path.read_bytes() == ours:
-                path.unlink() if after is None else path.write_bytes(after)
+            if _read(path) == ours:
+                path.unlink() if after is None else _replace(path, after)
+
+
+def _replace(path: Path, content: bytes) -> bytes | None:
+    """Write a file, and return what it held; None for one that is new. Raises OSError.
+
+    Who may write to its directory must not lead us elsewhere: a link is not followed. What is no
+    file, such as a pipe that nobody reads, is refused instead of waited for.
+    """
+    before = None
+    with suppress(FileNotFoundError):
+        before = _read(path)
+    with open(_open(path, os.O_WRONLY | os.O_CREAT), "wb") as file:
+        file.truncate()
+        file.write(content)
+    return before
+
+
+def _read(path: Path) -> bytes:
+    with open(_open(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
+def _open(path: Path, flags: int) -> int:
+    try:
+        opened = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(error.errno, "it is a symbolic link") from None
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return opened
