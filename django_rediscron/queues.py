@@ -40,6 +40,16 @@ def get_queue(name: str, connection: Redis) -> Queue:
         ) from error
 
 
+def queues_on(connection: Redis) -> Iterator[Queue]:
+    """The queues of `RQ_QUEUES` that have the address of this connection, and can be made."""
+    for name in queue_configs():
+        try:
+            if server(get_connection(name)) == server(connection):
+                yield get_queue(name, connection)
+        except Exception:  # an incomplete entry: whoever uses the queue is told what it lacks
+            continue
+
+
 def get_connection(name: str) -> Redis:
     """A new client of the Redis of a queue.
 

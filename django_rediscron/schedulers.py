@@ -30,6 +30,11 @@ def get_scheduler(queue: str | None = None, **options: Any) -> DjangoRedisCronSc
 class DjangoRedisCronScheduler(RedisCronScheduler):
     """A `RedisCronScheduler` whose schedules keep results as long as their queue says."""
 
+    @property
+    def application(self) -> str:  # type: ignore[override]
+        """The setting APPLICATION."""
+        return conf.APPLICATION
+
     def register(  # type: ignore[override]
         self,
         func: Callable[..., Any] | str,

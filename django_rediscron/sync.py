@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 
 from redis import Redis
@@ -9,6 +10,7 @@ from redis.exceptions import RedisError
 
 from .conf import conf
 from .core import merging
+from .core.applications import publish
 from .core.change import Change
 from .core.connections import own_client
 from .core.creation import create_declared, is_plain
@@ -25,7 +27,7 @@ from .core.tombstones import Tombstone, read_tombstones, replace_tombstones, tom
 from .core.wanted import Wanted
 from .declared import declarations
 from .orphans import WRITTEN, OrphanPolicy, ever_declared, treat_orphans
-from .queues import get_connection
+from .queues import get_connection, queues_on
 from .sync_groups import Elsewhere, Group, by_server, without_declarations
 from .sync_report import SyncReport
 from .unreachable import UnreachableError, reaching
@@ -121,6 +123,9 @@ def _sync_one_server(
 ) -> None:
     # A new leader syncs before its first pass, so nothing here may wait long for Redis.
     group = Group(own_client(found.connection), found.declarations)
+    if group.declarations and not report.check:
+        queues = queues_on(group.connection)
+        publish(conf.APPLICATION, queues, os.environ.get("TZ"), group.connection)
     _merge_all(group, report, step=step)
     declared = {each.job.id for each in group.declarations}
     ids = [id for id in ever_declared(group.connection, step) if id not in declared]

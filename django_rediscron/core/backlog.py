@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from redis import Redis
 from rq.utils import utcparse
 
 from .keys import ERRORS, INDEX, JOB_PREFIX
+from .origin import CODE
 from .quoting import quoted
 
 PAGE, PAGES = 200, 50
@@ -84,26 +85,28 @@ class Failures:
         return f"{self.count}, the first {quoted(self.first)}: {self.reason}"
 
 
-def read_failures(client: Redis) -> Failures:
+def read_failures(client: Redis, application: str | None = None) -> Failures:
     """The schedules that the leader lists as failed, the first of them confirmed by the hashes.
 
-    A program that does not keep this list may have healed or deleted a schedule.
+    With `application`, only those that it declares, all of them confirmed. A program that does not
+    keep this list may have healed or deleted a schedule.
     """
-    count = client.zcard(ERRORS)
+    count = client.zcard(ERRORS) if application is None else 0
+    found = Failures()
     for page in range(PAGES):
         ids: Any = client.zrange(ERRORS, page * PAGE, (page + 1) * PAGE - 1)
         failed = [
             (id, fields.last_error)
             for id, fields in zip(ids, _read_hashes(ids, client), strict=True)
-            if fields is not None and fields.last_error
+            if fields is not None and fields.last_error and fields.is_of(application)
         ]
-        count -= len(ids) - len(failed)
-        if failed:
+        count += len(failed) if application is not None else len(failed) - len(ids)
+        if failed and found.first is None:
             id, reason = failed[0]
-            return Failures(count, _shown(id), _shown(reason))
-        if len(ids) < PAGE:
+            found = Failures(0, _shown(id), _shown(reason))
+        if len(ids) < PAGE or (found.first is not None and application is None):
             break
-    return Failures()
+    return replace(found, count=count) if found.first is not None else found
 
 
 class _Fields(NamedTuple):
@@ -113,6 +116,13 @@ class _Fields(NamedTuple):
     next_enqueue_time: bytes | None
     last_error: bytes | None
     finished_at: bytes | None
+    source: bytes | None = None
+    application: bytes | None = None
+
+    def is_of(self, application: str | None) -> bool:
+        """Whether this application declares it; None: any, and those that nobody declares."""
+        declared = self.source == CODE.encode() and self.application == (application or "").encode()
+        return application is None or declared
 
 
 def _read_hashes(ids: Sequence[bytes], client: Redis) -> list[_Fields | None]:

@@ -158,6 +158,7 @@ class Batch:
             self._add_error(id, *failure, job.next_enqueue_time)
             return
         try:
+            self.owner.applications.set_zone(job)
             due = next_time(job, self.moment)
             if due is None:
                 self._corrections.add(id, seen, finished=job.finished_at is None)
@@ -167,14 +168,15 @@ class Batch:
                 self._corrections.add(id, seen, ["next_enqueue_time", utc_text(due)], place)
                 return
             job.next_enqueue_time = due
-            template = JobTemplate(
-                job, self.owner.queue(job.queue_name), self.owner.shapes, self.owner.models
-            )
+            queue, importable = self.owner.applications.target(job)
+            memories = self.owner.shapes, self.owner.models
+            template = JobTemplate(job, queue, *memories, importable=importable)
             self._occurrences.add(id, Ready(job, fingerprint, said, template))
         except BaseException as error:  # user code: modules, job classes, serializers
             # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
             told = isinstance(error, InvalidScheduleError)
             reason = str(error) if told else quoted(error, LONGEST_REASON)
+            reason = self.owner.applications.explain(job, reason)
             self.owner.unwritten[id] = seen, reason
             self._add_error(id, seen, reason, job.next_enqueue_time)
 
@@ -183,6 +185,7 @@ class Batch:
         for schedule, fields in read_schedules(ids, self.owner.connection):
             if isinstance(schedule, RedisCronJob) and schedule.enabled:
                 try:
+                    self.owner.applications.set_zone(schedule)
                     following = rule(schedule, self.moment)
                 except Exception:
                     following = self.moment  # due, so that a pass says what is wrong with it

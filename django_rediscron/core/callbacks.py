@@ -57,13 +57,16 @@ def check_callback(name: str, value: Any) -> str | None:
     return dotted if timeout == _RQ_TIMEOUT else f"{dotted} {timeout}"
 
 
-def make_callback(text: str | None, name: str = "callback") -> Callback | None:
+def make_callback(
+    text: str | None, name: str = "callback", *, importable: bool = True
+) -> Callback | None:
     """RQ's callback of a text that `check_callback` returned.
 
-    Raises `InvalidScheduleError` where no worker could import it.
+    With `importable`, raises `InvalidScheduleError` where no worker could import it.
     """
     if not text:
         return None
     dotted, _, timeout = text.partition(" ")
-    resolve_function(dotted, name)
+    if importable:
+        resolve_function(dotted, name)
     return Callback(dotted, timeout=int(timeout) if timeout else None)

@@ -51,6 +51,9 @@ class Definition(CronJob):
     overlap = Option[Overlap]("overlap")
     time_options: dict[str, Any]  # those of them that are not defaults
 
+    local_zone: ZoneInfo | None = None
+    """Of the application that declares it, where that is another one than that of this process."""
+
     _loaded_times: Times  # latest and next, as they were loaded
 
     def __init__(
@@ -134,7 +137,7 @@ class Definition(CronJob):
     @property
     def zone(self) -> ZoneInfo | None:
         """The time zone in which its cron expression is read; None for the process's local one."""
-        return find_zone(self.timezone) if self.timezone else None
+        return find_zone(self.timezone) if self.timezone else self.local_zone
 
     @property
     def state(self) -> State:

@@ -23,6 +23,7 @@ from rq import Queue
 from rq.job import Job
 from rq.utils import now
 
+from .applications import Applications
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
 from .custom_queues import enqueue
 from .definition import FUNCTION_FIELDS
@@ -58,8 +59,9 @@ ATTEMPTS = 3
 class Dispatcher:
     """Passes of one scheduler, which remembers what it read as long as nobody changes it."""
 
-    def __init__(self, connection: Redis) -> None:
+    def __init__(self, connection: Redis, application: str | None = None) -> None:
         self.connection = connection
+        self.applications = Applications(application, connection)
         self.foreign: dict[bytes, float] = {}
         """Members of the index that are names of RQ's own cron, with their scores."""
         self._ready: OrderedDict[bytes, Ready] = OrderedDict()
@@ -67,7 +69,6 @@ class Dispatcher:
         """Schedules that hold too much."""
         self.pace = Pace()
         self._retries = Retries()
-        self._queues: dict[str, Queue] = {}
         self.shapes: dict[tuple[Any, ...], Shape] = {}
         self.models: dict[tuple[Any, ...], Job] = {}
         self.turns: dict[tuple[object, ...], Turn] = {}
@@ -102,8 +103,9 @@ class Dispatcher:
 
         Returns the rest, by id with its place in the index.
         """
-        for memory in (self._queues, self.models):
-            memory.clear()  # settings may differ from pass to pass, in tests
+        self.models.clear()
+        if self.applications.begin_pass():
+            self._ready.clear()
         self.turns.clear()
         lowest, kept = float("-inf"), set[bytes]()
         postponed: dict[bytes, float] = {}
@@ -170,12 +172,6 @@ class Dispatcher:
     def forget(self, id: bytes) -> None:
         self._ready.pop(id, None)
         self.foreign.pop(id, None)
-
-    def queue(self, name: str) -> Queue:
-        queue = self._queues.get(name)
-        if queue is None:
-            queue = self._queues[name] = get_queue(name, self.connection)
-        return queue
 
     def retry_at(
         self, id: bytes, reason: str, moment: datetime, due: datetime | None = None

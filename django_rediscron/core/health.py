@@ -67,11 +67,17 @@ class Health:
 
 
 def check_health(
-    connection: Redis, *, max_lag: float = MAX_LAG, fail_on_error: bool = False
+    connection: Redis,
+    *,
+    max_lag: float = MAX_LAG,
+    fail_on_error: bool = False,
+    application: str | None = None,
 ) -> Health:
     """Whether a leader lives and no enabled schedule is due for longer than `max_lag` seconds.
 
-    With `fail_on_error`, also whether every schedule could be enqueued when it was last tried.
+    With `fail_on_error`, also whether every schedule could be enqueued when it was last tried. With
+    `application`, where the scheduler of another one leads, also whether it could enqueue what this
+    application declares.
     Uses a connection of its own, which waits for Redis two seconds at the most. Raises `RedisError`
     where Redis does not answer or refuses, and ValueError unless `max_lag` is a positive number.
     """
@@ -83,12 +89,14 @@ def check_health(
         trouble = _trouble(leadership, client)
         backlog = read_backlog(client, max_lag)
         failures = read_failures(client)
+        neglect = _neglect(leadership, application, client)
     finally:
         client.connection_pool.disconnect()
     if trouble is None and backlog.late:
         trouble = "late-schedules", str(backlog)
     if trouble is None and fail_on_error and failures.count:
         trouble = "schedules-in-error", str(failures)
+    trouble = trouble or neglect
     leader = leadership.leader
     facts: dict[str, Any] = {
         "leader": leader and leader.name,
@@ -125,6 +133,18 @@ def _all_well(leadership: Leadership, failures: Failures) -> str:
     if failures.count:
         parts.append(f"schedules in error: {failures}")
     return "; ".join(parts)
+
+
+def _neglect(leadership: Leadership, application: str | None, client: Redis) -> Finding | None:
+    """Schedules of an application that the leader, another one's, cannot enqueue."""
+    leader = leadership.leader
+    if application is None or leader is None or leader.application in (None, application):
+        return None
+    failures = read_failures(client, application)
+    if not failures.count:
+        return None
+    leading = f"while the scheduler of {quoted(leader.application)} leads"
+    return "schedules-in-error", f"of application {quoted(application)}, {leading}: {failures}"
 
 
 def _names(leadership: Leadership) -> str:

@@ -46,6 +46,9 @@ RECEIPT_TTL = 3600
 DELETED = f"{INDEX}:deleted"
 """Hash: id -> JSON of what the code said of a schedule that was deleted while it was declared."""
 
+APPLICATIONS = f"{INDEX}:applications"
+"""Hash: name of an application -> JSON of how its queues are made, for the leader of another."""
+
 ERRORS = f"{INDEX}:errors"
 """Sorted set: ids of schedules that could not be enqueued, scored by the time of the last try."""
 

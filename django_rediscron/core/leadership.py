@@ -31,6 +31,8 @@ class SchedulerState:
     pid: int | None = None
     role: str | None = None
     """`leader` or `standby`, as it said itself; None: it is another program's, or long gone."""
+    application: str | None = None
+    """Its project, among those that share one Redis; None where it is not known."""
 
     def __str__(self) -> str:
         where = [f"host {self.host}"] if self.host else []
@@ -82,7 +84,7 @@ def read_leadership(client: Redis) -> Leadership:
         ages.setdefault(holder, None)
     with client.pipeline(transaction=False) as pipe:
         for name in ages:
-            pipe.hmget(scheduler_key(name), "hostname", "pid", "role")
+            pipe.hmget(scheduler_key(name), "hostname", "pid", "role", "application")
         states = {
             name: _state(name, ages[name], values)
             for name, values in zip(ages, pipe.execute(raise_on_error=False), strict=True)
@@ -98,8 +100,8 @@ def _state(
         if "WRONGTYPE" not in str(values):
             raise values
         return SchedulerState(name, age)
-    host, pid, role = (shown_bytes(value) if value else None for value in values)
-    return SchedulerState(name, age, host, _number(pid), role)
+    host, pid, role, application = (shown_bytes(value) if value else None for value in values)
+    return SchedulerState(name, age, host, _number(pid), role, application)
 
 
 def _number(text: str | None) -> int | None:

@@ -74,7 +74,7 @@ class Occurrences:
         job, seen = ready.job, ready.due
         due = job.next_enqueue_time
         assert due is not None
-        key = (job.interval or job.cron, job.timezone, due, seen)
+        key = (job.interval or job.cron, job.timezone or job.local_zone, due, seen)
         turn = self._turns.get(key)
         if turn is None:
             if job.interval is not None:

@@ -56,6 +56,9 @@ class RedisCronScheduler(CronScheduler):
 
     sync: Callable[[], object] | None = None
 
+    application: str | None = None
+    """The project of this process, among those that share one Redis; None where it is not known."""
+
     def __init__(
         self,
         connection: Redis,
@@ -80,7 +83,7 @@ class RedisCronScheduler(CronScheduler):
         self.max_sleep_interval = sleep_seconds
         self._client = client
         self._lock: LeaderLock | None = None
-        self._dispatcher = Dispatcher(self._client)
+        self._dispatcher = Dispatcher(self._client, self.application)
         self._life = Life(self)
         self._index_is_empty = True  # when it was last looked at: nothing waits to run
         self._config_ids: Counter[str] | None = None
@@ -289,7 +292,13 @@ class RedisCronScheduler(CronScheduler):
     def to_dict(self) -> dict[str, Any]:
         """What RQ keeps of a scheduler, with its role and what tells its process from others."""
         token = "" if self._lock is None else self._lock.token
-        return {**super().to_dict(), "role": self.role, "token": token, **process.identity()}
+        return {
+            **super().to_dict(),
+            "role": self.role,
+            "token": token,
+            "application": self.application or "",
+            **process.identity(),
+        }
 
 
 def _positive_seconds(name: str, value: object) -> float:

@@ -91,8 +91,11 @@ class JobTemplate:
         queue: Queue,
         shapes: dict[tuple[Any, ...], Shape],
         models: dict[tuple[Any, ...], Job],
+        *,
+        importable: bool = True,
     ) -> None:
-        schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is not worth a job
+        if importable:
+            schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is no job
         self.queue = queue
         self.runs_here = not queue.is_async
         """Whether its jobs run in this process."""
@@ -101,7 +104,7 @@ class JobTemplate:
         if self.custom:
             prefix, ttl, fields = queue.job_class.key_for(""), 0, dict[str, Any]()
         else:
-            job = _model_job(schedule, queue, models)
+            job = _model_job(schedule, queue, models, importable=importable)
             # RQ writes the status once more before the hash, which changes nothing.
             prefix, fields = job.key_for(""), job.to_dict()
             # It is for the time in the queue.
@@ -137,15 +140,21 @@ def new_job_ids(count: int) -> list[str]:
     return ids
 
 
-def _model_job(schedule: RedisCronJob, queue: Queue, models: dict[tuple[Any, ...], Job]) -> Job:
+def _model_job(
+    schedule: RedisCronJob,
+    queue: Queue,
+    models: dict[tuple[Any, ...], Job],
+    *,
+    importable: bool,
+) -> Job:
     """An RQ job of the schedule, made anew where only its arguments would not tell it from another.
 
     RQ takes as long to make one as the rest of a first run takes.
     """
     options = schedule.job_options
     if queue.job_class is not Job or any(map(options.get, _SPECIAL_OPTIONS)):
-        return create_job(schedule, queue)
-    key = (queue.name, schedule.func_name, *map(options.get, _PLAIN_OPTIONS))
+        return create_job(schedule, queue, importable=importable)
+    key = (id(queue), schedule.func_name, *map(options.get, _PLAIN_OPTIONS))
     job = models.get(key)
     if job is None:
         job = models[key] = create_job(schedule, queue)
@@ -155,16 +164,21 @@ def _model_job(schedule: RedisCronJob, queue: Queue, models: dict[tuple[Any, ...
     return job
 
 
-def create_job(schedule: RedisCronJob, queue: Queue, job_id: str | None = None) -> Job:
-    """One RQ job of the schedule, not yet enqueued; arguments go to the function as they are."""
-    options = rq_options(schedule)
+def create_job(
+    schedule: RedisCronJob, queue: Queue, job_id: str | None = None, *, importable: bool = True
+) -> Job:
+    """One RQ job of the schedule, not yet enqueued; arguments go to the function as they are.
+
+    With `importable`, its callbacks are imported: it raises where no worker could do so.
+    """
+    options = rq_options(schedule, importable=importable)
     options["timeout"] = options.pop("job_timeout", None)
     return queue.create_job(
         schedule.func_name, args=schedule.args, kwargs=schedule.kwargs, job_id=job_id, **options
     )
 
 
-def rq_options(schedule: RedisCronJob) -> dict[str, Any]:
+def rq_options(schedule: RedisCronJob, *, importable: bool = True) -> dict[str, Any]:
     """The options of a schedule's jobs as RQ's `enqueue` takes them; not where in the queue."""
     options: dict[str, Any] = {
         name: value for name, value in schedule.job_options.items() if value is not None
@@ -172,7 +186,7 @@ def rq_options(schedule: RedisCronJob) -> dict[str, Any]:
     options.pop("at_front", None)
     for name in CALLBACKS:
         if name in options:
-            options[name] = make_callback(options[name], name)
+            options[name] = make_callback(options[name], name, importable=importable)
     return options
 
 

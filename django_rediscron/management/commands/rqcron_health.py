@@ -52,7 +52,10 @@ def _probe(options: dict[str, Any]) -> Health:
     try:
         with reaching(connection):
             return check_health(
-                connection, max_lag=options["max_lag"], fail_on_error=options["fail_on_error"]
+                connection,
+                max_lag=options["max_lag"],
+                fail_on_error=options["fail_on_error"],
+                application=conf.APPLICATION,
             )
     except UnreachableError as error:
         return Health.unreachable(str(error))

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
+from redis.exceptions import RedisError
 
 from django_rediscron.checks import SETTINGS
 from django_rediscron.conf import conf
@@ -23,7 +24,10 @@ from django_rediscron.core import (
     LeadershipLostError,
     SchedulerLockedError,
 )
+from django_rediscron.core.connections import own_client
+from django_rediscron.core.leadership import read_leadership
 from django_rediscron.core.origin import describe
+from django_rediscron.core.quoting import quoted
 from django_rediscron.management.commands.rqrcron_sync import add_orphan_arguments
 from django_rediscron.schedulers import DjangoRedisCronScheduler, get_scheduler
 from django_rediscron.sync import sync
@@ -98,7 +102,9 @@ class Command(BaseCommand):
                     scheduler.start(burst=options["burst"], standby=options["standby"])
         except LeadershipLostError as error:
             raise CommandError(str(error), returncode=LOST) from None
-        except (InvalidScheduleError, UnreachableError, SchedulerLockedError) as error:
+        except SchedulerLockedError as error:
+            raise CommandError(f"{error}{_whose(scheduler)}") from None
+        except (InvalidScheduleError, UnreachableError) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:  # before the scheduler minds signals itself
             sys.exit(130)
@@ -121,6 +127,22 @@ class Command(BaseCommand):
                 "schedule is" if len(report.elsewhere) == 1 else "schedules are",
                 ", ".join(report.elsewhere),
             )
+
+
+def _whose(scheduler: DjangoRedisCronScheduler) -> str:
+    """What it means that the scheduler of another project leads."""
+    try:
+        leader = read_leadership(own_client(scheduler.connection)).leader
+    except (RedisError, OSError):
+        return ""
+    ours = scheduler.application
+    if leader is None or leader.application in (None, ours):
+        return ""
+    whose, ours = quoted(leader.application), quoted(ours)
+    return (
+        f". It is the scheduler of application {whose}, and enqueues what {ours} declares as well: "
+        f"run `manage.py rqrcron_sync` of {ours} when you deploy it"
+    )
 
 
 def _level(verbosity: int) -> str:
