@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from secrets import token_hex
 
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
@@ -28,7 +29,11 @@ CLOCK_TOLERANCE = 1.0
 """Seconds by which the wall clock may go back without notice."""
 
 MARK = "seen"
-"""A field of our own in the hash that RQ keeps of a scheduler: gone when Redis lost its data."""
+"""A field of our own in the hash that RQ keeps of a scheduler: a random text for its latest sync.
+Where Redis lost its data it is gone, and where it went back to older data it is another one."""
+
+REGISTRY_TTL = 120
+"""Seconds; RQ's own number: so long after its last heartbeat RQ forgets a scheduler."""
 
 
 class Life(Standby):
@@ -36,13 +41,12 @@ class Life(Standby):
 
     def _reset(self) -> None:
         super()._reset()
-        self._marked = False
+        self._mark = ""
         self._clock = time.time()
         self._watchdog = watchdog_interval()
         self._beat = self._told = time.monotonic()
         self._index_was_empty = True
-        # What is to be done in the next round, and again if Redis goes away meanwhile.
-        self._mark_wanted = self._repair_wanted = False
+        self._repair_wanted = False  # in the next round, and again if Redis goes away meanwhile
 
     def live(self, *, burst: bool, standby: bool) -> None:
         scheduler = self.scheduler
@@ -82,7 +86,7 @@ class Life(Standby):
     @property
     def _heartbeat_interval(self) -> float:
         """Seconds."""
-        return self.scheduler.lock_ttl / HEARTBEATS_PER_TTL
+        return min(self.scheduler.lock_ttl, REGISTRY_TTL) / HEARTBEATS_PER_TTL
 
     def _heartbeat(self) -> None:
         self._beat = time.monotonic()
@@ -104,7 +108,7 @@ class Life(Standby):
         Raises `LeadershipLostError` where another scheduler took over, unless it may stand by.
         """
         self._inbox.sync_wanted = True  # nobody but the leader writes what is declared
-        self._mark_wanted = self._repair_wanted = True
+        self._repair_wanted = True
         if burst:
             self._lead_once()
             return
@@ -156,8 +160,6 @@ class Life(Standby):
     def _work(self) -> None:
         """One pass, a heartbeat, what else is wanted, and sleep until there is something to do."""
         scheduler = self.scheduler
-        if self._mark_wanted:
-            self._mark()
         self._take_in_changes()
         if self._repair_wanted:
             self._repair()
@@ -165,6 +167,7 @@ class Life(Standby):
         self._pass()
         self._watch_clock()
         self._heartbeat()
+        self._watch_data()
         if self._inbox.sync_wanted:
             self._sync()  # after the heartbeat: a program's own client may be slow to give up
         pause = min(scheduler.calculate_sleep_interval(), self._heartbeat_interval)
@@ -229,6 +232,9 @@ class Life(Standby):
             raise
         except Exception:  # a program's own code: its schedules are as they were
             scheduler.log.exception("Scheduler %s: syncing failed", scheduler.name)
+        mark = token_hex(8)
+        scheduler._client.hset(scheduler.key, MARK, mark)
+        self._mark = mark
         self._inbox.sync_wanted = False
 
     def _regain_lock(self, *, standby: bool) -> None:
@@ -243,23 +249,23 @@ class Life(Standby):
                 raise LeadershipLostError(locked.holder, locked.expires_in) from None
             scheduler.log.warning("Scheduler %s: lost the lock: %s", scheduler.name, locked)
             self._stand_by()
-            self._inbox.sync_wanted = self._mark_wanted = self._repair_wanted = True
+            self._inbox.sync_wanted = self._repair_wanted = True
+            self._mark = ""
             return
         # After an outage longer than its life that is no news.
         level = logging.INFO if self._trouble else logging.WARNING
         scheduler.log.log(level, "Scheduler %s: took the lost lock again", scheduler.name)
-        self._mark_wanted = True
 
-    def _mark(self) -> None:
-        """Leave a mark. Where the last one is gone, Redis lost what a program may declare again."""
-        earlier, self._marked = self._marked, True
-        lost = earlier  # unless we hear otherwise
-        try:
-            lost = bool(self.scheduler._client.hset(self.scheduler.key, MARK, 1)) and earlier
-        finally:
-            self._inbox.sync_wanted |= lost
-            self._repair_wanted |= lost
-        self._mark_wanted = False
+    def _watch_data(self) -> None:
+        """Where Redis lost what was written since the latest sync, declare and repair it again.
+
+        It may have been restarted between two commands, so that nothing but the mark tells.
+        """
+        scheduler = self.scheduler
+        found = scheduler._client.hget(scheduler.key, MARK)
+        if self._mark and found != self._mark.encode():
+            scheduler.log.info("Scheduler %s: Redis lost the latest sync", scheduler.name)
+            self._inbox.sync_wanted = self._repair_wanted = True
 
     def _watch_clock(self) -> None:
         """Where it was set back, what was timed by it before waits for far too long."""

@@ -24,7 +24,7 @@ from .durations import EXAMPLES, Duration, as_seconds
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .keys import INDEX, SCHEDULERS
-from .life import Life
+from .life import REGISTRY_TTL, Life
 from .lock import LeaderLock
 from .loggers import RQ_LOGGER, handlers_kept, set_up_logging
 from .options import ScheduleOptions
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 SHORTEST_LOCK_TTL, LONGEST_LOCK_TTL = 1, 86400
 """Seconds: three heartbeats must fit in, and a crash must not stop schedules for days."""
-
-REGISTRY_TTL = 120
-"""Seconds; RQ's own number: so long after its last heartbeat RQ forgets a scheduler."""
 
 
 class RedisCronScheduler(CronScheduler):

@@ -79,7 +79,20 @@ class Server:
 
     def lose_data(self) -> None:
         """Of a stopped server: it will know nothing."""
-        shutil.rmtree(self.folder / "appendonlydir")
+        shutil.rmtree(self._data)
+
+    def keep_dump(self) -> None:
+        """What it knows by now, for `restore_dump`."""
+        shutil.copytree(self._data, self.folder / "dump")
+
+    def restore_dump(self) -> None:
+        """Of a stopped server: it will know what it knew then."""
+        shutil.rmtree(self._data)
+        (self.folder / "dump").rename(self._data)
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "appendonlydir"
 
     def freeze(self) -> None:
         self._send(signal.SIGSTOP)

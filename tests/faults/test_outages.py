@@ -5,7 +5,8 @@ Seen to fail, each with this taken out of the core:
 - every outage: the handler of `RedisError` in `Life._attempt` (the process ends);
 - the lock lost in an outage: `_regain_lock` called by the handler of `LockLostError`, where nobody
   catches what it raises (the process ends);
-- without its data: `_mark_wanted` in `_regain_lock` (what was declared is not declared again);
+- without its data, and with older data: `_watch_data` in `Life._work` (what was declared is not
+  declared again), and with older data also a mark that is always the same;
 - a change missed: `self._notify(None)` in `ChangeListener` (it is seen when it wakes by itself);
 - the name that leads to another server: `connection_pool.disconnect` in `Life._endure` (it goes on
   asking the old one for ever).
@@ -301,6 +302,66 @@ def test_the_command_goes_on_without_what_redis_lost(server: Server) -> None:
     assert one.returncode == 0, output
     assert output.count("is in trouble") == output.count("is back after") <= 1, output
     assert output.count("Declared schedules: 1 created") == 2, output
+
+
+def test_declares_again_what_an_older_dump_lacks(server: Server, run: Run) -> None:
+    """The lock and the rest of the scheduler's traces are in the dump."""
+    client = server.client()
+    one = run("one", lock_ttl=3600, prepare=declare_more_and_more)
+    next_job_id(client, "declared")
+    wait_until(lambda: listens(client) and falls_silent(client))
+    token = client.get(LOCK)
+    server.keep_dump()
+    one.send(signal.SIGHUP)
+    next_job_id(client, "added")
+    server.stop(signal.SIGKILL)
+    server.restore_dump()
+    server.start()
+    wait_until(lambda: answers(server))
+    next_job_id(client, "added")
+    assert client.get(LOCK) == token
+    assert not one.said("lock again")
+    wait_until(lambda: falls_silent(client))
+    assert len(one.said("INFO Scheduler one: Redis lost the latest sync")) == 1
+    one.send(signal.SIGTERM)
+    assert one.wait() == STOPPED
+
+
+def test_declares_again_what_a_promoted_replica_lacks(
+    server: Server, server_binary: str, run: Run, tmp_path: Path
+) -> None:
+    other = Server(server_binary, tmp_path)
+    name = Name(server.url)
+    try:
+        other.start().replicate(server)
+        wait_until(lambda: is_replica_of(other, server))
+        one = run("one", lock_ttl=3600, url=name.url, prepare=declare_more_and_more)
+        next_job_id(server.client(), "declared")
+        wait_until(lambda: listens(server.client()) and falls_silent(other.client()))
+        wait_until(lambda: other.client().exists("rq:cron_job:declared"))
+        other.replicate(None)
+        one.send(signal.SIGHUP)
+        next_job_id(server.client(), "added")
+        name.lead_to(other)
+        server.stop(signal.SIGKILL)
+        next_job_id(other.client(), "added")
+        assert leads(other.client(), "one")
+        assert not one.said("lock again")
+    finally:
+        name.close()
+        other.close()
+
+
+def declare_more_and_more(scheduler: RedisCronScheduler) -> None:
+    """Let a program declare one more schedule each time, of two."""
+    names = ["declared"]
+
+    def sync() -> None:
+        for name in names:
+            scheduler.register(tasks.echo, name, name, interval=86400)
+        names[1:] = ["added"]
+
+    scheduler.sync = sync  # type: ignore[method-assign]
 
 
 def test_outlives_an_outage_in_which_it_lost_the_lock(server: Server, run: Run) -> None:

@@ -265,6 +265,7 @@ def test_the_command_stands_by(server: Server) -> None:
             wait_until(lambda: leads(client, "two"))
             two.send_signal(signal.SIGTERM)
             output, _ = two.communicate(timeout=10)
+        one.wait(timeout=10)
     assert (one.returncode, two.returncode) == (0, 0), output
     assert "stands by: another scheduler is running: 'one' holds the lock" in output
 
