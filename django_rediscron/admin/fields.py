@@ -162,9 +162,9 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [pair[0] for pair in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(_("the key “%s” stands twice in one object") % twice[:80])
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(_("the key “%s” stands twice in one object") % name[:80])
+        found[name] = value
     return found

@@ -9,6 +9,8 @@ from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..core.quoting import LONGEST, cut
+
 LABELS = {
     "id": gettext_lazy("id"),
     "name": gettext_lazy("label"),
@@ -55,6 +57,16 @@ class LabelledForm(forms.Form):
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             field.label = capfirst(str(field.label or LABELS.get(name, "")))
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Values are cut: what was sent stands in the input already."""
+        for each in getattr(error, "error_list", ()):
+            if each.params:
+                each.params = {
+                    name: cut(value, LONGEST) if isinstance(value, str) else value
+                    for name, value in each.params.items()
+                }
+        super().add_error(field, error)
 
 
 def label(name: str) -> str:
