@@ -30,6 +30,12 @@ def start_of(connection: Redis) -> datetime | None:
 
 
 @pytest.fixture
+def use_tz(settings: Any) -> None:
+    """Only with it, people have time zones of their own."""
+    settings.USE_TZ = True
+
+
+@pytest.fixture
 def without_use_tz(settings: Any) -> None:
     settings.USE_TZ = False
     settings.TIME_ZONE = "Asia/Tokyo"
@@ -72,6 +78,7 @@ def test_without_use_tz_a_conflict_names_who_changed_what(
     assert "user-view-add-change-delete-run" in told
 
 
+@pytest.mark.usefixtures("use_tz")
 def test_an_hour_that_comes_twice_is_left_as_it_is(
     operator: Client, schedule: Make, connection: Redis
 ) -> None:
@@ -85,6 +92,7 @@ def test_an_hour_that_comes_twice_is_left_as_it_is(
     assert start_of(connection) == datetime(2040, 10, 28, 0, 30, tzinfo=timezone.utc)
 
 
+@pytest.mark.usefixtures("use_tz")
 def test_a_new_one_is_asked_for(operator: Client, connection: Redis) -> None:
     with override("Europe/Paris"):
         loaded = load(operator, ADD)
@@ -97,6 +105,7 @@ def test_a_new_one_is_asked_for(operator: Client, connection: Redis) -> None:
     assert start_of(connection) == SECOND_0230.replace(microsecond=0)
 
 
+@pytest.mark.usefixtures("use_tz")
 def test_a_time_that_the_clocks_skip_is_refused(operator: Client) -> None:
     start = {"start_at_0": "2040-03-25", "start_at_1": "02:30"}
     with override("Europe/Paris"):
@@ -104,6 +113,7 @@ def test_a_time_that_the_clocks_skip_is_refused(operator: Client) -> None:
     assert told == ["2040-03-25 02:30:00 does not exist in Europe/Paris: the clocks skip it."]
 
 
+@pytest.mark.usefixtures("use_tz")
 @pytest.mark.parametrize("opened", ["Asia/Tokyo", timezone(timedelta(hours=5, minutes=30))])
 def test_a_form_is_read_in_the_zone_in_which_it_was_opened(
     opened: Any, operator: Client, schedule: Make, connection: Redis
@@ -132,6 +142,7 @@ def test_a_hand_made_zone_is_an_error_at_most(zone: str, operator: Client) -> No
     assert response.status_code == 302 if not zone else errors(response)["start_at"]
 
 
+@pytest.mark.usefixtures("use_tz")
 def test_the_preview_reads_the_form_alike(
     operator: Client, schedule: Make, connection: Redis
 ) -> None:
