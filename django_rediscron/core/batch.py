@@ -38,9 +38,9 @@ logger = logging.getLogger(__name__)
 
 _CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microseconds
 _BLOCKED = {
-    "h": "its history {history!r} is not a sorted set; delete that key",
-    "q": "the key of its queue {queue!r} is not a list; delete that key",
-    REFUSED: "Redis refused to enqueue it in queue {quoted(queue)}: {refusal}; {remedy}",
+    "h": "its history {history} is not a sorted set; delete that key",
+    "q": "the key of its queue {queue} is not a list; delete that key",
+    REFUSED: "Redis refused to enqueue it in queue {queue}: {refusal}; {remedy}",
 }
 _REMEDY = "check what the Redis user of the scheduler may do"
 _REFUSED = f"Redis refused to write it: {{}}; {_REMEDY}"
@@ -322,8 +322,8 @@ class Batch:
 
 def _reason(job: RedisCronJob, outcome: str, refusals: Iterator[str]) -> str:
     return _BLOCKED[outcome].format(
-        history=job.job_history_key,
-        queue=job.queue_name,
+        history=quoted(job.job_history_key),
+        queue=quoted(job.queue_name),
         refusal=next(refusals) if outcome == REFUSED else "",
         remedy=_REMEDY,
     )
