@@ -72,7 +72,7 @@ class Standby:
                 if not announced:
                     announced = True
                     self.scheduler.log.info(
-                        "Scheduler %s: stands by: %s", self.scheduler.name, locked
+                        "Scheduler %s: standing by: %s", self.scheduler.name, locked
                     )
                     notify("READY=1")
                 notify("WATCHDOG=1\nSTATUS=standing by")

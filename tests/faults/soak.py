@@ -325,7 +325,7 @@ class Soak:
     def stop(self) -> None:
         """As a deployment does. It has to end well, if it had begun."""
         chosen = self._chance.choice(self._living)
-        had_begun = chosen.said("leads") or chosen.said("stands by")
+        had_begun = chosen.said("leads") or chosen.said("standing by")
         chosen.send(signal.SIGTERM)
         code = chosen.wait()
         if code != STOPPED and (had_begun or code != -signal.SIGTERM):

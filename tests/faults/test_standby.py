@@ -193,7 +193,7 @@ def test_a_standby_with_the_name_of_the_leader(server: Server, run: Run) -> None
     wait_until(lambda: client.hexists(scheduler_key("one"), MARK))
     before = client.hgetall(scheduler_key("one"))
     namesake = run("one", standby=True)
-    wait_until(lambda: namesake.said("stands by"))
+    wait_until(lambda: namesake.said("standing by"))
     namesake.send(signal.SIGTERM)
     assert namesake.wait() == STOPPED
     assert client.hgetall(scheduler_key("one")) == before
@@ -267,7 +267,7 @@ def test_the_command_stands_by(server: Server) -> None:
             output, _ = two.communicate(timeout=10)
         one.wait(timeout=10)
     assert (one.returncode, two.returncode) == (0, 0), output
-    assert "stands by: another scheduler is running: 'one' holds the lock" in output
+    assert "standing by: another scheduler is running: 'one' holds the lock" in output
 
 
 def test_a_frozen_leader_that_wakes_up_writes_nothing_and_stands_by(
