@@ -81,7 +81,7 @@ def test_it_runs_until_it_is_asked_to_stop(connection: Redis, tmp_path: Path) ->
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "django", "rqcron_scheduler", "--name", "one"),
-            *("--lock-ttl", "9", "--max-sleep-interval", "5", "--pid", str(pid_file)),
+            *("--lock-ttl", "9s", "--max-sleep-interval", "0.1m", "--pid", str(pid_file)),
         ],
         cwd=ROOT,
         env=environment(BILLING),
@@ -161,7 +161,8 @@ def test_redis_cannot_be_reached(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"lock_ttl": 0}, "lock_ttl must be a positive number of seconds, .* got 0"),
+        ({"lock_ttl": 0}, "lock_ttl must be a positive number of seconds, got 0"),
+        ({"lock_ttl": "soon"}, "lock_ttl must be a positive number of seconds, got 'soon'"),
         ({"max_sleep_interval": -1.0}, "max_sleep_interval must be a positive number"),
         ({"queue": "reprots"}, "'reprots' is not in RQ_QUEUES"),
         ({"pid": "/nonexistent/scheduler.pid"}, "cannot be written: No such file or directory"),

@@ -25,6 +25,7 @@ from django_rediscron.core import (
     SchedulerLockedError,
 )
 from django_rediscron.core.connections import own_client
+from django_rediscron.core.durations import as_seconds
 from django_rediscron.core.leadership import read_leadership
 from django_rediscron.core.origin import describe
 from django_rediscron.core.quoting import quoted
@@ -55,14 +56,14 @@ class Command(BaseCommand):
         add("--name", default="", help="unique name (default: host, PID and a random suffix)")
         add(
             "--lock-ttl",
-            type=int,
+            type=as_seconds,
             metavar="SECONDS",
             help="seconds before another scheduler may take over after a crash "
             "(default: the setting LOCK_TTL)",
         )
         add(
             "--max-sleep-interval",
-            type=float,
+            type=as_seconds,
             metavar="SECONDS",
             help="maximum seconds between checks for changes "
             "(default: the setting MAX_SLEEP_INTERVAL)",
