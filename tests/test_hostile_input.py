@@ -13,6 +13,7 @@ from redis import Redis
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.cron_fields import MAX_LENGTH, numbers_of
 from django_rediscron.core.option_fields import OPTIONS
+from django_rediscron.core.origin import describe
 from django_rediscron.core.quoting import quoted
 from django_rediscron.core.timing import check_cron, next_cron_time
 
@@ -125,6 +126,10 @@ def test_stored_texts_are_refused_in_a_line(hostile: str, connection: Redis) -> 
         if field == "cron":
             texts["interval"] = ""
         assert len(refusal(lambda texts=texts: RedisCronJob.from_texts(texts, connection))) < LINE
+
+
+def test_what_differs_from_the_code_is_told_in_a_line() -> None:
+    assert describe({"args": ("x" * LONG, "")}) == f"overridden: args {'x' * 100}... (code: none)"
 
 
 LARGE = ["0," * LONG + "0 * * * *", "* * * * " + "1#1," * LONG + "1", "* " * LONG, "@" * LONG]

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cached_property
 
 from . import codec
+from .quoting import LONGEST, cut
 from .texts import load_object, parse_time
 
 CODE, RUNTIME = "code", "runtime"
@@ -115,9 +116,9 @@ def differences(actual: Mapping[str, str], declared: Mapping[str, str]) -> Diffe
 
 
 def describe(overrides: Differences) -> str:
-    """For people: `overridden: interval 900 (code: 600)`."""
+    """For people: `overridden: interval 900 (code: 600)`; long values are cut."""
     each = (
-        f"{name} {ours or 'none'} (code: {code or 'none'})"
+        f"{name} {cut(ours, LONGEST) or 'none'} (code: {cut(code, LONGEST) or 'none'})"
         for name, (ours, code) in overrides.items()
     )
     return f"overridden: {', '.join(each)}"
