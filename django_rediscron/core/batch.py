@@ -168,6 +168,7 @@ class Batch:
                 self._corrections.add(id, seen, ["next_enqueue_time", utc_text(due)], place)
                 return
             job.next_enqueue_time = due
+            self.owner.memory.share(job)
             queue, importable = self.owner.applications.target(job)
             memories = self.owner.shapes, self.owner.models
             template = JobTemplate(job, queue, *memories, importable=importable)
@@ -209,7 +210,7 @@ class Batch:
         is_told = logger.isEnabledFor(logging.INFO)
         for (id, ready, turn, job_id), outcome in zip(items, outcomes, strict=False):
             if outcome in DONE:
-                ready.advance(turn, job_id, outcome)
+                ready.advance(turn, outcome)
                 if ready.job.next_enqueue_time is not None:
                     self.owner.remember(id, ready)
                 else:
@@ -219,7 +220,9 @@ class Batch:
                     # Several of one schedule differ in their times.
                     enqueued.append(ready.job if ready.plain else ready.job.snapshot())
                     if is_told or ready.template.runs_here:
+                        ready.job_id = job_id
                         self._follow_up(ready)
+                        ready.job_id = ""
                 else:
                     log_skip(ready.job, Skip(turn.times[0], turn.times[0], 1, "overlap", moment))
             else:

@@ -72,7 +72,7 @@ EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
 """What people and their programs write."""
 
 _BLANK = {name: LEFT_OUT.get(name, "") for name in DEFINITION_FIELDS}
-_EDITABLE = frozenset(EDITABLE_FIELDS)
+_EDITABLE = {field: field for field in EDITABLE_FIELDS}  # one text for the names of all hashes
 _NEEDED = frozenset(("id", "revision", "runs", *EDITABLE_FIELDS, *TIME_FIELDS))
 
 
@@ -167,7 +167,7 @@ def _is_said(name: str, data: Mapping[str, str]) -> bool:
 
 def editable(data: Mapping[str, str]) -> dict[str, str]:
     """Of a hash, what people and their programs write."""
-    return {field: text for field, text in data.items() if field in _EDITABLE}
+    return {_EDITABLE[field]: text for field, text in data.items() if field in _EDITABLE}
 
 
 def as_texts(raw: Mapping[Any, Any]) -> dict[str, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -29,6 +28,7 @@ from .custom_queues import enqueue
 from .definition import FUNCTION_FIELDS
 from .in_process import run_here, write_unqueued
 from .job import RedisCronJob
+from .memory import Memory
 from .queues import get_queue, overridden
 from .ready import Ready, Turn
 from .retiming import Rule
@@ -42,9 +42,6 @@ logger = logging.getLogger(__name__)
 
 BATCH = 200
 """Schedules in one script call: it holds Redis for a few milliseconds."""
-
-REMEMBERED = 20_000
-"""Definitions whose RQ job is kept ready; each takes about three kilobytes."""
 
 PATIENCE = 1.0
 """Seconds for reading what is due, and importing it, before what has been read is enqueued."""
@@ -64,7 +61,7 @@ class Dispatcher:
         self.applications = Applications(application, connection)
         self.foreign: dict[bytes, float] = {}
         """Members of the index that are names of RQ's own cron, with their scores."""
-        self._ready: OrderedDict[bytes, Ready] = OrderedDict()
+        self.memory = Memory()
         self.oversized: set[bytes] = set()
         """Schedules that hold too much."""
         self.pace = Pace()
@@ -105,7 +102,7 @@ class Dispatcher:
         """
         self.models.clear()
         if self.applications.begin_pass():
-            self._ready.clear()
+            self.memory.clear()
         self.turns.clear()
         lowest, kept = float("-inf"), set[bytes]()
         postponed: dict[bytes, float] = {}
@@ -126,6 +123,7 @@ class Dispatcher:
             self.pace.speed_up()
             postponed |= batch.postponed
             if len(found) < limit and batch.left_from == math.inf:
+                self.memory.sweep(moment.timestamp())
                 return postponed
             lowest = min(members[-1][1], batch.left_from)
             kept |= batch.kept
@@ -154,23 +152,20 @@ class Dispatcher:
 
     def recall(self, id: bytes, score: float) -> Ready | None:
         """What is known of the schedule if its place in the index says that nothing changed."""
-        ready = self._ready.get(id)
+        ready = self.memory.get(id)
         if ready is None or ready.place != score:
             return None
         return ready
 
     def remember(self, id: bytes, ready: Ready) -> None:
         self._retries.succeeded(id)
-        if not ready.fingerprint.is_known:
-            self._ready.pop(id, None)
-            return
-        self._ready[id] = ready
-        self._ready.move_to_end(id)
-        if len(self._ready) > REMEMBERED:
-            self._ready.popitem(last=False)
+        if ready.fingerprint.is_known:
+            self.memory.add(id, ready)
+        else:
+            self.memory.discard(id)
 
     def forget(self, id: bytes) -> None:
-        self._ready.pop(id, None)
+        self.memory.discard(id)
         self.foreign.pop(id, None)
 
     def retry_at(

@@ -83,6 +83,8 @@ class Fingerprint:
             text = sha1(text).hexdigest().encode()
         self.packed = msgpack.number(self._next) + msgpack.number(self._latest) + msgpack.text(text)
         """Three items for the script: places of next and latest time, and all but these two."""
+        if self._latest:
+            self._text = b""  # nothing will be appended any more
 
     def at(self, moment: float) -> bytes:
         """What the script is told at this moment of the monotonic clock."""

@@ -24,6 +24,7 @@ Times = tuple["datetime | None", "datetime | None"]
 
 _EMPTY = msgpack.text("")
 _LENGTH = 13  # of an occurrence as the script takes it, without the values of its RQ job
+_SIZE = 1100  # of this in memory, without texts
 _UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
 _UNTIDIED_SPAN = 86400.0
 
@@ -44,7 +45,6 @@ class Ready:
         "place",
         "plain",
         "template",
-        "weight",
     )
 
     def __init__(
@@ -57,10 +57,9 @@ class Ready:
         """The next time as its hash says it."""
         self.place = 0.0
         self.job_id = ""
+        """The RQ job that was enqueued last, as long as something is left to do about it."""
         self.plain = POLICIES.isdisjoint(job.time_options) and not template.custom
         """Whether one run stands for all that are due, and its job is like all others."""
-        self.weight = fingerprint.size + len(template.values)
-        """Bytes that Redis reads and writes for an occurrence, or about that many."""
         self.is_heavy = self.weight > LIGHT_BYTES
         self.length = _LENGTH + template.values_count
         """How many items the script is told of an occurrence."""
@@ -68,6 +67,16 @@ class Ready:
         # The history is kept short, and its TTL long, now and then: each costs as much as a write.
         self._untidied = _UNTIDIED_RUNS
         self._tidied = 0.0
+
+    @property
+    def weight(self) -> int:
+        """Bytes that Redis reads and writes for an occurrence, or about that many."""
+        return self.fingerprint.size + len(self.template.values)
+
+    @property
+    def size(self) -> int:
+        """Bytes that this takes in memory, or about that many."""
+        return _SIZE + 2 * self.weight
 
     def occurrence(
         self,
@@ -109,7 +118,7 @@ class Ready:
             "rq_job_id": self.job_id,
         }
 
-    def advance(self, turn: Turn, job_id: str, outcome: str) -> None:
+    def advance(self, turn: Turn, outcome: str) -> None:
         """The occurrence has been written, with this outcome."""
         job = self.job
         if outcome == NEARLY_FULL:
@@ -128,7 +137,6 @@ class Ready:
             self.fingerprint.forget()
         job.latest_enqueue_time, job.next_enqueue_time = job._loaded_times = times
         job.last_error = job.last_error_at = None
-        self.job_id = job_id
         self.due = turn.following
         self.place = turn.place
 

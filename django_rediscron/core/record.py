@@ -32,6 +32,14 @@ class Record(Definition):
     # The fields that were loaded, and what they say; it holds for these very fields.
     _loaded_definition: tuple[dict[str, str] | None, dict[str, str]] = ({}, {})
 
+    def _prepare(self) -> None:
+        # Only attributes that the first objects have are kept without a dict of each object's own,
+        # which takes more than a kilobyte.
+        super()._prepare()
+        self.version = ""
+        self._stored = None
+        self._origin = None
+
     # Where it comes from
 
     @property
@@ -141,6 +149,7 @@ class Record(Definition):
         """A copy that later runs of this schedule do not change."""
         copy = self.__class__.__new__(self.__class__)
         copy.__dict__ = self.__dict__.copy()
+        copy.kwargs, copy.job_options = self.kwargs.copy(), self.job_options.copy()
         return copy
 
     def mark_saved(self, fields: Mapping[str, str], unset: Sequence[str], times: Times) -> None:

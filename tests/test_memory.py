@@ -1,0 +1,93 @@
+"""What a scheduler remembers: bounded by bytes, still useful where not all fits, and not for ever.
+
+Seen to fail with the comparison to `LIMIT` taken out, with each new entry taking the place of the
+oldest one, and without `sweep`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, memory, reading
+from django_rediscron.core.keys import INDEX, job_key
+from django_rediscron.core.scripts import run_script
+from tests import tasks
+from tests.clock import Clock, set_clock
+
+COUNT = 30
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return set_clock(monkeypatch, datetime(2026, 3, 23, tzinfo=timezone.utc))
+
+
+def register_many(leader: RedisCronScheduler) -> None:
+    jobs = [
+        RedisCronJob(f"job {n:02}", "metrics", tasks.echo, args=(n,), interval=60)
+        for n in range(COUNT)
+    ]
+    leader.register_many(jobs)
+
+
+def run_all(leader: RedisCronScheduler, clock: Clock) -> None:
+    clock.advance(timedelta(seconds=60))
+    assert len(leader.enqueue_jobs()) == COUNT
+
+
+def test_what_does_not_fit_takes_no_place_of_what_does(
+    leader: RedisCronScheduler, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_many(leader)
+    run_all(leader, clock)
+    remembered = leader._dispatcher.memory
+    assert len(remembered) == COUNT
+    size = remembered.size / COUNT
+    assert 1000 < size < 2000
+    monkeypatch.setattr(memory, "LIMIT", 20.5 * size)
+    leader._dispatcher.memory = remembered = memory.Memory()
+    run_all(leader, clock)
+    read = 0
+
+    def count(*call: Any) -> Any:
+        nonlocal read
+        read += len(call[3]) - 1
+        return run_script(*call)
+
+    monkeypatch.setattr(reading, "run_script", count)
+    for number in range(1, 4):
+        run_all(leader, clock)
+        assert 15 < len(remembered) < 25
+        assert read == number * (COUNT - len(remembered))
+
+
+def test_large_ones_count_for_more(
+    leader: RedisCronScheduler, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "LIMIT", 100_000)
+    for number in range(10):
+        leader.register(tasks.echo, "m", id=f"{number}", interval=60, args=("x" * 10_000,))
+    for _ in range(3):
+        clock.advance(timedelta(seconds=60))
+        assert len(leader.enqueue_jobs()) == 10
+    assert 1 < len(leader._dispatcher.memory) < 6
+
+
+def test_what_left_is_forgotten(
+    connection: Redis, leader: RedisCronScheduler, clock: Clock
+) -> None:
+    register_many(leader)
+    run_all(leader, clock)
+    for number in range(10):
+        RedisCronJob.fetch(f"job {number:02}", connection).delete()
+    RedisCronJob.fetch("job 10", connection).disable()
+    connection.delete(job_key("job 11"))  # as with redis-cli
+    connection.zrem(INDEX, "job 11")
+    for _ in range(3):
+        clock.advance(timedelta(seconds=60))
+        assert len(leader.enqueue_jobs()) == COUNT - 12
+    assert len(leader._dispatcher.memory) == COUNT - 12
