@@ -15,6 +15,7 @@ from .job import RedisCronJob
 from .keys import FACTS, TIMING_FIELDS
 from .option_fields import OPTIONS
 from .origin import DEFAULTS
+from .rules import rules_pairs
 from .texts import load_number, load_time, parse_time, time_text
 from .timing import utc_text
 from .validation import check_timing
@@ -174,6 +175,8 @@ class Change:
             "retimed": self.retimed,
             "next": self.next_time(moment),
         }
+        if self.facts["cron"]:
+            item["rules"] = rules_pairs(self.facts["timezone"])
         if self.version is not None:
             item["version"] = self.version
         if self.receipt:

@@ -14,6 +14,7 @@ from .codec import dump_plain
 from .job import RedisCronJob
 from .options import has_no_options
 from .queues import get_queue
+from .rules import rules_pairs
 from .scripts import CREATE, run_script, run_scripts
 from .timing import next_cron_time, utc_text
 from .wanted import Wanted
@@ -88,7 +89,11 @@ class _Creation:
         self._first = cache(self._first_time)
         items = [self._item(job, origin) for job, origin in batch]
         keys = [job.key for job in self._jobs]
-        arguments = [f"{moment.timestamp():.6f}", json.dumps(items, separators=(",", ":"))]
+        arguments = [
+            f"{moment.timestamp():.6f}",
+            json.dumps(items, separators=(",", ":")),
+            json.dumps(rules_pairs("")),
+        ]
         self.call = keys, arguments
         """Keys and arguments of the script."""
 
@@ -101,7 +106,7 @@ class _Creation:
         definition = dump_plain(job)
         definition["enabled"] = "1" if job.enabled else "0"
         self._definitions.append(definition)
-        item = [place if job.enabled else "", "id", job.id]
+        item = [place if job.enabled else "", "1" if job.cron else "", "id", job.id]
         for pair in (*definition.items(), *origin.items()):
             item += pair
         item += ("created_at", self._text, "next_enqueue_time", following)
@@ -118,7 +123,8 @@ class _Creation:
                 ids.append(job.id)
                 job.version, job.revision = f"0/{self._text}", 0
                 job.created_at = job.updated_at = self._moment
-                job.next_enqueue_time = self._first(job.cron)[0]
+                timed = not (job.cron and 0 in others)
+                job.next_enqueue_time = self._first(job.cron)[0] if timed else None
                 job.last_error = job.last_error_at = None
                 job.mark_saved(definition, (), (None, job.next_enqueue_time))
         return ids

@@ -136,13 +136,19 @@ class Dispatcher:
         token: str,
         lock_ttl: float,
         step: Step = no_step,
-    ) -> None:
-        """Time schedules anew whose next time is wrong by this rule. Raises `LockLostError`."""
+    ) -> list[str]:
+        """Time schedules anew whose next time is wrong by this rule. Raises `LockLostError`.
+
+        Returns those that somebody changed meanwhile.
+        """
+        left: list[str] = []
         for part in in_steps(ids, BATCH, step):
             batch = Batch(self, [], now())
             batch.add_retimed(part, rule)
             if batch:
                 batch.write(token, lock_ttl)
+            left += [id for id in part if id.encode() in batch.kept]
+        return left
 
     def _due(self, lowest: float, moment: datetime, limit: int) -> list[tuple[bytes, float]]:
         reply = run_script(self.connection, DUE, [], [lowest, moment.timestamp(), limit])

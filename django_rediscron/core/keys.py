@@ -31,6 +31,9 @@ and the next complete listing rebuilds the indexes once."""
 EVENTS = f"{INDEX}:events"
 """Pub/Sub channel: `{"event": "created", "job_id": "..."}` for each change of a definition."""
 
+RULES = f"{INDEX}:rules"
+"""Hash: time zone -> what its clocks do, where stored next times were computed. See `rules.py`."""
+
 JOB_PREFIX = f"{PREFIX}:cron_job:"
 HISTORY_SUFFIX = ":jobs"
 

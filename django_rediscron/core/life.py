@@ -11,7 +11,7 @@ from secrets import token_hex
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
-from . import store
+from . import rules, store
 from .batch import LockLostError
 from .exceptions import LeadershipLostError, SchedulerLockedError
 from .keys import INDEXED, LAST_UPDATE
@@ -27,6 +27,9 @@ HEARTBEATS_PER_TTL = 3
 
 CLOCK_TOLERANCE = 1.0
 """Seconds by which the wall clock may go back without notice."""
+
+RENEWALS = 3
+"""How often a schedule is looked at that somebody changes while all are timed anew."""
 
 MARK = "seen"
 """A field of our own in the hash that RQ keeps of a scheduler: a random text for its latest sync.
@@ -46,7 +49,8 @@ class Life(Standby):
         self._watchdog = watchdog_interval()
         self._beat = self._told = time.monotonic()
         self._index_was_empty = True
-        self._repair_wanted = False  # in the next round, and again if Redis goes away meanwhile
+        # In the next round, and again if Redis goes away meanwhile.
+        self._repair_wanted = self._rules_wanted = False
 
     def live(self, *, burst: bool, standby: bool) -> None:
         scheduler = self.scheduler
@@ -108,7 +112,7 @@ class Life(Standby):
         Raises `LeadershipLostError` where another scheduler took over, unless it may stand by.
         """
         self._inbox.sync_wanted = True  # nobody but the leader writes what is declared
-        self._repair_wanted = True
+        self._repair_wanted = self._rules_wanted = True
         if burst:
             self._lead_once()
             return
@@ -127,6 +131,8 @@ class Life(Standby):
             try:
                 if self.scheduler._lock is None:
                     self._regain_lock(standby=False)
+                if self._rules_wanted:
+                    self._adopt_rules()
                 if self._inbox.sync_wanted:
                     self._sync()
                 if self._repair_wanted:
@@ -160,6 +166,8 @@ class Life(Standby):
     def _work(self) -> None:
         """One pass, a heartbeat, what else is wanted, and sleep until there is something to do."""
         scheduler = self.scheduler
+        if self._rules_wanted:
+            self._adopt_rules()
         self._take_in_changes()
         if self._repair_wanted:
             self._repair()
@@ -216,15 +224,33 @@ class Life(Standby):
         store.retry_failed(scheduler._client, self.keep_alive)
         self._repair_wanted = False
 
-    def _retime(self, ids: list[str], rule: Rule) -> None:
+    def _adopt_rules(self) -> None:
+        """Time anew what was computed where the clocks do something else than here."""
+        client = self.scheduler._client
+        stored = rules.read_rules(client)
+        if not rules.are_ours(stored):
+            renewal = rules.begin_renewal(stored, client)
+            left = store.waiting_ids(client)
+            for _ in range(RENEWALS):
+                left = self._retime(left, renewal)
+            rules.end_renewal(renewal, client)
+        self._rules_wanted = False
+
+    def _retime(self, ids: list[str], rule: Rule) -> list[str]:
+        """Returns those that somebody changed meanwhile."""
         scheduler = self.scheduler
-        if ids and scheduler._lock is not None:
-            token = scheduler._lock.token
-            dispatcher, ttl = scheduler._dispatcher, scheduler.lock_ttl
-            dispatcher.retime(ids, rule, token, ttl, self.keep_alive)
+        if not ids:
+            return []
+        if scheduler._lock is None:
+            raise LockLostError
+        token = scheduler._lock.token
+        dispatcher, ttl = scheduler._dispatcher, scheduler.lock_ttl
+        return dispatcher.retime(ids, rule, token, ttl, self.keep_alive)
 
     def _sync(self) -> None:
         scheduler = self.scheduler
+        if self._rules_wanted:
+            self._adopt_rules()
         try:
             if scheduler.sync is not None:
                 scheduler.sync()
@@ -249,12 +275,13 @@ class Life(Standby):
                 raise LeadershipLostError(locked.holder, locked.expires_in) from None
             scheduler.log.warning("Scheduler %s: lost the lock: %s", scheduler.name, locked)
             self._stand_by()
-            self._inbox.sync_wanted = self._repair_wanted = True
+            self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
             self._mark = ""
             return
         # After an outage longer than its life that is no news.
         level = logging.INFO if self._trouble else logging.WARNING
         scheduler.log.log(level, "Scheduler %s: took the lost lock again", scheduler.name)
+        self._rules_wanted = True  # another one may have led meanwhile
 
     def _watch_data(self) -> None:
         """Where Redis lost what was written since the latest sync, declare and repair it again.
@@ -265,7 +292,7 @@ class Life(Standby):
         found = scheduler._client.hget(scheduler.key, MARK)
         if self._mark and found != self._mark.encode():
             scheduler.log.info("Scheduler %s: Redis lost the latest sync", scheduler.name)
-            self._inbox.sync_wanted = self._repair_wanted = True
+            self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
 
     def _watch_clock(self) -> None:
         """Where it was set back, what was timed by it before waits for far too long."""

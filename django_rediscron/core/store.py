@@ -219,6 +219,12 @@ def _absent_members(index: str, connection: Redis, step: Step) -> list[bytes]:
     return absent
 
 
+def waiting_ids(connection: Redis) -> list[str]:
+    """Ids of the schedules that wait to run; one that is not UTF-8 names none."""
+    members = cast("list[bytes]", connection.zrange(INDEX, 0, -1))
+    return [member.decode(errors="replace") for member in members]
+
+
 def index_missing(ids: Iterable[str], connection: Redis, step: Step = no_step) -> None:
     """Put these schedules into an index if they are in none; for changes that others announced."""
     for part in in_steps(list(ids), BATCH, step):

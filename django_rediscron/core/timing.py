@@ -121,18 +121,32 @@ def count_cron_times(
     parsed = parse(expression)
     low, high = int(after.timestamp() // 1), int(until.timestamp() // 1)
     counted, count = _wall(low, zone), 0
-    for turn in _transitions(low, high, zone):
+    for turn in transitions(low, high, zone):
         if parsed.follows_clock:
             count += parsed.count(counted, _wall(turn - 1, zone))
             counted = _wall(turn, zone) - _SECOND
         else:
             # Close to it an occurrence may stand for skipped times, and a second pass has none.
-            shift = int(abs(_offset(turn, zone) - _offset(turn - 1, zone)).total_seconds())
+            shift = int(abs(offset(turn, zone) - offset(turn - 1, zone)).total_seconds())
             begin, end = max(low, turn - shift - 1), min(high, turn + shift)
             count += parsed.count(counted, _wall(begin, zone))
             count += _count_steps(expression, begin, end, zone)
             counted = _wall(end, zone)
     return count + parsed.count(counted, _wall(high, zone))
+
+
+def is_cron_time(expression: str, time: datetime, zone: tzinfo | None = None) -> bool:
+    """Whether it is an occurrence."""
+    return next_cron_time(expression, time - _SECOND, zone) == time
+
+
+def at_wall_time(
+    expression: str, time: datetime, before: tzinfo, zone: tzinfo | None = None
+) -> datetime:
+    """The occurrence at the wall time that another one had in the zone `before`."""
+    wall = time.astimezone(before).replace(tzinfo=None)
+    start = min(_instants(wall, zone)) - 1  # where the clock skips it, that is before the gap
+    return next_cron_time(expression, datetime.fromtimestamp(start, UTC), zone)
 
 
 def around_cron(
@@ -224,24 +238,24 @@ def _instants(wall: datetime, zone: tzinfo | None) -> tuple[int, int]:
 
 def _transition(low: int, high: int, zone: tzinfo | None) -> int:
     """The first second of (low, high] with high's UTC offset; low has another one."""
-    offset = _offset(high, zone)
+    after = offset(high, zone)
     while high - low > 1:
         middle = (low + high) // 2
-        if _offset(middle, zone) == offset:
+        if offset(middle, zone) == after:
             high = middle
         else:
             low = middle
     return high
 
 
-def _transitions(low: int, high: int, zone: tzinfo | None) -> list[int]:
-    """The first seconds, in (low, high], of all changes of the UTC offset."""
+def transitions(low: int, high: int, zone: tzinfo | None, *, step: int = 86400) -> list[int]:
+    """The first seconds, in (low, high], of all changes of the UTC offset, one in each step."""
     found = []
     while low < high:
-        step = min(high, low + 86400)
-        if _offset(low, zone) != _offset(step, zone):
-            found.append(_transition(low, step, zone))
-        low = step
+        end = min(high, low + step)
+        if offset(low, zone) != offset(end, zone):
+            found.append(_transition(low, end, zone))
+        low = end
     return found
 
 
@@ -252,5 +266,5 @@ def _count_steps(expression: str, low: int, high: int, zone: tzinfo | None) -> i
     return count
 
 
-def _offset(instant: int, zone: tzinfo | None) -> timedelta:
+def offset(instant: int, zone: tzinfo | None) -> timedelta:
     return _wall(instant, zone) - datetime.fromtimestamp(instant, UTC).replace(tzinfo=None)

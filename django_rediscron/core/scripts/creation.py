@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from ..keys import DELETED, DISABLED, ERRORS, INDEX
 from .changes import CHANGED
+from .rules import AS_LEADER
 
 CREATE = (
     CHANGED
+    + AS_LEADER
     + f"""
 -- Write plain schedules where nothing stands yet, much faster than SAVE, which does the rest.
 -- KEYS: the hashes. ARGV[1]: epoch seconds, ARGV[2]: JSON list, for each: its place in the index
--- ('' for none: it is disabled), then all fields and values, the id first.
+-- ('' for none: it is disabled), '1' for a cron expression, then all fields and values, the id
+-- first, the next time last. ARGV[3]: JSON list, the rules of the local zone.
 -- Returns the positions, from 1, of those of which nothing was written: something stands there, or
--- somebody deleted there what code declares.
+-- somebody deleted there what code declares; and 0 where the leader computes next times of cron
+-- expressions.
 local now, left, events = ARGV[1], {{}}, {{}}
+local rules, ours = cjson.decode(ARGV[3]), nil
 local ids, places = {{['{INDEX}'] = {{}}, ['{DISABLED}'] = {{}}}}, {{}}
 local deletions = redis.call('EXISTS', '{DELETED}') == 1
 for i, item in ipairs(cjson.decode(ARGV[2])) do
-  local key, id = KEYS[i], item[3]
+  local key, id = KEYS[i], item[4]
   if redis.call('EXISTS', key) == 1
      or (deletions and redis.call('HGET', '{DELETED}', id)) then
     left[#left + 1] = i
   else
-    redis.call('HSET', key, unpack(item, 2))
+    local length = #item
+    if item[2] == '1' then
+      if ours == nil then ours = as_leader(rules) end
+      if not ours then
+        length = length - 2
+        if item[1] ~= '' then item[1] = now end
+      end
+    end
+    redis.call('HSET', key, unpack(item, 3, length))
     local index = item[1] == '' and '{DISABLED}' or '{INDEX}'
     table.insert(ids[index], id)
     places[id] = item[1] == '' and now or item[1]
@@ -43,6 +56,7 @@ for index, members in pairs(ids) do
   end
 end
 if #events > 0 then announce(now, events) end
+if ours == false then left[#left + 1] = 0 end
 return left
 """
 )

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..keys import DISABLED, ERRORS, FACTS, INDEX, RECEIPT_PREFIX, RECEIPT_TTL, TIMING_FIELDS
+from ..keys import (
+    DISABLED,
+    ERRORS,
+    FACTS,
+    INDEX,
+    RECEIPT_PREFIX,
+    RECEIPT_TTL,
+    TIMING_FIELDS,
+)
 from .changes import CHANGED
 from .origin import GUARD
+from .rules import AS_LEADER
 from .times import TIMES
 
 
@@ -18,6 +27,7 @@ SAVE = (
     TIMES
     + CHANGED
     + GUARD
+    + AS_LEADER
     + f"""
 -- Write definitions, place them in the indexes, announce them.
 --
@@ -33,7 +43,8 @@ SAVE = (
 --     is not after the latest occurrence counts as not given
 --   next: the next enqueue time, computed now, for the case that it has to be computed ('' where
 --     nothing is left to run); from:
---     facts (after the write, by name), retimed (whether the timing fields change)
+--     facts (after the write, by name), retimed (whether the timing fields change), and, of a cron
+--     expression, rules: of its zone, as `as_leader` takes them
 --   expected: what a merge with the code read, where given: the change is refused if that changed,
 --     and not for a lock
 --   marks: fields of the origin to write (true: the time, false: to delete), where given; quiet:
@@ -170,7 +181,11 @@ local function save(key, change)
     for name, fact in pairs(current) do expected = expected and fact == change.facts[name] end
     if expected then
       following = change.next
-      if following == '' then finished_at = now_text end
+      if following == '' then
+        finished_at = now_text
+      elseif change.rules and not as_leader(change.rules) then
+        following = ''
+      end
     elseif not once then
       return {{'stale', changed, current}}
     elseif changed or revived or not sound(following, now) or following <= now_text then
