@@ -487,7 +487,7 @@ def test_a_redis_that_does_not_answer(connection: Redis) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         done = rqrcron(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 45  # of a probe; most of it is the start of Python
     assert the_line(done, 1).startswith("redis unreachable: Redis at 127.0.0.1:")
 
 
