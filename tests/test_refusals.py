@@ -1,7 +1,7 @@
 """Redis refuses single writes of a pass: the schedule concerned waits with an error, others run.
 
 Seen to fail, each with this taken out of the script: `take_back` and the `ZREM` in `refuse`, what
-`try_deletions` does, and the look at `shape.refused`.
+`try_deletions` does, what `send` tries before, and the look at `shape.refused`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from itertools import chain
 from typing import Any
 
 import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
+from rq import Queue
 
 from django_rediscron.core import RedisCronJob, scripts
 from django_rediscron.core.dispatch import Dispatcher
 from django_rediscron.core.keys import INDEX, LOCK
+from django_rediscron.core.queues import use_queue_factory
 from django_rediscron.core.timing import utc_text
 from tests import tasks
+from tests.app.queues import TaggingQueue
 from tests.test_acl import documented_users
 
 HOUR = timedelta(hours=1)
@@ -31,6 +35,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "limited": {},
     "other queue": {"queue_name": "other"},
     "other queue again": {"queue_name": "other", "args": (1,)},
+    "own class": {"queue_name": "own"},
+    "own class, all": {"queue_name": "own", "catch_up": "all"},
     "ttl": {"ttl": 600},
     "at front": {"at_front": True},
     "failed": {},
@@ -49,10 +55,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 """Of schedules that have been due for some hours."""
 
+QUEUES = ("metrics", "other", "own")
+
 COMMANDS = sorted({*re.findall(r"\b(?:p?call|try|read)\('([A-Z]+)'", scripts.DISPATCH), "RPUSH"})
 
 KEYS: dict[str, Callable[[str], list[str]]] = {
-    "a queue": lambda rule: ["~rq:queue:metrics"] if rule == "~rq:queue:*" else [rule],
+    "a queue": lambda rule: (
+        ["~rq:queue:metrics", "~rq:queue:own"] if rule == "~rq:queue:*" else [rule]
+    ),
     "all queues": lambda rule: [] if rule == "~rq:queue:*" else [rule],
     "jobs": lambda rule: [] if rule == "~rq:job:*" else [rule],
     "histories": lambda rule: (
@@ -64,6 +74,7 @@ KEYS: dict[str, Callable[[str], list[str]]] = {
     "a schedule, not even to be read": lambda rule: (
         ["~rq:cron_job:[^l]*"] if rule == "~rq:cron_job:*" else [rule]
     ),
+    "a counter": lambda rule: [] if rule == "~tagged" else [rule],
     "skips": lambda rule: ["~rq:cron_jobs:[^s]*"] if rule == "~rq:cron_jobs:*" else [rule],
     "errors": lambda rule: ["~rq:cron_jobs:[^e]*"] if rule == "~rq:cron_jobs:*" else [rule],
 }  # fmt: skip
@@ -109,9 +120,7 @@ class World:
 
     def assert_nothing_is_half_written(self) -> None:
         """Whatever a schedule says of itself is so."""
-        queued = {
-            name: self.connection.lrange(f"rq:queue:{name}", 0, -1) for name in ("metrics", "other")
-        }
+        queued = {name: self.connection.lrange(f"rq:queue:{name}", 0, -1) for name in QUEUES}
         jobs = {key.removeprefix(b"rq:job:") for key in self.connection.keys("rq:job:*")}
         histories = []
         for id in OPTIONS:
@@ -126,7 +135,7 @@ class World:
                 assert {n: v for n, v in now.items() if n not in kept} == {
                     n: v for n, v in before.items() if n not in kept
                 }, id
-        assert sorted(jobs) == sorted(histories) == sorted(queued["metrics"] + queued["other"])
+        assert sorted(jobs) == sorted(histories) == sorted(chain(*queued.values()))
         for job_id in jobs:
             fields = self.connection.hgetall(b"rq:job:" + job_id)
             assert {b"data", b"status", b"origin"} <= fields.keys()
@@ -157,6 +166,9 @@ class World:
 
 @pytest.fixture
 def make_world(connection: Redis, redis_url: str) -> Iterator[Callable[[list[str]], World]]:
+    use_queue_factory(
+        lambda name, client: (TaggingQueue if name == "own" else Queue)(name, connection=client)
+    )
     worlds = []
 
     def make(rules: list[str]) -> World:
@@ -174,7 +186,8 @@ def make_world(connection: Redis, redis_url: str) -> Iterator[Callable[[list[str
 
 def documented_rules() -> list[str]:
     rules = documented_users()["rediscron-scheduler"]
-    return [">password" if rule.startswith(">") else rule for rule in rules]
+    own = ["+incrby", "~tagged"]  # what TaggingQueue writes
+    return [">password" if rule.startswith(">") else rule for rule in rules] + own
 
 
 @pytest.mark.parametrize("command", COMMANDS)

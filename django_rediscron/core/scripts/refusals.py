@@ -43,8 +43,11 @@ local function try_deletions(key)
   redis.call('ZREM', '{INDEX}', '')
 end
 
--- Enqueues an RQ job as the class of its queue would.
+-- Enqueues an RQ job as the class of its queue would. What can take that back is tried before.
 local function send(commands, job, queue, job_id)
+  redis.call('DEL', job)
+  redis.call('LREM', job, 0, '') -- the queue may be long
+  redis.call('LTRIM', queue, 0, -1)
   undo[#undo + 1] = {{'DEL', job}}
   undo[#undo + 1] = {{'LREM', queue, 0, job_id}}
   for _, command in ipairs(commands) do redis.call(unpack(command)) end
