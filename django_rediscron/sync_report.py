@@ -50,13 +50,13 @@ class SyncReport:
 
     @property
     def differs(self) -> bool:
-        """Whether Redis said anything else than it should."""
+        """Whether Redis said anything else than it should, or may have: see `incomplete`."""
         changed = self.created, self.updated, self.orphaned, self.disabled, self.pruned
         return any(changed) or self.incomplete
 
     @property
     def incomplete(self) -> bool:
-        """Whether something that is declared could not be written."""
+        """Whether something that is declared could not be written, or not be compared."""
         return bool(self.failed or self.not_synced)
 
     def fail(self, id: str, error: Exception, place: str) -> None:
@@ -127,6 +127,7 @@ class SyncReport:
         return {
             "check": self.check,
             "differs": self.differs,
+            "incomplete": self.incomplete,
             "created": self.created,
             "updated": pairs(self.updated, "old", "new"),
             "unchanged": self.unchanged,

@@ -458,8 +458,22 @@ def test_a_check_tells_a_difference_from_what_could_not_be_checked(
     assert done.returncode == status, done.stderr
     told = json.loads(done.stdout)
     assert found.items() <= told.items()
-    assert bool(told["failed"] or told["not_synced"]) == (status == 2)
+    assert bool(told["failed"] or told["not_synced"]) == told["incomplete"] == (status == 2)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("options", "status"), [(["--check"], 2), ([], 1)])
+def test_wrong_settings_are_no_difference(
+    connection: Redis, settings: Any, capsys: Any, options: list[str], status: int
+) -> None:
+    settings.REDISCRON = {"LOCK_TTL": 0.5}
+
+    with pytest.raises(CommandError) as refused:
+        call_command("rqrcron_sync", "--json", *options, skip_checks=False)
+
+    assert refused.value.returncode == status
+    (reason,) = json.loads(capsys.readouterr().out)["not_synced"]
+    assert "LOCK_TTL" in reason
 
 
 def test_a_reset_that_fails_is_json_too(connection: Redis) -> None:

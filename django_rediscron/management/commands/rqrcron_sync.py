@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 
 from django_rediscron.checks import SETTINGS
 from django_rediscron.core import InvalidScheduleError
@@ -44,6 +44,16 @@ class Command(BaseCommand):
             "somebody changed; create it again if somebody deleted it; touch nothing else",
         )
         add_orphan_arguments(parser)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except SystemCheckError as error:  # wrong settings: nothing was looked at
+            if options["json"]:
+                report = SyncReport(check=options["check"], not_synced=[str(error)])
+                self.stdout.write(json.dumps(report.to_dict()))
+            error.returncode = UNCHECKED if options["check"] else DIFFERENT
+            raise
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["reset"] and (options["prune"] or options["disable_orphans"]):
