@@ -1,7 +1,7 @@
 """Jobs of queues with `ASYNC: False` run in the process that enqueues them, and have one outcome.
 
 Seen to fail, each with this taken out: `write_unqueued` before the run (the job as RQ left it was
-overwritten), `ENDED`, `_registered`, `is_full` in `Occurrences`.
+overwritten), `ENDED`, `_registered`, `is_full` in `Occurrences`, the first line of `is_listed`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
 from redis import Redis
+from redis.exceptions import NoPermissionError
 from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 
@@ -159,6 +161,32 @@ def test_a_run_whose_process_is_killed_is_abandoned_and_overlaps_no_more(
     connection.rpush("release", "go")
     clock.advance(MINUTE)
     assert len(leader.enqueue_jobs()) == 1
+
+
+def test_a_run_that_never_began_is_looked_for_in_no_key_without_a_name(
+    connection: Redis, clock: Clock, redis_url: str
+) -> None:
+    """Which a cluster refuses, and users who may use RQ's keys only."""
+    register(overlap="skip")
+    run_by_schedule(connection, clock)
+    (job_id,) = RedisCronJob.fetch("report", connection).get_job_ids(connection)
+    connection.hset(f"rq:job:{job_id}", "status", "queued")
+    rules = ["on", ">password", "~rq:*", "&*", "+@all"]
+    try:
+        connection.execute_command("ACL", "SETUSER", "limited", *rules)
+    except NoPermissionError:
+        pytest.skip("the user in REDIS_URL may not make other users")
+    server = urlsplit(redis_url).netloc.rpartition("@")[2]
+    url = urlsplit(redis_url)._replace(netloc=f"limited:password@{server}").geturl()
+    with Redis.from_url(url) as user:
+        scheduler = RedisCronScheduler(user)
+        scheduler.register_birth()
+        clock.advance(MINUTE)
+        assert scheduler.enqueue_jobs() == []
+        job = RedisCronJob.fetch("report", user)
+        assert (job.last_error, len(job.get_skips(user))) == (None, 1)
+        scheduler.register_death()
+    connection.execute_command("ACL", "DELUSER", "limited")
 
 
 def test_a_process_that_dies_while_it_runs_one_loses_no_other(

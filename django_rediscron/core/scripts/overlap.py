@@ -33,7 +33,9 @@ local function is_alive(job_id)
   return false
 end
 
+-- `queue`: '' where its jobs run in the process that makes them.
 local function is_listed(queue, job_id)
+  if queue == '' then return false end
   for _, list in ipairs({{queue, queue .. ':intermediate'}}) do
     if type(read('LPOS', list, job_id)) == 'number' then return true end
   end
