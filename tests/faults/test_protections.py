@@ -88,10 +88,21 @@ def test_without_the_comparison_what_was_deleted_comes_back(
     assert connection.hkeys(job_key("ran 1")) == [b"latest_enqueue_time", b"next_enqueue_time"]
 
 
-def test_without_the_extension_a_long_burst_loses_its_lock(connection: Redis, proxy: Proxy) -> None:
+def test_without_extensions_a_long_burst_loses_its_lock(connection: Redis, proxy: Proxy) -> None:
+    """Those of each batch, and those of the heartbeats between two batches."""
     World(connection)
-    proxy.strike(is_batch, lambda trip: wait_until(lambda: not connection.exists(LOCK)), times=None)
-    victim = Victim(lead, proxy.url, batch=1, lock_ttl=0.1, removed=[EXTENSION]).start()
+    second = RedisCronScheduler(connection, name="second")
+
+    def take_long(trip: RoundTrip) -> None:
+        """Most of the lock's life; where it runs out, another scheduler is there."""
+        enough = connection.pttl(LOCK) - 600
+        wait_until(lambda: connection.pttl(LOCK) < max(0, enough))
+        if not connection.exists(LOCK):
+            second.register_birth()
+
+    proxy.strike(is_batch, take_long, times=None)
+    options = {"batch": 1, "lock_ttl": 1, "heartbeats": False}
+    victim = Victim(lead, proxy.url, removed=[EXTENSION], **options).start()
     assert victim.wait() == LOCKED, victim.error
     assert count_jobs(connection) < 7
 

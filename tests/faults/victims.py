@@ -26,6 +26,7 @@ from redis.retry import Retry
 from django_rediscron.core import RedisCronScheduler, SchedulerLockedError, dispatch, occurrences
 from django_rediscron.core import scheduler as scheduler_module
 from django_rediscron.core.batch import LockLostError
+from django_rediscron.core.life import Life
 
 STOPPED, LOCKED, CUT_OFF, FAILED = 0, 3, 4, 5
 """Exit codes: ended by itself; does not lead; Redis was away or refused; anything else."""
@@ -111,15 +112,19 @@ def lead(
     standby: bool = False,
     retries: int = 0,
     removed: Removed = (),
+    heartbeats: bool = True,
 ) -> None:
     """A scheduler, for one pass or until it is stopped.
 
     It makes a client of its own, which repeats nothing; with `retries` that is undone. Its lock may
-    live for less than a second, so that the tests need not wait for longer.
+    live for less than a second, so that the tests need not wait for longer. Without `heartbeats` it
+    sends none between the steps of long work.
     """
     dispatch.BATCH = occurrences.ROOM = batch
     scheduler_module.SHORTEST_LOCK_TTL = 0
     remove("DISPATCH", removed)
+    if not heartbeats:
+        Life.keep_alive = lambda life: None  # type: ignore[method-assign]
     if retries:
         scheduler_module.own_client = lambda connection: connection
     scheduler = RedisCronScheduler(connect(url, retries), name=name, lock_ttl=lock_ttl)
