@@ -19,6 +19,9 @@ from .skips import Skip
 from .template import Shape, new_job_ids
 from .timing import around_cron, around_interval, occurrence_delay
 
+ROUNDING = 1e-6
+"""Seconds: a place in the index is rounded to microseconds."""
+
 ROOM = 200
 """Occurrences in one script call, beyond which a schedule that missed many has one at a time."""
 
@@ -124,7 +127,7 @@ class Occurrences:
                 elif ready.is_heavy:
                     self.postponed[id] = place
                 else:
-                    self.left_from = min(self.left_from, place)
+                    self.left_from = min(self.left_from, place - ROUNDING)
 
     def _policy(self, ready: Ready, run: datetime, records: Sequence[str], job_id: str) -> bytes:
         """What the script is told of the options of a schedule."""
