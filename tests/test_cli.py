@@ -320,6 +320,8 @@ def test_an_error_names_the_address_without_the_password(url: str, named: str) -
         ("redis://:12?hush@127.0.0.1:1/0", "encoded"),
         ("redis://:12[hush@127.0.0.1:1/0", "cannot use the Redis address"),
         ("unix://:12#hush@/nowhere/redis.sock", "encoded"),
+        ("unix://:12/hush@/nowhere/redis.sock", "encoded"),
+        ("unix://:12://hush@x@/nowhere/redis.sock", "encoded"),
         ("redis://127.0.0.1:1/0?password=12#hush", "encoded"),
         ("redis://:12@hush@127.0.0.1:1/0", "cannot be reached"),
         ("redis://:12%23hush@127.0.0.1:1/0", "cannot be reached"),

@@ -145,6 +145,9 @@ def test_values_of_subclasses_are_kept_as_plain_ones_when_they_are_set_later(
         {"args": (number(1),)},
         {"kwargs": {"kind": text("a")}},
         {"meta": {text("kind"): "a"}},
+        {"webhooks": 5},
+        {"webhooks": "https://example.com/hook"},
+        {"webhooks": {"url": "https://example.com/hook"}},
     ],
     ids=lambda values: next(iter(values)),
 )

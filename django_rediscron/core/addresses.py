@@ -33,8 +33,9 @@ def check_url(url: str) -> None:
     except ValueError:
         return  # no address at all, as those who use it will say
     # A URL of Redis has no fragment, and an @ behind the host in values of its options only; and
-    # in a path, if that is one of a socket.
-    path = "" if parts.scheme == "unix" else parts.path
+    # in a path, if that is one of a socket: what stands before that are credentials or nothing.
+    is_socket = parts.scheme == "unix" and (not parts.netloc or "@" in parts.netloc)
+    path = "" if is_socket else parts.path
     if "#" in url or "@" in path or "@" in parts.query.partition("=")[0]:
         raise ValueError(f"{_misread(parts)}{_REMEDY}")
 

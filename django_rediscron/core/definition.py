@@ -103,7 +103,7 @@ class Definition(CronJob):
             "ttl": ttl,
             "failure_ttl": failure_ttl,
             "meta": meta,
-            "webhooks": list(webhooks) if webhooks else None,
+            "webhooks": list(webhooks) if isinstance(webhooks, tuple) else webhooks or None,
         }
         set_options(self, options)
         self.latest_enqueue_time = latest_enqueue_time

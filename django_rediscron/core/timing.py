@@ -75,8 +75,8 @@ def _check_expression(text: str, *, fires: bool) -> None:
 
 
 def _what_to_write(fields: list[str]) -> str:
-    if len(fields) == 1 and fields[0].startswith("@"):
-        return f"; known short forms are {', '.join(ALIASES)}"
+    if fields and fields[0].startswith("@"):
+        return f"; known short forms are {', '.join(ALIASES)}; for '@every 5m' use interval='5m'"
     if len(fields) == 7:
         return "; for certain years, leave out the seventh and use start_at and end_at"
     return ""

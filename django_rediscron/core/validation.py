@@ -270,7 +270,11 @@ _NO_TIMES = (None,) * len(_TIMES)
 
 
 def _encodable(text: str) -> bool:
-    return text.isascii() or not any(unicodedata.category(each) == "Cs" for each in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _seconds(name: str, value: object) -> int | None:

@@ -22,9 +22,11 @@ def dump_webhooks(webhooks: Sequence[Any] | None) -> str:
         return ""
     if Webhook is None:
         raise InvalidScheduleError("webhooks need RQ 2.10 or later; upgrade rq or leave them out")
-    if not all(isinstance(webhook, Webhook) for webhook in webhooks):
+    if not isinstance(webhooks, (list, tuple)) or not all(
+        isinstance(webhook, Webhook) for webhook in webhooks
+    ):
         raise InvalidScheduleError(
-            f"webhooks must be rq.webhook.Webhook objects, got {quoted(webhooks)}"
+            f"webhooks must be a list of rq.webhook.Webhook objects, got {quoted(webhooks)}"
         )
     return json.dumps([webhook.to_dict() for webhook in webhooks], separators=(",", ":"))
 
