@@ -37,6 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "other queue again": {"queue_name": "other", "args": (1,)},
     "own class": {"queue_name": "own"},
     "own class, all": {"queue_name": "own", "catch_up": "all"},
+    "own class, ending": {"queue_name": "own", "catch_up": "all", "end_at": True},
     "ttl": {"ttl": 600},
     "at front": {"at_front": True},
     "failed": {},

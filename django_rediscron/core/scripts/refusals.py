@@ -45,6 +45,7 @@ end
 
 -- Enqueues an RQ job as the class of its queue would. What can take that back is tried before.
 local function send(commands, job, queue, job_id)
+  redis.call('ZREM', '{INDEX}', '')
   redis.call('DEL', job)
   redis.call('LREM', job, 0, '') -- the queue may be long
   redis.call('LTRIM', queue, 0, -1)
