@@ -102,7 +102,7 @@ def test_queues_that_are_not_set_are_asked_for(starting: None) -> None:
     ("options", "reason"),
     [
         ({"interval": -5}, "got -5"),
-        ({"interval": 5, "cron": "* * * * *"}, "exclude each other"),
+        ({"interval": 5, "cron": "* * * * *"}, "mutually exclusive"),
         ({"cron": "0 0 31 2 *"}, "0 0 31 2"),
         ({"interval": 5, "args": (object(),)}, "must be JSON"),
         ({"interval": 5, "args": "x"}, r"for one argument write \('x',\)"),

@@ -61,7 +61,7 @@ def merge(
     """Bring what is stored up to what is wanted, but for what people changed.
 
     `reset` names fields that are taken from the code all the same. Raises `InvalidScheduleError`
-    where what stays and what is new exclude each other.
+    where what stays and what is new are mutually exclusive.
     """
     if isinstance(found, RedisCronJob):
         return _merge_stored(found, fields, wanted, tombstone, reset)

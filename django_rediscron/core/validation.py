@@ -129,7 +129,7 @@ def check_timing(interval: object, cron: object, *, stored: bool = False) -> Non
     """Exactly one of interval and cron, and one that can be computed."""
     if interval is not None and cron:
         raise InvalidScheduleError(
-            f"interval and cron exclude each other, got interval={quoted(interval)} and "
+            f"interval and cron are mutually exclusive, got interval={quoted(interval)} and "
             f"cron={quoted(cron)}; give one of them"
         )
     if interval is not None:

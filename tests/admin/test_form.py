@@ -104,7 +104,7 @@ def test_what_is_left_empty_has_its_default(operator: Client, connection: Redis)
         ("kwargs", "[]", "must be an object"),
         ("queue_name", "elsewhere", "not one of the available choices"),
         ("queue_name", "nonsense", "not one of the available choices"),
-        ("interval", "60", "exclude each other"),
+        ("interval", "60", "mutually exclusive"),
         ("interval", "soon", "number of seconds"),
         ("interval", "1.5", "whole number"),
         ("cron", "", "is needed"),
@@ -142,7 +142,7 @@ def test_what_is_wrong_is_told_at_its_field_and_nothing_is_written(
     response = send(operator, ADD, load(operator, ADD), **{**RIGHT, field: value})
     found = errors(response)
     shown_at = {"start_at_0": "start_at", "interval": "interval"}.get(field, field)
-    if words == "exclude each other":
+    if words == "mutually exclusive":
         assert set(found) <= {"interval", "cron"}
         shown_at = next(iter(found))
     assert words in " ".join(found[shown_at]), found

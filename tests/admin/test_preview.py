@@ -94,7 +94,7 @@ def test_jumps_of_the_clocks_are_marked(operator: Client, clock: Any) -> None:
         ({"cron": "0 0 30 2 *"}, "never fires"),
         ({"cron": "* * * * *", "timezone": "Mars/Olympus"}, "IANA name"),
         ({"interval": "soon"}, "Interval: Enter a number of seconds"),
-        ({"interval": "5", "cron": "* * * * *"}, "exclude each other"),
+        ({"interval": "5", "cron": "* * * * *"}, "mutually exclusive"),
         (
             {"interval": "5", "start_at_0": "x", "start_at_1": "0:00"},
             "Starts: Enter a valid date",
