@@ -31,7 +31,7 @@ def systemd(
         address, name = f"\0{unique}", f"@{unique}"
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listener:
         listener.bind(address)
-        listener.settimeout(10)
+        listener.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", name)
         yield listener
 
