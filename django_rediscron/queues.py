@@ -61,7 +61,10 @@ def get_connection(name: str) -> Redis:
     except ValueError as error:
         raise UnknownQueueError(f"queue {name!r} cannot be used: in RQ_QUEUES {error}") from None
     try:
-        return get_redis_connection(config)
+        found = get_redis_connection(config)
+        pool = found.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # knows what options there are
+        return found
     except Exception as error:  # each way to name a server fails in its own way
         lacks = isinstance(error, KeyError) and error.args and error.args[0] not in config
         # The text of another error may quote a piece of a password.

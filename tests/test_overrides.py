@@ -619,6 +619,7 @@ class BrokenQueue(Queue):
         ({"QUEUE_CLASS": "tests.test_overrides.BrokenQueue"}, "RuntimeError: no queue today"),
         ({"QUEUE_CLASS": "tests.no.such.Class"}, "check its QUEUE_CLASS"),
         ({"URL": "redis://:sec ret@[::1/0"}, "leads to no Redis (ValueError)"),
+        ({"URL": "redis://127.0.0.1/0?colour=red"}, "leads to no Redis (TypeError)"),
         ({"URL": "redis://secret:12#secret@127.0.0.1:1/0"}, "# as %23"),
         ({"URL": None}, "queue 'bad' cannot be used"),
     ],
