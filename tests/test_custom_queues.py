@@ -16,7 +16,12 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, custom_queues
+from django_rediscron.core import (
+    InvalidScheduleError,
+    RedisCronJob,
+    RedisCronScheduler,
+    custom_queues,
+)
 from django_rediscron.core.queues import overridden, use_queue_factory
 from tests import tasks
 from tests.app import queues
@@ -178,6 +183,9 @@ def test_a_class_that_cannot_be_once_only_is_refused_by_name(
         assert reason in error
     clock.advance(60 * MINUTE)
     assert leader.enqueue_jobs() == []
+    custom_queues._writing.clear()
+    with pytest.raises(InvalidScheduleError, match=reason):
+        RedisCronJob.fetch("report", connection).enqueue(connection)
     assert connection.keys("rq:job:*") == []
     assert connection.llen("rq:queue:metrics") == 0
 

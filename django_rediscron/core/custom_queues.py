@@ -48,33 +48,47 @@ def enqueue(
     return enqueued
 
 
-def commands(schedule: RedisCronJob, queue: Queue, job_id: str, occurrence: datetime) -> bytes:
-    """What enqueues a job of this occurrence, packed for the dispatch script.
+def enqueue_into(pipe: Any, schedule: RedisCronJob, queue: Queue, job_id: str) -> Job:
+    """The same, sending nothing but what becomes of this transaction, which holds nothing yet.
 
     Raises `InvalidScheduleError` where the class fails, or writes to Redis by itself.
     """
     custom = overridden(queue)
     if custom in _writing:
         raise InvalidScheduleError(_writes(custom))
-    pipe: Any = queue.connection.pipeline()
-    pipe.multi()
     try:
         job = enqueue(schedule, queue, job_id, pipe)
     except InvalidScheduleError:
         raise
     except Exception as error:
         raise InvalidScheduleError(f"{custom} could not enqueue it: {quoted(error)}") from error
-    recorded = [_split(arguments) for arguments, _ in pipe.command_stack]
+    _check(_recorded(pipe), job, queue, custom)
+    return job
+
+
+def commands(schedule: RedisCronJob, queue: Queue, job_id: str, occurrence: datetime) -> bytes:
+    """What enqueues a job of this occurrence, packed for the dispatch script.
+
+    Raises `InvalidScheduleError` where the class fails, or writes to Redis by itself.
+    """
+    pipe: Any = queue.connection.pipeline()
+    pipe.multi()
+    job = enqueue_into(pipe, schedule, queue, job_id)
+    recorded = _recorded(pipe)
     if pipe.scripts:
+        custom = overridden(queue)
         raise InvalidScheduleError(f"{custom} runs a script in its pipeline, which is not possible")
     pipe.reset()
-    _check(recorded, job, queue, custom)
     whose = zip(OCCURRENCE_FIELDS, (schedule.id, utc_text(occurrence)), strict=True)
     recorded.append(("HSET", job.key, *(text for pair in whose for text in pair)))
     encode: Any = queue.connection.get_encoder().encode
     return msgpack.array(
         [msgpack.texts(bytes(encode(each)) for each in command) for command in recorded]
     )
+
+
+def _recorded(pipe: Any) -> list[tuple[Any, ...]]:
+    return [_split(arguments) for arguments, _ in pipe.command_stack]
 
 
 def _split(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from rq.utils import now
 
 from .applications import Applications
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
-from .custom_queues import enqueue
+from .custom_queues import enqueue_into
 from .definition import FUNCTION_FIELDS
 from .in_process import run_here, write_unqueued
 from .job import RedisCronJob
@@ -219,7 +219,7 @@ def _write(job: Job, schedule: RedisCronJob, queue: Queue, connection: Redis) ->
             return job
         pipe.multi()
         if queue.is_async and overridden(queue):
-            job = enqueue(schedule, queue, job.id, pipe)
+            job = enqueue_into(pipe, schedule, queue, job.id)
         elif queue.is_async:
             at_front = bool(schedule.job_options.get("at_front"))
             queue.enqueue_job(job, pipeline=pipe, at_front=at_front)
