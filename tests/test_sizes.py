@@ -2,12 +2,13 @@
 
 Seen to fail, each with this taken out: `has_room` and `room` in `Occurrences` (calls too large),
 `total >= limit` in the script that reads (replies too large), `postponed` in `Batch` (the light one
-waits), and `slow_down` in `Dispatcher`.
+waits), `slow_down` in `Dispatcher`, and `CALL_BYTES` in `in_calls`.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -20,15 +21,19 @@ from django_rediscron.core import (
     RedisCronJob,
     RedisCronScheduler,
     batch,
+    creation,
     dispatch,
     reading,
+    saving,
 )
+from django_rediscron.core.change import Change
 from django_rediscron.core.connections import own_client
 from django_rediscron.core.dispatch import BATCH, Dispatcher
 from django_rediscron.core.keys import INDEX, LOCK
 from django_rediscron.core.reading import Damaged
-from django_rediscron.core.scripts import run_script
+from django_rediscron.core.scripts import run_script, run_scripts
 from django_rediscron.core.sizes import CALL_BYTES, MAX_BYTES
+from django_rediscron.core.wanted import Wanted
 from tests import tasks
 from tests.clock import set_clock
 
@@ -185,3 +190,57 @@ def test_what_redis_does_not_manage_in_time_is_tried_in_smaller_parts(
     sizes = [len(enqueued) for enqueued in dispatcher.enqueue_due("token", 30)]
     assert sizes[:3] == [BATCH // 4, BATCH // 2, BATCH]
     assert sum(sizes) == 3 * BATCH
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Characters of the arguments of each script call that writes schedules."""
+    sizes: list[int] = []
+
+    def measure(connection: Redis, script: str, keys: Any, arguments: Any) -> Any:
+        sizes.append(sum(map(len, arguments)))
+        return run_script(connection, script, keys, arguments)
+
+    def measure_all(connection: Redis, script: str, calls: Any) -> Any:
+        sizes.extend(sum(map(len, arguments)) for _, arguments in calls)
+        return run_scripts(connection, script, calls)
+
+    for module in (creation, saving):
+        monkeypatch.setattr(module, "run_script", measure)
+        monkeypatch.setattr(module, "run_scripts", measure_all)
+    return sizes
+
+
+def make_many(size: int) -> list[RedisCronJob]:
+    args = ("x" * size,)
+    return [RedisCronJob(f"{n}", "metrics", tasks.echo, args=args, interval=60) for n in range(7)]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda jobs, client: RedisCronScheduler(client).register_many(jobs),
+        lambda jobs, client: saving.save_changes([Change.define(job) for job in jobs], client),
+        lambda jobs, client: saving.write_merged([Change.define(job) for job in jobs], client),
+        lambda jobs, client: creation.create_declared(
+            [Wanted(j, "a", "b:1") for j in jobs], client
+        ),
+    ],
+    ids=["register", "save", "merge", "declare"],
+)
+def test_many_that_are_written_at_once_are_bounded_by_bytes(
+    connection: Redis, written: list[int], write: Callable[..., object]
+) -> None:
+    write(make_many(CALL_BYTES // 3), connection)
+    assert len(written) >= 4
+    assert max(written) < CALL_BYTES * 1.01
+    assert connection.zcard(INDEX) == 7
+    written.clear()
+    connection.flushdb()
+    write(make_many(1), connection)
+    assert len(written) == 1, "small ones go together"
+    assert connection.zcard(INDEX) == 7
+    written.clear()
+    connection.flushdb()
+    write(make_many(CALL_BYTES + 1), connection)
+    assert len(written) == 7, "each goes by itself"

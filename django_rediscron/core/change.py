@@ -162,6 +162,12 @@ class Change:
             load_number(facts, "interval"), facts["cron"] or None, zone, **options, origin=origin
         )
 
+    def weight(self) -> int:
+        """Bytes that the script is sent of it, or about that many."""
+        texts = [*self.fields.values(), *(self.expected or {}).values()]
+        texts += (self.marks or {}).values()
+        return sum(len(text) for text in texts if isinstance(text, str))
+
     def to_script(self, moment: datetime) -> dict[str, Any]:
         """This change as the script SAVE takes it."""
         item = {

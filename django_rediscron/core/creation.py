@@ -16,6 +16,7 @@ from .options import has_no_options
 from .queues import get_queue
 from .rules import rules_pairs
 from .scripts import CREATE, run_script, run_scripts
+from .sizes import in_calls
 from .timing import next_cron_time, utc_text
 from .wanted import Wanted
 
@@ -37,9 +38,9 @@ def create_new(jobs: Sequence[RedisCronJob], connection: Redis) -> list[RedisCro
         return list(jobs)
     plain = [job for job in jobs if is_plain(job)]
     written: set[str] = set()
-    for start in range(0, len(plain), BATCH):
-        batch = plain[start : start + BATCH]
-        creation = _Creation([(job, {}) for job in batch], now())
+    found = ((job, dump_plain(job), dict[str, str]()) for job in plain)
+    for batch in in_calls(found, BATCH, _weigh):
+        creation = _Creation(batch, now())
         created = creation.created(run_script(connection, CREATE, *creation.call))
         written.update(created)
         if len(created) < len(batch) / 2:
@@ -53,11 +54,10 @@ def create_declared(wanted: Sequence[Wanted], connection: Redis) -> set[str]:
     Returns the ids. Nothing is written where something stands by now, or was deleted by somebody.
     Functions and queues are not looked at.
     """
-    found = [(each.job.snapshot(), each.origin.fields()) for each in wanted]
+    jobs = [(each.job.snapshot(), each.origin) for each in wanted]
+    found = ((job, dump_plain(job), origin.fields()) for job, origin in jobs)
     moment = now()
-    creations = [
-        _Creation(found[start : start + BATCH], moment) for start in range(0, len(found), BATCH)
-    ]
+    creations = [_Creation(batch, moment) for batch in in_calls(found, BATCH, _weigh)]
     replies = run_scripts(connection, CREATE, [creation.call for creation in creations])
     return {
         id
@@ -76,18 +76,25 @@ def is_plain(job: RedisCronJob) -> bool:
     )
 
 
-class _Creation:
-    """One script call, of jobs and the hash fields of their origins."""
+_Definition = tuple[RedisCronJob, dict[str, str], Mapping[str, str]]
+"""A job, the hash fields of its definition and those of its origin."""
 
-    def __init__(
-        self, batch: Sequence[tuple[RedisCronJob, Mapping[str, str]]], moment: datetime
-    ) -> None:
-        self._jobs = [job for job, _ in batch]
+
+def _weigh(item: _Definition) -> int:
+    _, definition, origin = item
+    return sum(map(len, definition.values())) + sum(map(len, origin.values()))
+
+
+class _Creation:
+    """One script call."""
+
+    def __init__(self, batch: Sequence[_Definition], moment: datetime) -> None:
+        self._jobs = [job for job, _, _ in batch]
         self._moment = moment
         self._text = utc_text(moment)
         self._definitions: list[dict[str, str]] = []
         self._first = cache(self._first_time)
-        items = [self._item(job, origin) for job, origin in batch]
+        items = [self._item(*item) for item in batch]
         keys = [job.key for job in self._jobs]
         arguments = [
             f"{moment.timestamp():.6f}",
@@ -101,9 +108,10 @@ class _Creation:
         following = next_cron_time(cron, self._moment) if cron else self._moment
         return following, utc_text(following), f"{following.timestamp():.6f}"
 
-    def _item(self, job: RedisCronJob, origin: Mapping[str, str]) -> list[str]:
+    def _item(
+        self, job: RedisCronJob, definition: dict[str, str], origin: Mapping[str, str]
+    ) -> list[str]:
         _, following, place = self._first(job.cron)
-        definition = dump_plain(job)
         definition["enabled"] = "1" if job.enabled else "0"
         self._definitions.append(definition)
         item = [place if job.enabled else "", "1" if job.cron else "", "id", job.id]

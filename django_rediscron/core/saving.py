@@ -16,6 +16,7 @@ from .job import RedisCronJob
 from .keys import RECEIPT_PREFIX, member_key
 from .queues import get_queue
 from .scripts import DELETE, SAVE, run_script, run_scripts
+from .sizes import in_calls
 from .timing import utc_text
 
 BATCH = 250
@@ -49,8 +50,8 @@ def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | N
             change.job.queued = (*change.job.queued, change)[-MAX_QUEUED:]
         return
     refused: list[tuple[Change, str, str]] = []
-    for start in range(0, len(changes), BATCH):
-        pending = list(changes[start : start + BATCH])
+    for batch in in_calls(changes, BATCH, Change.weight):
+        pending = batch
         while pending:
             pending = _save_batch(pending, connection, refused)
     if refused:
@@ -85,7 +86,7 @@ def write_merged(changes: Sequence[Change], connection: Redis) -> list[Change]:
     refused: list[Change] = []
     pending = list(changes)
     while pending:
-        parts = [pending[start : start + BATCH] for start in range(0, len(pending), BATCH)]
+        parts = list(in_calls(pending, BATCH, Change.weight))
         replies = run_scripts(connection, SAVE, [_call(part, now()) for part in parts])
         pending = []
         for part, reply in zip(parts, map(_decode, replies), strict=True):

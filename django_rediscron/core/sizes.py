@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
 MAX_BYTES = 2 * 1024 * 1024
 """Of all values that a schedule's hash holds, apart from what the code declared last. Each of its
 runs holds the arguments once more."""
@@ -14,6 +17,26 @@ is held for some ten milliseconds."""
 
 LIGHT_BYTES = 16 * 1024
 """Up to which a schedule waits for no heavier one."""
+
+T = TypeVar("T")
+
+
+def in_calls(items: Iterable[T], size: int, weigh: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items of one script call after the other: at most `size`, and `CALL_BYTES` but for one.
+
+    `weigh` says how many bytes an item takes, or about that many.
+    """
+    call: list[T] = []
+    total = 0
+    for item in items:
+        weight = weigh(item)
+        if call and (len(call) == size or total + weight > CALL_BYTES):
+            yield call
+            call, total = [], 0
+        call.append(item)
+        total += weight
+    if call:
+        yield call
 
 
 class Pace:
