@@ -1,7 +1,8 @@
 """What a scheduler remembers: bounded by bytes, still useful where not all fits, and not for ever.
 
 Seen to fail with the comparison to `LIMIT` taken out, with each new entry taking the place of the
-oldest one, and without `sweep`.
+oldest one, without `sweep`, with entries that it leaves at the front, without each of the places
+where `size` falls, without `share`, and without its bound.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, memory, reading
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, dispatch, memory, reading
 from django_rediscron.core.keys import INDEX, job_key
 from django_rediscron.core.scripts import run_script
 from tests import tasks
@@ -49,6 +50,7 @@ def test_what_does_not_fit_takes_no_place_of_what_does(
     size = remembered.size / COUNT
     assert 1000 < size < 2000
     monkeypatch.setattr(memory, "LIMIT", 20.5 * size)
+    monkeypatch.setattr(dispatch, "BATCH", 5)  # what is forgotten in one is needed in the next
     leader._dispatcher.memory = remembered = memory.Memory()
     run_all(leader, clock)
     read = 0
@@ -90,4 +92,72 @@ def test_what_left_is_forgotten(
     for _ in range(3):
         clock.advance(timedelta(seconds=60))
         assert len(leader.enqueue_jobs()) == COUNT - 12
-    assert len(leader._dispatcher.memory) == COUNT - 12
+    remembered = leader._dispatcher.memory
+    assert len(remembered) == COUNT - 12
+    assert remembered.size == size_of(remembered)
+
+
+def size_of(remembered: memory.Memory) -> int:
+    return sum(ready.size for ready in remembered._entries.values())
+
+
+def test_few_are_looked_at_after_a_pass_but_all_in_turn(
+    connection: Redis, leader: RedisCronScheduler, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "LOOKED_AT", 10)
+    register_many(leader)
+    run_all(leader, clock)
+    for number in range(20, COUNT):
+        RedisCronJob.fetch(f"job {number}", connection).delete()
+    clock.advance(timedelta(seconds=120))
+    leader.enqueue_jobs()
+    assert len(leader._dispatcher.memory) >= 20
+    for _ in range(5):
+        clock.advance(timedelta(seconds=60))
+        leader.enqueue_jobs()
+    assert len(leader._dispatcher.memory) == 20
+
+
+def test_what_changed_takes_its_own_place_only(
+    connection: Redis, leader: RedisCronScheduler, clock: Clock
+) -> None:
+    register_many(leader)
+    run_all(leader, clock)
+    job = RedisCronJob.fetch("job 01", connection)
+    job.args = ("x" * 10_000,)
+    job.save()
+    run_all(leader, clock)
+    remembered = leader._dispatcher.memory
+    assert remembered.size == size_of(remembered)
+    first, second = list(remembered._entries.values())[:2]
+    remembered.add(b"job 00", second if first.job.id == "job 00" else first)  # instead of another
+    assert remembered.size == size_of(remembered)
+    remembered.clear()
+    assert (len(remembered), remembered.size) == (0, 0)
+
+
+def test_what_schedules_have_in_common_is_there_once(
+    leader: RedisCronScheduler, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_many(leader)
+    run_all(leader, clock)
+    one, other = list(leader._dispatcher.memory._entries.values())[:2]
+    assert one.job.version is other.job.version
+    assert one.job.created_at is other.job.created_at
+    assert one.fingerprint.marks is other.fingerprint.marks
+    assert one.job.job_options is other.job.job_options
+    assert one.job.loaded_definition() != other.job.loaded_definition()
+    one.job.queue_name = "edited"
+    one.job.save()
+    stored = RedisCronJob.fetch(one.job.id, one.job._connected())
+    assert (stored.queue_name, stored.args) == ("edited", one.job.args)
+
+
+def test_few_values_are_looked_for_among_those_of_others(
+    leader: RedisCronScheduler, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "SHARED", 20)
+    jobs = [RedisCronJob(f"{n}", f"q{n}", tasks.echo, interval=60) for n in range(COUNT)]
+    leader.register_many(jobs)
+    run_all(leader, clock)
+    assert 0 < len(leader._dispatcher.memory._shared) < 40

@@ -168,7 +168,7 @@ class Batch:
                 self._corrections.add(id, seen, ["next_enqueue_time", utc_text(due)], place)
                 return
             job.next_enqueue_time = due
-            self.owner.memory.share(job)
+            self.owner.memory.share(job, fingerprint)
             queue, importable = self.owner.applications.target(job)
             memories = self.owner.shapes, self.owner.models
             template = JobTemplate(job, queue, *memories, importable=importable)

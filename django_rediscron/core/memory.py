@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from .fingerprint import Fingerprint
 from .job import RedisCronJob
 from .ready import Ready
 
 LIMIT = 150_000_000
-"""Bytes; a schedule with few arguments takes some 1,600. Those that do not fit are read in each
+"""Bytes; a schedule with few arguments takes some 1,400. Those that do not fit are read in each
 pass; if they took the place of others, none would be known when its turn comes again."""
 
 LOOKED_AT = 200
@@ -20,7 +20,8 @@ LOOKED_AT = 200
 OVERDUE = 60.0
 """Seconds after which a schedule that did not run has left the index: somebody deleted it."""
 
-_SHARED = ("func_name", "queue_name", "interval", "cron", "timezone", "enabled")
+SHARED = 20_000
+"""Values that are looked for among those of other schedules."""
 
 
 class Memory:
@@ -40,15 +41,12 @@ class Memory:
 
     def add(self, id: bytes, ready: Ready) -> None:
         """Remember it if there is room."""
-        known = self._entries.get(id)
-        if known is ready:
+        if self._entries.get(id) is ready:
             return
-        if known is not None:
-            self.size -= known.size
-        elif self.size + ready.size > LIMIT:
-            return
-        self._entries[id] = ready
-        self.size += ready.size
+        self.discard(id)
+        if self.size + ready.size <= LIMIT:
+            self._entries[id] = ready
+            self.size += ready.size
 
     def discard(self, id: bytes) -> None:
         ready = self._entries.pop(id, None)
@@ -59,20 +57,13 @@ class Memory:
         self._entries.clear()
         self.size = 0
 
-    def share(self, job: RedisCronJob) -> None:
-        """Let it hold only once what it has in common with others."""
-        if len(self._shared) > LOOKED_AT * 100:
+    def share(self, job: RedisCronJob, fingerprint: Fingerprint) -> None:
+        """Let them hold only once what they have in common with others."""
+        if len(self._shared) > SHARED:
             self._shared.clear()
         shared = self._shared.setdefault
-        job._func_name = shared(job.func_name, job.func_name)
-        job.queue_name = shared(job.queue_name, job.queue_name)
-        if not job.kwargs:
-            job.kwargs = shared((), job.kwargs)
-        with suppress(TypeError):  # some options are lists or dicts
-            job.job_options = shared(tuple(job.job_options.items()), job.job_options)
-        stored = job._stored or {}
-        for name in stored.keys() & _SHARED:
-            stored[name] = shared(stored[name], stored[name])
+        job.pack(shared)
+        fingerprint.marks = shared(fingerprint.marks, fingerprint.marks)
 
     def sweep(self, moment: float) -> None:
         """Forget schedules that are gone, a few at a time; epoch seconds."""

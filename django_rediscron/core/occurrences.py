@@ -168,7 +168,7 @@ class Occurrences:
         if ready.template.runs_here:
             self.is_full = True
         self.packed.append(
-            ready.occurrence(turn, job_id, shape, self._now, policy, follows=follows)
+            ready.occurrence(id, turn, job_id, shape, self._now, policy, follows=follows)
         )
         self.items.append((id, ready, turn, job_id))
 

@@ -24,7 +24,7 @@ Times = tuple["datetime | None", "datetime | None"]
 
 _EMPTY = msgpack.text("")
 _LENGTH = 13  # of an occurrence as the script takes it, without the values of its RQ job
-_SIZE = 1100  # of this in memory, without texts
+_SIZE = 980  # of this in memory, without texts
 _UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
 _UNTIDIED_SPAN = 86400.0
 
@@ -33,7 +33,6 @@ class Ready:
     """A schedule in memory: its RQ job made ready, and what it was when it was last read."""
 
     __slots__ = (
-        "_id",
         "_tidied",
         "_untidied",
         "due",
@@ -63,7 +62,6 @@ class Ready:
         self.is_heavy = self.weight > LIGHT_BYTES
         self.length = _LENGTH + template.values_count
         """How many items the script is told of an occurrence."""
-        self._id = msgpack.text(job.id)
         # The history is kept short, and its TTL long, now and then: each costs as much as a write.
         self._untidied = _UNTIDIED_RUNS
         self._tidied = 0.0
@@ -80,6 +78,7 @@ class Ready:
 
     def occurrence(
         self,
+        id: bytes,
         turn: Turn,
         job_id: str,
         shape: bytes,
@@ -90,13 +89,13 @@ class Ready:
     ) -> bytes:
         """What the dispatch script is told of the occurrence whose turn it is.
 
-        `moment`: of the monotonic clock. `follows`: another one of this schedule goes before it in
-        the same call.
+        `id`: that of its schedule. `moment`: of the monotonic clock. `follows`: another one of this
+        schedule goes before it in the same call.
         """
         tidy = self._untidied >= _UNTIDIED_RUNS or turn.due - self._tidied > _UNTIDIED_SPAN
         return b"".join(
             (
-                self._id,
+                msgpack.text(id),
                 turn.packed,
                 msgpack.YES if self.job.last_error else msgpack.NO,
                 msgpack.text(job_id),

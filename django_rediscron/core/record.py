@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+_OFTEN_UNIQUE = ("args", "kwargs", "meta", "name")
+
+
 class Record(Definition):
     """A definition that was read from a hash, or is to be written to one."""
 
     version = ""
 
-    _stored: dict[str, str] | None = None  # the definition as loaded
+    # The definition as loaded: a dict or, packed, its names and behind them its values.
+    _stored_fields: dict[str, str] | tuple[Any, ...] | None = None
     _origin: Origin | None = None  # where code declares it
     # The fields that were loaded, and what they say; it holds for these very fields.
     _loaded_definition: tuple[dict[str, str] | None, dict[str, str]] = ({}, {})
@@ -39,6 +44,40 @@ class Record(Definition):
         self.version = ""
         self._stored = None
         self._origin = None
+
+    @property
+    def _stored(self) -> dict[str, str] | None:
+        """The definition as loaded."""
+        stored = self._stored_fields
+        if isinstance(stored, tuple):
+            names, *values = stored
+            self._stored_fields = stored = dict(zip(names, values, strict=True))
+        return stored
+
+    @_stored.setter
+    def _stored(self, stored: dict[str, str] | None) -> None:
+        self._stored_fields = stored
+
+    def pack(self, shared: Callable[[Any, Any], Any]) -> None:
+        """Take less memory, until somebody asks what was loaded.
+
+        `shared(key, value)` returns the first value that it was given with a key that is equal.
+        """
+        for name in ("_func_name", "queue_name", "version", "created_at", "updated_at"):
+            value = getattr(self, name)
+            setattr(self, name, shared(value, value))
+        if not self.kwargs:
+            self.kwargs = shared((), self.kwargs)
+        with suppress(TypeError):  # some options are lists or dicts
+            self.job_options = shared(tuple(self.job_options.items()), self.job_options)
+        stored = self._stored
+        if stored is not None:
+            names = tuple(stored)
+            values = [
+                text if name in _OFTEN_UNIQUE else shared(text, text)
+                for name, text in stored.items()
+            ]
+            self._stored_fields = (shared(names, names), *values)
 
     # Where it comes from
 
