@@ -625,9 +625,15 @@ class BrokenQueue(Queue):
     ],
 )
 def test_one_that_fails_unexpectedly_does_not_stop_the_others_either(
-    connection: Redis, redis_url: str, config: dict[str, Any], reason: str
+    connection: Redis,
+    redis_url: str,
+    config: dict[str, Any],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     queues = {"default": {"URL": redis_url}, "bad": {"URL": redis_url, **config}}
+    # older releases of django-rq read the setting when they are imported
+    monkeypatch.setattr("django_rq.settings.QUEUES", queues, raising=False)
     with override_settings(RQ_QUEUES=queues):
         report = deploy(billing(id="bad", queue_name="bad"), billing())
 
