@@ -135,7 +135,8 @@ def test_writes_refused_from_each_round_trip_on(
     def disturb(number: int, world: World) -> None:
         with refusal(connection) as refuse:
             proxy.strike(number, refuse)
-            victim = Victim(lead, proxy.url).start()
+            # Before it leads, it tries again for as long as the lock would live.
+            victim = Victim(lead, proxy.url, lock_ttl=2).start()
             assert victim.wait() in (STOPPED, CUT_OFF), victim.error
 
     at_each_round_trip(connection, proxy, disturb)
