@@ -24,7 +24,7 @@ from tests.processes import wait_until
 from .proxy import Fault, Proxy, RoundTrip, cut_after, cut_before, proxy_before
 from .schedulers import Run, command, leads, listens, register_every_second
 from .servers import Server
-from .test_loop import is_done
+from .test_loop import count_round_trips, is_done
 from .victims import CUT_OFF, LOCKED, STOPPED, Victim, lead
 from .world import World
 
@@ -33,12 +33,7 @@ pytestmark = pytest.mark.outage
 
 def births(connection: Redis, proxy: Proxy) -> int:
     """The round trips of a birth that nobody disturbs."""
-    world = World(connection)
-    proxy.forget()
-    victim = Victim(lead, proxy.url, burst=False).start()
-    wait_until(lambda: is_done(victim, world))
-    victim.send(signal.SIGTERM)
-    assert victim.wait() == STOPPED, victim.error
+    count_round_trips(connection, proxy)
     return next(trip.number for trip in proxy.trips if SCHEDULERS in str(trip)) + 1
 
 
