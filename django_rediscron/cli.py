@@ -16,6 +16,7 @@ from rq.cli.helpers import CliConfig, pass_cli_config, read_config_file
 
 from . import __version__
 from .core.addresses import check_url, hide_passwords
+from .core.durations import Duration, as_seconds
 from .core.exceptions import UnknownQueueError
 from .core.health import MAX_LAG, Health, check_health
 from .core.quoting import quoted
@@ -70,14 +71,12 @@ def redis_command(run: Callable[..., None], *, ping: bool = True) -> Callable[..
 
 
 def _positive(
-    _context: click.Context, _option: click.Parameter, value: float | None
+    _context: click.Context, _option: click.Parameter, value: Duration | None
 ) -> float | None:
     try:
-        if value is not None:
-            check_interval(value)
+        return None if value is None else check_interval(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-    return value
 
 
 @main.command()
@@ -85,10 +84,10 @@ def _positive(
 @click.option(
     "--interval",
     "-i",
-    type=float,
-    metavar="N",
+    type=as_seconds,
+    metavar="SECONDS",
     callback=_positive,
-    help="Redraw every N seconds until Ctrl-C.",
+    help="Redraw so often until Ctrl-C: 90, 10m.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1)
@@ -152,17 +151,17 @@ def reindex(connection: Redis, **_options: Any) -> None:
 @main.command()
 @click.option(
     "--max-lag",
-    type=float,
+    type=as_seconds,
     default=MAX_LAG,
     show_default=True,
-    metavar="N",
-    help="Seconds that a schedule may be due before it counts as late.",
+    metavar="SECONDS",
+    help="How long a schedule may be due before it counts as late: 90, 10m.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 @click.option("--fail-on-error", is_flag=True, help="Fail for schedules in error, too.")
 @partial(redis_command, ping=False)
 def health(
-    connection: Redis, max_lag: float, as_json: bool, fail_on_error: bool, **_options: Any
+    connection: Redis, max_lag: Duration, as_json: bool, fail_on_error: bool, **_options: Any
 ) -> None:
     """Say in one line whether schedules run, for probes.
 

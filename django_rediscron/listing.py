@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from .core.connections import own_client
+from .core.durations import Duration, positive_seconds
 from .core.job import RedisCronJob
 from .core.leadership import read_leadership
 from .core.queues import known_queues
@@ -77,25 +78,24 @@ def show(
     *,
     queues: Sequence[str] = (),
     by_queue: bool = False,
-    interval: float | None = None,
+    interval: Duration | None = None,
     as_json: bool = False,
     write: Callable[[str], None],
     write_part: Callable[[str], None] | None = None,
     warn: Callable[[str], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Print the listing once, or again every `interval` seconds until Ctrl-C, which then returns.
+    """Print the listing once, or again after each `interval` until Ctrl-C, which then returns.
 
     `write` gets a whole text without its last newline and adds that; with `write_part`, which adds
     nothing, JSON is written in parts before. A reader of a pipe that goes
     away ends the listing without an error. An error of Redis is raised at the first reading; later
     ones go to `warn` (by default a line on stderr), one line for each, and reading goes on.
-    Raises ValueError for an interval that is not a positive number of seconds, and
+    Raises ValueError for an interval that is not a positive duration, and
     `UnknownQueueError` if one of `queues` is neither known nor has schedules.
     """
-    if interval is not None:
-        check_interval(interval)
-    redraws = interval is not None and not as_json
+    pause = None if interval is None else check_interval(interval)
+    redraws = pause is not None and not as_json
 
     def draw(listing: Listing) -> None:
         if as_json:
@@ -121,8 +121,8 @@ def show(
         listing = read()
         check_queues(listing, queues)
         draw(listing)
-        while interval is not None:
-            sleep(interval)
+        while pause is not None:
+            sleep(pause)
             try:
                 draw(read())
             except RedisError as error:
@@ -130,7 +130,7 @@ def show(
                     clear()
                 (warn or _warn)(one_line(str(error)))
     except KeyboardInterrupt:
-        if interval is None:
+        if pause is None:
             raise
         if sys.stderr is not None and sys.stderr.isatty():
             click.echo(err=True)  # the prompt shall not stand behind the terminal's ^C
@@ -140,10 +140,9 @@ def show(
             raise
 
 
-def check_interval(seconds: float) -> None:
-    """Raise ValueError unless it is a number of seconds that one can wait."""
-    if not 0 < seconds <= threading.TIMEOUT_MAX:
-        raise ValueError(f"interval must be a positive number of seconds, got {seconds:g}")
+def check_interval(interval: Duration) -> float:
+    """Its seconds. Raises ValueError unless one can wait for so long."""
+    return positive_seconds("interval", interval, most=threading.TIMEOUT_MAX)
 
 
 def _warn(line: str) -> None:

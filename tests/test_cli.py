@@ -23,6 +23,7 @@ from redis.sentinel import Sentinel
 
 from django_rediscron import RedisCronJob, RedisCronScheduler, cli
 from django_rediscron.core import keys
+from django_rediscron.core.durations import Duration
 from django_rediscron.core.probe import tell
 from django_rediscron.core.store import Damaged, Listing, define_many
 from django_rediscron.listing import check_interval, reader, show
@@ -259,10 +260,22 @@ def test_the_json_is_printed_while_schedules_are_read(connection: Redis) -> None
 # How it watches
 
 
-@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), 1e300])
-def test_an_interval_must_be_a_time_that_one_can_wait(interval: float) -> None:
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), 1e300, "soon"])
+def test_an_interval_must_be_a_time_that_one_can_wait(interval: Duration) -> None:
     with pytest.raises(ValueError, match="interval must be a positive number of seconds, got "):
         check_interval(interval)
+
+
+def test_watching_takes_durations(connection: Redis) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        raise KeyboardInterrupt
+
+    for interval in (90, "1.5m"):
+        show(reader(connection), interval=interval, write=lambda _: None, sleep=sleep)
+    assert pauses == [90, 90]
 
 
 def test_watching_outlives_a_redis_that_goes_away() -> None:
@@ -523,11 +536,11 @@ def test_watching_goes_on_when_redis_is_back(tmp_path: Path) -> None:
             server.stop()
 
 
-@pytest.mark.parametrize("interval", ["0", "-5", "nan"])
+@pytest.mark.parametrize("interval", ["0", "-5", "'nan'", "'soon'"])
 def test_an_interval_that_is_not_positive_is_refused(interval: str) -> None:
-    result = rqrcron("info", "-i", interval)
+    result = rqrcron("info", "-i", interval.strip("'"))
     assert result.returncode == 2
-    assert f"interval must be a positive number of seconds, got {interval}\n" in result.stderr
+    assert f"interval must be a positive number of seconds, got {interval}; " in result.stderr
 
 
 @pytest.mark.parametrize("name", ["nodots", "no.such.module"])

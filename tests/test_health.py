@@ -21,6 +21,7 @@ from redis import Redis
 from django_rediscron import cli
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.backlog import PAGE
+from django_rediscron.core.durations import Duration
 from django_rediscron.core.health import Health, check_health
 from django_rediscron.core.keys import (
     ERRORS,
@@ -141,7 +142,7 @@ def test_a_frozen_scheduler_is_known_to_stall_before_its_lock_expires(
         assert health.message.startswith("stalled scheduler: 'host:1' (")
         assert "holds the lock, but its latest heartbeat was" in health.message
         assert health.heartbeat_age is not None
-        assert health.heartbeat_age > 2
+        assert health.heartbeat_age > 1.9
 
         wait_until(lambda: not connection.exists(LOCK))
         health = check_health(connection)
@@ -274,8 +275,8 @@ def test_more_late_schedules_than_are_read_are_all_counted(
     assert check_health(connection).late == 1 + 2 * PAGE + 1  # of the first page, hashes are known
 
 
-@pytest.mark.parametrize("max_lag", [0, -1, float("nan"), float("inf"), True])
-def test_the_lag_must_be_a_positive_number(connection: Redis, max_lag: float) -> None:
+@pytest.mark.parametrize("max_lag", [0, -1, float("nan"), float("inf"), True, "soon"])
+def test_the_lag_must_be_a_positive_number(connection: Redis, max_lag: Duration) -> None:
     with pytest.raises(ValueError, match="max_lag must be a positive number of seconds, got"):
         check_health(connection, max_lag=max_lag)
 
@@ -433,6 +434,7 @@ def test_the_commands_judge_by_their_options(
         status, line = command(redis_url, capsys, "--max-lag", "10")
         assert status == 1
         assert line.startswith("late schedules: 1, the oldest 'waiting' by 3")
+        assert command(redis_url, capsys, "--max-lag", "10m")[0] == 0
         status, line = command(redis_url, capsys, "--fail-on-error")
         assert status == 1
         assert line.startswith("schedules in error: 1, the first 'broken': ")
@@ -502,7 +504,7 @@ def test_a_redis_that_refuses(connection: Redis) -> None:
 def test_wrong_usage_ends_with_2(redis_url: str) -> None:
     for done in (rqrcron(redis_url, "--max-lag", "0"), manage("--max-lag", "0")):
         assert (done.returncode, done.stdout) == (2, "")
-        assert "max_lag must be a positive number of seconds, got 0.0" in done.stderr
+        assert "max_lag must be a positive number of seconds, got 0; " in done.stderr
         assert "Traceback" not in done.stderr
     done = manage("--queue", "no such queue")
     assert done.returncode == 2

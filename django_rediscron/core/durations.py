@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
+
+from .plain import plain
+from .quoting import quoted
 
 Duration = int | float | str | timedelta
 
@@ -32,6 +36,19 @@ def as_seconds(value: Any) -> Any:
         except ValueError:
             return value
     return value
+
+
+def positive_seconds(name: str, value: object, most: float = math.inf) -> float:
+    """The seconds of a duration that is neither zero nor endless. Raises ValueError otherwise.
+
+    `name`: of the option, for the message.
+    """
+    seconds = as_seconds(plain(value))
+    if type(seconds) not in (int, float) or not 0 < seconds <= most or seconds == math.inf:
+        raise ValueError(
+            f"{name} must be a positive number of seconds, got {quoted(value)}; {EXAMPLES}"
+        )
+    return cast(float, seconds)
 
 
 def seconds_from_text(text: str) -> int | float:

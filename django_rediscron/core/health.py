@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,6 +10,8 @@ from redis import Redis
 
 from .backlog import Failures, read_backlog, read_failures
 from .connections import own_client
+from .durations import Duration, positive_seconds
+from .keys import INDEX, LOCK
 from .leadership import Leadership, read_leadership
 from .process import died_here
 from .quoting import quoted
@@ -69,25 +70,26 @@ class Health:
 def check_health(
     connection: Redis,
     *,
-    max_lag: float = MAX_LAG,
+    max_lag: Duration = MAX_LAG,
     fail_on_error: bool = False,
     application: str | None = None,
 ) -> Health:
-    """Whether a leader lives and no enabled schedule is due for longer than `max_lag` seconds.
+    """Whether a leader lives and no enabled schedule is due for longer than `max_lag`, a duration.
 
     With `fail_on_error`, also whether every schedule could be enqueued when it was last tried. With
     `application`, where the scheduler of another one leads, also whether it could enqueue what this
     application declares.
     Uses a connection of its own, which waits for Redis two seconds at the most. Raises `RedisError`
-    where Redis does not answer or refuses, and ValueError unless `max_lag` is a positive number.
+    where Redis does not answer or refuses, and ValueError unless `max_lag` is positive.
     """
-    if isinstance(max_lag, bool) or not (max_lag > 0 and math.isfinite(max_lag)):
-        raise ValueError(f"max_lag must be a positive number of seconds, got {quoted(max_lag)}")
+    longest = positive_seconds("max_lag", max_lag)
     client = own_client(connection)
     try:
         leadership = read_leadership(client)
+        if leadership.leader is None:
+            client.exists(INDEX, LOCK)  # a server in cluster mode refuses keys of several slots
         trouble = _trouble(leadership, client)
-        backlog = read_backlog(client, max_lag)
+        backlog = read_backlog(client, longest)
         failures = read_failures(client)
         neglect = _neglect(leadership, application, client)
     finally:

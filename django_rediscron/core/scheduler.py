@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.client import Pipeline
@@ -20,7 +19,7 @@ from .batch import LockLostError
 from .codec import DEFAULT_RESULT_TTL
 from .connections import own_client
 from .dispatch import Dispatcher
-from .durations import EXAMPLES, Duration, as_seconds
+from .durations import Duration, positive_seconds
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .keys import INDEX, SCHEDULERS
@@ -64,13 +63,13 @@ class RedisCronScheduler(CronScheduler):
         lock_ttl: Duration = 120,
         max_sleep_interval: Duration = 60.0,
     ) -> None:
-        lock_seconds = _positive_seconds("lock_ttl", lock_ttl)
+        lock_seconds = positive_seconds("lock_ttl", lock_ttl)
         if not SHORTEST_LOCK_TTL <= lock_seconds <= LONGEST_LOCK_TTL:
             raise ValueError(
                 f"lock_ttl must be a positive number of seconds between {SHORTEST_LOCK_TTL} and "
                 f"{LONGEST_LOCK_TTL}, got {quoted(lock_ttl)}"
             )
-        sleep_seconds = _positive_seconds("max_sleep_interval", max_sleep_interval)
+        sleep_seconds = positive_seconds("max_sleep_interval", max_sleep_interval)
         client = own_client(connection)
         set_up_logging(logging_level)
         with handlers_kept(logging.getLogger(RQ_LOGGER)):
@@ -296,12 +295,3 @@ class RedisCronScheduler(CronScheduler):
             "application": self.application or "",
             **process.identity(),
         }
-
-
-def _positive_seconds(name: str, value: object) -> float:
-    seconds = as_seconds(plain(value))
-    if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
-        raise ValueError(
-            f"{name} must be a positive number of seconds, got {quoted(value)}; {EXAMPLES}"
-        )
-    return cast(float, seconds)

@@ -159,12 +159,12 @@ def test_with_a_prefix_in_braces_everything_works(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["rqcron_scheduler --burst", "rqcron_scheduler --standby", "rqrcron_info"],
+    ["rqcron_scheduler --burst", "rqcron_scheduler --standby", "rqrcron_info", "rqcron_health"],
 )
 def test_without_braces_one_line_says_what_to_set(cluster: Cluster, command: str) -> None:
     done = manage(cluster.nodes[-1], *command.split(), "-v", "0")
     assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+    (line,) = (done.stdout + done.stderr).splitlines()
     assert line.count("it is in cluster mode") == 1
     assert ("upgrade to RQ 2.12" in line) == (not HAS_OWN_PREFIX)
     assert line.endswith(HINT)

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_rediscron.conf import conf
+from django_rediscron.core.durations import as_seconds
 from django_rediscron.core.health import MAX_LAG, Health, check_health
 from django_rediscron.queues import get_connection
 from django_rediscron.terminal import printing
@@ -28,10 +29,10 @@ class Command(BaseCommand):
         add("--queue", help="the queue whose Redis is asked (default: the setting QUEUE)")
         add(
             "--max-lag",
-            type=float,
+            type=as_seconds,
             default=MAX_LAG,
-            metavar="N",
-            help="seconds that a schedule may be due before it is late (default: %(default)s)",
+            metavar="SECONDS",
+            help="how long a schedule may be due before it is late: 90, 10m (default: %(default)s)",
         )
         add("--json", action="store_true", help="print one JSON object on one line")
         add("--fail-on-error", action="store_true", help="fail for schedules in error, too")

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_rediscron.checks import SETTINGS
 from django_rediscron.conf import conf
+from django_rediscron.core.durations import as_seconds
 from django_rediscron.listing import check_interval, reader, show
 from django_rediscron.queues import get_connection, queue_configs
 from django_rediscron.terminal import printing
@@ -35,9 +36,9 @@ class Command(BaseCommand):
         add(
             "--interval",
             "-i",
-            type=float,
-            metavar="N",
-            help="redraw every N seconds until Ctrl-C",
+            type=as_seconds,
+            metavar="SECONDS",
+            help="redraw so often until Ctrl-C: 90, 10m",
         )
         add("--json", action="store_true", help="print one JSON object on one line")
 
