@@ -262,6 +262,7 @@ def test_info_reads_the_redis_of_the_queue_that_is_asked_for(connection: Redis) 
     other.flushdb()
 
 
+@pytest.mark.usefixtures("connection")
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
