@@ -28,8 +28,8 @@ from .core import (
 )
 
 if TYPE_CHECKING:
-    from .declared import register as register
     from .schedulers import get_scheduler as get_scheduler
+    from .sync.declarations import register as register
 
 __all__ = [
     "DamagedScheduleError",
@@ -49,7 +49,7 @@ __all__ = [
     "current_occurrence",
 ]
 
-_NEEDS_DJANGO = {"register": "declared", "get_scheduler": "schedulers"}
+_NEEDS_DJANGO = {"register": "sync.declarations", "get_scheduler": "schedulers"}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ class RediscronConfig(AppConfig):
     def ready(self) -> None:
         """Take queues from django-rq, and register the checks. Touches no Redis."""
         from . import checks
-        from .core.queues import use_queue_factory
+        from .core.store.rq_queues import use_queue_factory
         from .queues import get_queue
 
         use_queue_factory(get_queue)

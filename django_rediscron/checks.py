@@ -16,10 +16,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from .conf import KNOWN, conf, is_pattern
-from .core.durations import as_seconds
 from .core.exceptions import UnknownQueueError
 from .core.quoting import quoted
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
+from .core.timing.durations import as_seconds
 from .queues import get_connection
 from .servers import Server, server
 from .testing import declaration_faults

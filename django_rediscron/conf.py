@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from .core.durations import as_seconds
 from .core.plain import plain
+from .core.timing.durations import as_seconds
 
 KNOWN = ("QUEUE", "APPLICATION", "LOCK_TTL", "MAX_SLEEP_INTERVAL", "ALLOWED_FUNCTIONS")
 

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from .core.job import RedisCronJob
 from .core.quoting import quoted_id
-from .core.reading import Damaged
-from .core.runs import Run
-from .query import ScheduleQuerySet
+from .core.store.reading import Damaged
+from .core.store.runs import Run
+from .query.queryset import ScheduleQuerySet
 from .use_tz import as_django_has_it
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from django_rq.connection_utils import get_redis_connection
 from redis import Redis
 from rq import Queue
 
-from .core.addresses import check_url
-from .core.codec import DEFAULT_RESULT_TTL
 from .core.exceptions import UnknownQueueError
 from .core.quoting import cut, quoted
+from .core.schedule.codec import DEFAULT_RESULT_TTL
+from .core.store.addresses import check_url
 from .servers import same_server, server
 
 

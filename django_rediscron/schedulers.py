@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from .conf import conf
 from .core import RedisCronJob, RedisCronScheduler
-from .core.durations import Duration
-from .core.options import ScheduleOptions
+from .core.schedule.options import ScheduleOptions
+from .core.timing.durations import Duration
 from .queues import default_result_ttl, get_connection
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from datetime import timedelta
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
 from .core.quoting import LONGEST_REASON, cut, quoted, quoted_id
-from .core.timing import next_cron_time
-from .core.validation import check_schedule
-from .core.zones import find_zone
-from .declared import Declaration, declarations
+from .core.schedule.checks import check_schedule
+from .core.timing.cron_times import next_cron_time
+from .core.timing.zones import find_zone
 from .queues import queue_config
+from .sync.declarations import Declaration, declarations
 
 
 def check_declarations() -> None:

@@ -8,9 +8,10 @@ import pytest
 from django.apps import apps
 from redis import Redis
 
-from django_rediscron import RedisCronScheduler, declared
-from django_rediscron.core.queues import plain_queue, use_queue_factory
+from django_rediscron import RedisCronScheduler
+from django_rediscron.core.store.rq_queues import plain_queue, use_queue_factory
 from django_rediscron.queues import get_queue
+from django_rediscron.sync import declarations as declared
 from tests import server
 
 

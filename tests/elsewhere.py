@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, rules
+from django_rediscron.core import RedisCronJob, RedisCronScheduler
+from django_rediscron.core.store import rules
 from tests import tasks
 from tests.clock import set_clock
 

@@ -18,14 +18,12 @@ from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from django_rediscron import cli
-from django_rediscron.core import (
-    RedisCronJob,
-    RedisCronScheduler,
-    UnreadableScheduleError,
-    scripts,
-)
-from django_rediscron.core.health import check_health
-from django_rediscron.core.keys import (
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, UnreadableScheduleError
+from django_rediscron.core.declared.merging import merge
+from django_rediscron.core.declared.wanted import Wanted
+from django_rediscron.core.monitoring.health import check_health
+from django_rediscron.core.store import fetch_many, list_schedules, reindex, scripts
+from django_rediscron.core.store.keys import (
     EVENTS,
     INDEX,
     INDEXED,
@@ -35,9 +33,6 @@ from django_rediscron.core.keys import (
     job_key,
     scheduler_key,
 )
-from django_rediscron.core.merging import merge
-from django_rediscron.core.store import fetch_many, list_schedules, reindex
-from django_rediscron.core.wanted import Wanted
 from tests import tasks
 from tests.processes import SCHEDULER, close, next_job_id, start_python, wait_until
 

@@ -22,9 +22,9 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.applications import describe, publish
-from django_rediscron.core.keys import APPLICATIONS, job_key
-from django_rediscron.core.queues import use_queue_factory
+from django_rediscron.core.store.applications import describe, publish
+from django_rediscron.core.store.keys import APPLICATIONS, job_key
+from django_rediscron.core.store.rq_queues import use_queue_factory
 from tests import tasks
 from tests.app import queues
 from tests.clock import Clock, set_clock

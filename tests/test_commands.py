@@ -17,7 +17,7 @@ from django.core.management import CommandError, call_command
 from redis import Redis
 
 from django_rediscron import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import LOCK, job_key
+from django_rediscron.core.store.keys import LOCK, job_key
 
 from .settings import RQ_QUEUES
 from .tasks import echo

@@ -14,7 +14,8 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_rediscron.core.cron_fields import (
+from django_rediscron.core.exceptions import InvalidScheduleError
+from django_rediscron.core.timing.cron_fields import (
     ALIASES,
     FIELDS,
     HOUR,
@@ -22,8 +23,7 @@ from django_rediscron.core.cron_fields import (
     numbers_of,
     weekdays_of,
 )
-from django_rediscron.core.exceptions import InvalidScheduleError
-from django_rediscron.core.timing import check_cron, next_cron_time
+from django_rediscron.core.timing.cron_times import check_cron, next_cron_time
 
 UTC = timezone.utc
 PAGE = Path(__file__).parent.parent / "docs" / "cron.md"

@@ -16,13 +16,9 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
-from django_rediscron.core import (
-    InvalidScheduleError,
-    RedisCronJob,
-    RedisCronScheduler,
-    custom_queues,
-)
-from django_rediscron.core.queues import overridden, use_queue_factory
+from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
+from django_rediscron.core.dispatch import custom_queues
+from django_rediscron.core.store.rq_queues import overridden, use_queue_factory
 from tests import tasks
 from tests.app import queues
 from tests.clock import Clock, set_clock

@@ -19,13 +19,13 @@ from django_rediscron import (
     InvalidScheduleError,
     RedisCronJob,
     UnknownQueueError,
-    declared,
     get_scheduler,
     register,
 )
-from django_rediscron.core.keys import EVENTS, LAST_UPDATE, job_key
-from django_rediscron.declared import declarations
+from django_rediscron.core.store.keys import EVENTS, LAST_UPDATE, job_key
+from django_rediscron.sync import declarations as declared
 from django_rediscron.sync import sync
+from django_rediscron.sync.declarations import declarations
 from django_rediscron.unreachable import UnreachableError
 
 from .tasks import echo

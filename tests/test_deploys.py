@@ -13,11 +13,11 @@ import pytest
 from redis import Redis
 
 from django_rediscron import RedisCronJob, register
-from django_rediscron import declared as declared_module
-from django_rediscron import orphans as orphans_module
-from django_rediscron import sync as sync_module
-from django_rediscron.core.keys import DELETED, INDEX, job_key
+from django_rediscron.core.store.keys import DELETED, INDEX, job_key
+from django_rediscron.sync import declarations as declared_module
+from django_rediscron.sync import orphans as orphans_module
 from django_rediscron.sync import sync
+from django_rediscron.sync import syncing as sync_module
 
 from .tasks import echo
 from .test_overrides import edit, events, nothing_written, stored

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_rediscron.core import RedisCronJob
-from django_rediscron.core.timing import check_cron, next_cron_time
+from django_rediscron.core.timing.cron_times import check_cron, next_cron_time
 
 UTC = timezone.utc
 DAY = 86400

@@ -11,12 +11,14 @@ from redis import Redis
 from rq import Callback, Queue, Retry, SimpleWorker
 from rq.job import Job
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, batch, dispatch
-from django_rediscron.core.batch import LockLostError
-from django_rediscron.core.dispatch import Dispatcher
-from django_rediscron.core.keys import DISABLED, INDEX, LOCK
-from django_rediscron.core.scripts import run_script
-from django_rediscron.core.template import create_job
+from django_rediscron.core import RedisCronJob, RedisCronScheduler
+from django_rediscron.core.dispatch import batch
+from django_rediscron.core.dispatch import dispatcher as dispatch
+from django_rediscron.core.dispatch.batch import LockLostError
+from django_rediscron.core.dispatch.dispatcher import Dispatcher
+from django_rediscron.core.dispatch.template import create_job
+from django_rediscron.core.store.keys import DISABLED, INDEX, LOCK
+from django_rediscron.core.store.scripts import run_script
 from tests import tasks
 from tests.damage import DAMAGE
 

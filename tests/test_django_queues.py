@@ -15,7 +15,7 @@ from redis.sentinel import Sentinel
 from rq.serializers import JSONSerializer
 
 from django_rediscron import InvalidScheduleError, RedisCronJob, UnknownQueueError, get_scheduler
-from django_rediscron.core.keys import job_key
+from django_rediscron.core.store.keys import job_key
 from django_rediscron.queues import get_connection, get_queue
 from django_rediscron.servers import same_server, server
 

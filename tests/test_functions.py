@@ -10,7 +10,7 @@ from django.test import override_settings
 from rq import Callback
 
 from django_rediscron import InvalidScheduleError, register
-from django_rediscron.functions import (
+from django_rediscron.allowlist import (
     FunctionNotAllowedError,
     allowed_function,
     allowed_functions,

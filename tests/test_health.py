@@ -20,10 +20,9 @@ from redis import Redis
 
 from django_rediscron import cli
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.backlog import PAGE
-from django_rediscron.core.durations import Duration
-from django_rediscron.core.health import Health, check_health
-from django_rediscron.core.keys import (
+from django_rediscron.core.monitoring.backlog import PAGE
+from django_rediscron.core.monitoring.health import Health, check_health
+from django_rediscron.core.store.keys import (
     ERRORS,
     INDEX,
     LOCK,
@@ -32,6 +31,7 @@ from django_rediscron.core.keys import (
     job_key,
     scheduler_key,
 )
+from django_rediscron.core.timing.durations import Duration
 from tests import tasks
 from tests.processes import running_scheduler, start_python, wait_until
 

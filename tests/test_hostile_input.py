@@ -11,11 +11,11 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.cron_fields import MAX_LENGTH, numbers_of
-from django_rediscron.core.option_fields import OPTIONS
-from django_rediscron.core.origin import describe
 from django_rediscron.core.quoting import quoted
-from django_rediscron.core.timing import check_cron, next_cron_time
+from django_rediscron.core.schedule.fields import OPTIONS
+from django_rediscron.core.schedule.origin import describe
+from django_rediscron.core.timing.cron_fields import MAX_LENGTH, numbers_of
+from django_rediscron.core.timing.cron_times import check_cron, next_cron_time
 
 LONG = 200_000
 LINE = 1000

@@ -14,7 +14,7 @@ from redis import Redis
 from rq.cron import CronScheduler
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import DISABLED, INDEX
+from django_rediscron.core.store.keys import DISABLED, INDEX
 from tests import tasks
 from tests.processes import next_job_id, running_scheduler
 

@@ -20,7 +20,7 @@ from django_rediscron.core import (
     RedisCronJob,
     RedisCronScheduler,
 )
-from django_rediscron.core.keys import DISABLED, EVENTS, INDEX, LAST_UPDATE
+from django_rediscron.core.store.keys import DISABLED, EVENTS, INDEX, LAST_UPDATE
 from tests import tasks
 
 UTC = timezone.utc

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, batch, occurrences
-from django_rediscron.core.keys import DISABLED, INDEX
-from django_rediscron.core.scripts import run_script
-from django_rediscron.core.texts import parse_time
-from django_rediscron.core.timing import occurrence_delay
+from django_rediscron.core import RedisCronJob, RedisCronScheduler
+from django_rediscron.core.dispatch import batch, occurrences
+from django_rediscron.core.schedule.texts import parse_time
+from django_rediscron.core.store.keys import DISABLED, INDEX
+from django_rediscron.core.store.scripts import run_script
+from django_rediscron.core.timing.cron_times import occurrence_delay
 from tests import tasks
 from tests.clock import Clock, set_clock
 

@@ -15,26 +15,17 @@ from rq.job import Job
 PACKAGE = Path(__file__).parent.parent / "django_rediscron"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-COMMAND_LINE = (
-    "cli",
-    "listing",
-    "listing_choice",
-    "listing_json",
-    "listing_table",
-    "terminal",
-    "unreachable",
-)
-
 # What has to work where Django is not installed.
 WITHOUT_DJANGO = [
     path
     for path in MODULES
-    if path.is_relative_to(PACKAGE / "core")
-    or (path.parent == PACKAGE and path.stem in COMMAND_LINE)
+    if path.relative_to(PACKAGE).parts[0] in ("core", "cli", "terminal.py", "unreachable.py")
 ]
 OPEN_TO_ALL = (
     "django_rediscron.core",
-    *(f"django_rediscron.{name}" for name in COMMAND_LINE),
+    "django_rediscron.cli",
+    "django_rediscron.terminal",
+    "django_rediscron.unreachable",
     "django_rediscron.__version__",
 )
 

@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import history_key, job_key
+from django_rediscron.core.store.keys import history_key, job_key
 from tests import tasks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +34,7 @@ def test_a_record_of_an_enqueued_job_names_schedule_occurrence_and_job(
     with caplog.at_level(logging.INFO, "django_rediscron"):
         leader.enqueue_jobs()
     (record,) = [record for record in caplog.records if hasattr(record, "rq_job_id")]
-    assert record.name == "django_rediscron.core.batch"
+    assert record.name == "django_rediscron.core.dispatch.batch"
     assert record.__dict__["schedule_id"] == "visits"
     assert [record.__dict__["rq_job_id"].encode()] == connection.lrange("rq:queue:metrics", 0, -1)
     nominal = RedisCronJob.fetch("visits", connection).latest_enqueue_time

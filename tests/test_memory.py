@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, dispatch, memory, reading
-from django_rediscron.core.keys import INDEX, job_key
-from django_rediscron.core.scripts import run_script
+from django_rediscron.core import RedisCronJob, RedisCronScheduler
+from django_rediscron.core.dispatch import dispatcher as dispatch
+from django_rediscron.core.dispatch import memory
+from django_rediscron.core.store import reading
+from django_rediscron.core.store.keys import INDEX, job_key
+from django_rediscron.core.store.scripts import run_script
 from tests import tasks
 from tests.clock import Clock, set_clock
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from django_rediscron.core.notify import notify, watchdog_interval
+from django_rediscron.core.process.systemd import notify, watchdog_interval
 from tests.processes import SCHEDULER, running_scheduler, start_python
 
 

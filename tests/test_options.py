@@ -14,6 +14,7 @@ from rq import Callback, Queue, Retry, SimpleWorker
 from rq.job import Job
 
 from django_rediscron import current_occurrence, register
+from django_rediscron.cli.listing_json import to_json
 from django_rediscron.core import (
     DamagedScheduleError,
     InvalidScheduleError,
@@ -21,9 +22,8 @@ from django_rediscron.core import (
     RedisCronScheduler,
     ScheduleOptions,
 )
-from django_rediscron.core.options import JOB_DEFAULTS
+from django_rediscron.core.schedule.options import JOB_DEFAULTS
 from django_rediscron.core.store import list_schedules
-from django_rediscron.listing_json import to_json
 from tests import tasks
 
 UTC = timezone.utc

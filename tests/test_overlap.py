@@ -15,7 +15,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job, JobStatus
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.scripts import overlap
+from django_rediscron.core.store.scripts import overlap
 from tests import tasks
 from tests.clock import Clock, set_clock
 from tests.processes import close, start_python, wait_until
@@ -260,7 +260,7 @@ def test_jobs_of_a_custom_class_are_found_under_their_own_keys(
     class OwnJob(Job):
         redis_job_namespace_prefix = "own:job:"
 
-    from django_rediscron.core.queues import use_queue_factory
+    from django_rediscron.core.store.rq_queues import use_queue_factory
 
     use_queue_factory(lambda name, connection: Queue(name, connection=connection, job_class=OwnJob))
     job = register(leader, "skip")

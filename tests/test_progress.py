@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import INDEX
+from django_rediscron.core.store.keys import INDEX
 from tests import tasks
 from tests.clock import set_clock
 

@@ -19,11 +19,12 @@ from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 from rq import Queue
 
-from django_rediscron.core import RedisCronJob, scripts
-from django_rediscron.core.dispatch import Dispatcher
-from django_rediscron.core.keys import INDEX, LOCK
-from django_rediscron.core.queues import use_queue_factory
-from django_rediscron.core.timing import utc_text
+from django_rediscron.core import RedisCronJob
+from django_rediscron.core.dispatch.dispatcher import Dispatcher
+from django_rediscron.core.store import scripts
+from django_rediscron.core.store.keys import INDEX, LOCK
+from django_rediscron.core.store.rq_queues import use_queue_factory
+from django_rediscron.core.timing.cron_times import utc_text
 from tests import tasks
 from tests.app.queues import TaggingQueue
 from tests.test_acl import documented_users

@@ -19,8 +19,8 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob
-from django_rediscron.core.keys import INDEX, RULES
-from django_rediscron.core.texts import parse_time
+from django_rediscron.core.schedule.texts import parse_time
+from django_rediscron.core.store.keys import INDEX, RULES
 
 ROOT = Path(__file__).parent.parent
 UTC = timezone.utc

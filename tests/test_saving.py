@@ -20,7 +20,8 @@ from django_rediscron.core import (
     RedisCronScheduler,
     ScheduleChangedError,
 )
-from django_rediscron.core.keys import (
+from django_rediscron.core.store import define_many, reindex
+from django_rediscron.core.store.keys import (
     DISABLED,
     ERRORS,
     EVENTS,
@@ -29,8 +30,7 @@ from django_rediscron.core.keys import (
     LAST_UPDATE,
     job_key,
 )
-from django_rediscron.core.store import define_many, reindex
-from django_rediscron.core.timing import next_cron_time
+from django_rediscron.core.timing.cron_times import next_cron_time
 from tests import tasks
 from tests.clock import Clock, set_clock
 

@@ -15,7 +15,7 @@ from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler, SchedulerLockedError
-from django_rediscron.core.keys import INDEX, LOCK
+from django_rediscron.core.store.keys import INDEX, LOCK
 from tests import tasks
 from tests.processes import next_job_id, running_scheduler, wait_until
 

@@ -16,24 +16,18 @@ import pytest
 from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from django_rediscron.core import (
-    InvalidScheduleError,
-    RedisCronJob,
-    RedisCronScheduler,
-    batch,
-    creation,
-    dispatch,
-    reading,
-    saving,
-)
-from django_rediscron.core.change import Change
-from django_rediscron.core.connections import own_client
-from django_rediscron.core.dispatch import BATCH, Dispatcher
-from django_rediscron.core.keys import INDEX, LOCK
-from django_rediscron.core.reading import Damaged
-from django_rediscron.core.scripts import run_script, run_scripts
-from django_rediscron.core.sizes import CALL_BYTES, MAX_BYTES
-from django_rediscron.core.wanted import Wanted
+from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
+from django_rediscron.core.declared.wanted import Wanted
+from django_rediscron.core.dispatch import batch
+from django_rediscron.core.dispatch import dispatcher as dispatch
+from django_rediscron.core.dispatch.dispatcher import BATCH, Dispatcher
+from django_rediscron.core.schedule.sizes import CALL_BYTES, MAX_BYTES
+from django_rediscron.core.store import creation, reading, saving
+from django_rediscron.core.store.change import Change
+from django_rediscron.core.store.connections import own_client
+from django_rediscron.core.store.keys import INDEX, LOCK
+from django_rediscron.core.store.reading import Damaged
+from django_rediscron.core.store.scripts import run_script, run_scripts
 from tests import tasks
 from tests.clock import set_clock
 

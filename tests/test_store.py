@@ -11,9 +11,10 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import DISABLED, ERRORS, INDEX, job_key
-from django_rediscron.core.retries import LONGEST_DELAY
-from django_rediscron.core.store import define_many, list_schedules, reindex, retry_failed
+from django_rediscron.core.dispatch.retries import LONGEST_DELAY
+from django_rediscron.core.store import define_many, list_schedules, reindex
+from django_rediscron.core.store.keys import DISABLED, ERRORS, INDEX, job_key
+from django_rediscron.core.store.listing import retry_failed
 from tests import tasks
 
 

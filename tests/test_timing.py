@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_rediscron.core.exceptions import InvalidScheduleError
-from django_rediscron.core.timing import (
+from django_rediscron.core.timing.cron_times import (
     around_cron,
     around_interval,
     check_cron,
@@ -240,7 +240,7 @@ def test_a_year_of_minutes_is_counted_and_passed_over_in_no_time() -> None:
 def test_without_a_zone_the_process_local_zone_counts() -> None:
     script = (
         "from datetime import datetime, timezone\n"
-        "from django_rediscron.core.timing import next_cron_time\n"
+        "from django_rediscron.core.timing.cron_times import next_cron_time\n"
         "after = datetime(2026, 10, 25, 0, 20, tzinfo=timezone.utc)\n"  # 02:20, to be repeated
         "for _ in range(3):\n"
         "    after = next_cron_time('*/30 * * * *', after)\n"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import INDEX
-from django_rediscron.core.scripts.times import TIMES
-from django_rediscron.core.timing import occurrence_delay, utc_text
+from django_rediscron.core.store.keys import INDEX
+from django_rediscron.core.store.scripts.times import TIMES
+from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
 from tests import tasks
 from tests.clock import Clock, set_clock
 
@@ -100,7 +100,7 @@ def test_jitter_delays_each_occurrence_alike_everywhere(connection: Redis) -> No
     assert max(delays) - min(delays) > 300
     script = (
         "from datetime import datetime, timezone\n"
-        "from django_rediscron.core.timing import occurrence_delay\n"
+        "from django_rediscron.core.timing.cron_times import occurrence_delay\n"
         "print(occurrence_delay('report', datetime(2026, 5, 1, 1, tzinfo=timezone.utc), 600))\n"
     )
     told = subprocess.run(

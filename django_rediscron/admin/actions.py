@@ -19,7 +19,7 @@ from ..core.exceptions import DamagedScheduleError, InvalidScheduleError, NoSuch
 from ..core.job import RedisCronJob
 from ..core.quoting import quoted_id
 from ..models import Schedule
-from ..query import ScheduleQuerySet, connection
+from ..query.queryset import ScheduleQuerySet, connection
 from ..terminal import one_line
 from ..unreachable import UnreachableError, reaching
 from .changelog import change_message

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from redis.exceptions import RedisError
 
-from ..core.health import Health, check_health
-from ..query import connection
+from ..core.monitoring.health import Health, check_health
+from ..query.queryset import connection
 from ..terminal import one_line
 from .times import LATE, span
 

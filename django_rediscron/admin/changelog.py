@@ -9,8 +9,8 @@ from typing import Any
 from django.contrib.admin.models import LogEntry
 from django.utils.translation import override
 
-from ..core.codec import EDITABLE_FIELDS
 from ..core.job import RedisCronJob
+from ..core.schedule.codec import EDITABLE_FIELDS
 from .labels import label, shown
 
 

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..core.exceptions import InvalidScheduleError, NoSuchJobError, ScheduleChangedError
-from ..core.options import TIME_DEFAULTS
+from ..core.schedule.options import TIME_DEFAULTS
 from ..models import Schedule
 from ..use_tz import local
 from .changelog import change_message, definition

@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from rq.utils import now
 
-from ..core.missed import own_time
+from ..core.schedule.missed import own_time
 from ..models import Schedule
-from ..query import LatestRun
+from ..query.queryset import LatestRun
 from ..use_tz import aware
 from .links import job_url
 from .outcomes import outcome

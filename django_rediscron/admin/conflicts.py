@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from rq.utils import now
 
 from ..core.job import RedisCronJob
-from ..core.texts import parse_time
-from ..core.timing import utc_text
+from ..core.schedule.texts import parse_time
+from ..core.timing.cron_times import utc_text
 from ..models import Schedule
 from ..use_tz import as_django_has_it, local
 from .changelog import changed_fields, definition, names_field

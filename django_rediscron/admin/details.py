@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from rq.job import Job
 
 from ..core.job import RedisCronJob
-from ..core.runs import Run, read_runs
+from ..core.store.runs import Run, read_runs
 from ..models import Schedule
 from .labels import label, shown
 from .links import job_url

@@ -10,17 +10,14 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..core.callbacks import CALLBACKS
+from ..allowlist import allowed_functions, is_allowed
 from ..core.exceptions import InvalidScheduleError
 from ..core.job import RedisCronJob
-from ..core.texts import dump_json
-from ..core.validation import check_id
-from ..functions import (
-    allowed_functions,
-    is_allowed,
-)
+from ..core.schedule.checks import check_id
+from ..core.schedule.rq_options import CALLBACKS
+from ..core.schedule.texts import dump_json
 from ..models import Schedule
-from ..query import connection
+from ..query.queryset import connection
 from ..queues import queues_beside
 from .changelog import definition
 from .conflicts import Base, Conflict, brief, brief_definition

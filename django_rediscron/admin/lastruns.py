@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..core.runs import read_runs
+from ..core.store.runs import read_runs
 from ..models import Schedule
-from ..query import connection
+from ..query.queryset import connection
 
 
 def with_last_runs(schedules: Iterable[Schedule]) -> list[Schedule]:

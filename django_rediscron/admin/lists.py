@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from ..query import ScheduleQuerySet, connection
+from ..query.queryset import ScheduleQuerySet, connection
 from ..unreachable import UnreachableError, reaching
 from . import banner
 from .actions import ScheduleActions

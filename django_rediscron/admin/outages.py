@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from ..query import connection
+from ..query.queryset import connection
 from ..unreachable import UnreachableError, reaching
 from .breadcrumbs import page_context
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy
 
-from ..core.runs import Run
+from ..core.store.runs import Run
 
 OUTCOMES = {
     "queued": gettext_lazy("queued"),

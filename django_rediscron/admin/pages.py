@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from ..models import Schedule
-from ..query import connection
+from ..query.queryset import connection
 from .changes import TEMPLATES, ScheduleChange
 from .columns import ScheduleColumns
 from .details import read_details

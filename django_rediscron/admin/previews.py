@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from rq.utils import now
 
 from ..core.exceptions import InvalidScheduleError
-from ..core.grid import Grid
 from ..core.job import RedisCronJob
-from ..core.zones import find_zone
+from ..core.timing.recurrence import Grid
+from ..core.timing.zones import find_zone
 from .timing_form import TimingForm
 from .values import apply, values_of
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 
 from ..models import Schedule
-from ..query import connection
+from ..query.queryset import connection
 from ..unreachable import UnreachableError, reaching
 from . import banner
 from .columns import CHANGING, ScheduleColumns

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
 
 from ..core.exceptions import InvalidScheduleError
-from ..core.zones import is_portable
+from ..core.timing.zones import is_portable
 from .fields import SecondsField, SuggestingInput
 from .labels import LabelledForm
 from .moments import MomentField

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core.callbacks import CALLBACKS
 from ..core.job import RedisCronJob
+from ..core.schedule.rq_options import CALLBACKS
 from ..queues import default_result_ttl
 
 RUN_FIELDS = ("func_name", "args", "kwargs")

@@ -1,6 +1,5 @@
 """Recurring RQ jobs that live in Redis: all that needs no Django."""
 
-from .current import Occurrence, current_occurrence
 from .exceptions import (
     DamagedScheduleError,
     InvalidScheduleError,
@@ -13,8 +12,9 @@ from .exceptions import (
     UnreadableScheduleError,
 )
 from .job import RedisCronJob
-from .options import ScheduleOptions
+from .schedule.options import ScheduleOptions
 from .scheduler import RedisCronScheduler
+from .store.current import Occurrence, current_occurrence
 
 __all__ = [
     "DamagedScheduleError",

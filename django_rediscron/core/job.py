@@ -9,15 +9,15 @@ from redis import Redis
 from rq.job import Job
 
 from .exceptions import InvalidScheduleError, NoSuchJobError
-from .keys import history_key, job_key, skipped_key
-from .option_values import check_moment
 from .quoting import quoted_id
-from .record import Record
-from .skips import Skip
-from .texts import shown_bytes
+from .schedule.option_checks import check_moment
+from .schedule.record import Record
+from .schedule.skips import Skip
+from .schedule.texts import shown_bytes
+from .store.keys import history_key, job_key, skipped_key
 
 if TYPE_CHECKING:
-    from .change import Change
+    from .store.change import Change
 
 
 class RedisCronJob(Record):
@@ -74,7 +74,7 @@ class RedisCronJob(Record):
     @classmethod
     def fetch(cls, id: str, connection: Redis) -> RedisCronJob:
         """Read one schedule. Raises `NoSuchJobError` or `DamagedScheduleError`."""
-        from .reading import Absent, Damaged, read_schedules
+        from .store.reading import Absent, Damaged, read_schedules
 
         ((found, _),) = read_schedules([id], connection, cls)
         if isinstance(found, Absent):
@@ -121,8 +121,8 @@ class RedisCronJob(Record):
         meanwhile, and `ScheduleChangedError` where another version stands there. With a pipeline,
         its `execute` raises a `ResponseError` that begins with `NOSUCHJOB` or `SCHEDULECHANGED`.
         """
-        from .change import Change
-        from .saving import save_changes, settle
+        from .store.change import Change
+        from .store.saving import save_changes, settle
 
         self.validate()
         connection = self._connected()
@@ -138,8 +138,8 @@ class RedisCronJob(Record):
         self._switch(False, pipeline)
 
     def _switch(self, enabled: bool, pipeline: Any | None) -> None:
-        from .change import Change
-        from .saving import save_changes, settle
+        from .store.change import Change
+        from .store.saving import save_changes, settle
 
         connection = self._connected()
         settle(self, connection)
@@ -151,7 +151,7 @@ class RedisCronJob(Record):
 
         What it enqueued stays in its queue. Deleting what is not there does nothing.
         """
-        from .saving import delete_schedules
+        from .store.saving import delete_schedules
 
         delete_schedules([self.id], self._connected(), pipeline)
 
@@ -162,7 +162,7 @@ class RedisCronJob(Record):
         the fields. Unsaved changes of this object are lost. Raises `InvalidScheduleError` where no
         code declares it or where it has no such field, and `NoSuchJobError`.
         """
-        from .merging import reset_to_code
+        from .declared.merging import reset_to_code
 
         reset_to_code(self.id, fields, self._connected())
         self.refresh()
@@ -173,8 +173,8 @@ class RedisCronJob(Record):
         Never moves an occurrence back that was recorded meanwhile. Raises `NoSuchJobError`, and
         `InvalidScheduleError` for a time that has no zone.
         """
-        from .change import Change
-        from .saving import save_changes, settle
+        from .store.change import Change
+        from .store.saving import save_changes, settle
 
         if check_moment("time", time) is None:
             raise InvalidScheduleError("time must be an aware datetime, got None")
@@ -188,7 +188,7 @@ class RedisCronJob(Record):
 
     def enqueue(self, connection: Redis) -> Job:
         """Enqueue one RQ job now, apart from the schedule: its times stay as they are."""
-        from .dispatch import enqueue_now
+        from .dispatch.dispatcher import enqueue_now
 
         return enqueue_now(self, connection)
 

@@ -8,14 +8,10 @@ from __future__ import annotations
 import operator
 from datetime import datetime
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .definition import Definition
-
-_PLAIN = frozenset((type(None), bool, int, float, str, datetime, list, tuple, dict))
-_ATTRIBUTES = ("id", "queue_name", "_func_name", "name", "interval", "cron", "enabled")
-"""Of a schedule, beside its options. The setter of `func_name` would forget the function."""
+PLAIN = frozenset((type(None), bool, int, float, str, datetime, list, tuple, dict))
+"""Types whose values `plain` returns as they are."""
 
 
 def plain(value: Any) -> Any:
@@ -24,7 +20,7 @@ def plain(value: Any) -> Any:
     A number of another kind, such as numpy's, becomes Python's own. What lists and dicts hold is
     left alone.
     """
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return value
     if isinstance(value, str):
         return str.__str__(value)
@@ -38,15 +34,3 @@ def plain(value: Any) -> Any:
     if hasattr(type(value), "__index__"):
         return operator.index(value)
     return float(value) if isinstance(value, Real) else value
-
-
-def make_plain(job: Definition) -> None:
-    """Bring all that a schedule says into plain values; nearly always it does already."""
-    options = job.job_options
-    said = (job.id, job.queue_name, job.func_name, job.name, job.interval, job.cron, job.enabled)
-    if not job.time_options and _PLAIN.issuperset(map(type, (*said, *options.values()))):
-        return
-    for name in _ATTRIBUTES:
-        setattr(job, name, plain(getattr(job, name)))
-    job.job_options = {name: plain(value) for name, value in options.items()}
-    job.time_options = {name: plain(value) for name, value in job.time_options.items()}

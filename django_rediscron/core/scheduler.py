@@ -14,21 +14,22 @@ from redis.client import Pipeline
 from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
-from . import process, store
-from .batch import LockLostError
-from .codec import DEFAULT_RESULT_TTL
-from .connections import own_client
-from .dispatch import Dispatcher
-from .durations import Duration, positive_seconds
+from .dispatch.batch import LockLostError
+from .dispatch.dispatcher import Dispatcher
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
-from .keys import INDEX, SCHEDULERS
-from .life import REGISTRY_TTL, Life
-from .lock import LeaderLock
-from .loggers import RQ_LOGGER, handlers_kept, set_up_logging
-from .options import ScheduleOptions
 from .plain import plain
+from .process import identity as process
+from .process.leading import REGISTRY_TTL, Life
+from .process.lock import LeaderLock
+from .process.logging_setup import RQ_LOGGER, handlers_kept, set_up_logging
 from .quoting import quoted
+from .schedule.codec import DEFAULT_RESULT_TTL
+from .schedule.options import ScheduleOptions
+from .store import listing as store
+from .store.connections import own_client
+from .store.keys import INDEX, SCHEDULERS
+from .timing.durations import Duration, positive_seconds
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

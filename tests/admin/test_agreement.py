@@ -11,9 +11,9 @@ from django.test import Client
 from redis import Redis
 
 from django_rediscron import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.timing import occurrence_delay, utc_text
+from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
 from django_rediscron.models import Schedule
-from django_rediscron.query import LatestRun
+from django_rediscron.query.queryset import LatestRun
 
 from .conftest import LIST
 from .forms import change_url, load, send

@@ -11,7 +11,8 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from redis import Redis
 
-from django_rediscron import RedisCronJob, declared, register
+from django_rediscron import RedisCronJob, register
+from django_rediscron.sync import declarations as declared
 from django_rediscron.sync import sync
 
 from ..tasks import echo

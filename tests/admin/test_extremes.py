@@ -23,7 +23,7 @@ from django_rediscron.core import (
     RedisCronScheduler,
 )
 from django_rediscron.core.store import list_schedules, reindex
-from django_rediscron.core.timing import utc_text
+from django_rediscron.core.timing.cron_times import utc_text
 from tests import tasks
 
 from .conftest import LIST

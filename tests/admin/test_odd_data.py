@@ -18,9 +18,10 @@ from redis.exceptions import ResponseError
 from rq.job import Job
 
 from django_rediscron import RedisCronJob, RedisCronScheduler, cli
-from django_rediscron.core import codec, keys
-from django_rediscron.core.health import check_health
-from django_rediscron.core.skips import Skip
+from django_rediscron.core.monitoring.health import check_health
+from django_rediscron.core.schedule import codec
+from django_rediscron.core.schedule.skips import Skip
+from django_rediscron.core.store import keys
 
 from .conftest import LIST
 from .forms import change_url, errors, load, send

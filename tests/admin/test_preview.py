@@ -12,7 +12,7 @@ from redis import Redis
 
 from django_rediscron import RedisCronJob
 from django_rediscron.admin import previews
-from django_rediscron.core import definition
+from django_rediscron.core.schedule import definition
 
 from .conftest import LIST
 

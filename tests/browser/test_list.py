@@ -12,7 +12,7 @@ from redis import Redis
 
 from django_rediscron import RedisCronJob
 from django_rediscron.core import RedisCronScheduler
-from django_rediscron.core.timing import utc_text
+from django_rediscron.core.timing.cron_times import utc_text
 
 from .conftest import PHONE, take_screenshot
 

@@ -9,8 +9,8 @@ from redis import Redis
 from rq.utils import now
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import INDEX
-from django_rediscron.core.timing import utc_text
+from django_rediscron.core.store.keys import INDEX
+from django_rediscron.core.timing.cron_times import utc_text
 from tests import tasks
 
 from .world import NEW_YEAR

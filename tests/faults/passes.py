@@ -11,7 +11,7 @@ from typing import Any
 from redis import Redis
 
 from django_rediscron.core import RedisCronScheduler
-from django_rediscron.core.keys import LOCK
+from django_rediscron.core.store.keys import LOCK
 from tests.processes import wait_until
 
 from .proxy import Fault, Proxy, RoundTrip

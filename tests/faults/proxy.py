@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
-from django_rediscron.core.keys import LOCK
+from django_rediscron.core.store.keys import LOCK
 
 from .resp import arguments, count_messages
 

@@ -17,7 +17,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import EVENTS, LOCK, SCHEDULERS, scheduler_key
+from django_rediscron.core.store.keys import EVENTS, LOCK, SCHEDULERS, scheduler_key
 from tests import tasks
 from tests.processes import start_python, wait_until
 

@@ -34,7 +34,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from django_rediscron.core import RedisCronJob
-from django_rediscron.core.keys import HISTORY_SUFFIX, INDEX, JOB_PREFIX
+from django_rediscron.core.store.keys import HISTORY_SUFFIX, INDEX, JOB_PREFIX
 from tests import tasks
 from tests.processes import wait_until
 

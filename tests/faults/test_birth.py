@@ -18,7 +18,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronScheduler
-from django_rediscron.core.keys import LOCK, SCHEDULERS
+from django_rediscron.core.store.keys import LOCK, SCHEDULERS
 from tests.processes import wait_until
 
 from .proxy import Fault, Proxy, RoundTrip, cut_after, cut_before, proxy_before

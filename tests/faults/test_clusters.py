@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 
 from django_rediscron.core import RedisCronScheduler
 from django_rediscron.core.exceptions import UnsuitableServerError
-from django_rediscron.core.keys import HAS_OWN_PREFIX, LOCK
+from django_rediscron.core.store.keys import HAS_OWN_PREFIX, LOCK
 from tests.processes import wait_until
 
 from .proxy import Proxy, RoundTrip

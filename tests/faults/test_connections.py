@@ -25,8 +25,8 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from django_rediscron.core import RedisCronScheduler
-from django_rediscron.core.connections import SENTINEL_TIMEOUT, TIMEOUT, own_client
-from django_rediscron.core.keys import INDEX, LOCK
+from django_rediscron.core.store.connections import SENTINEL_TIMEOUT, TIMEOUT, own_client
+from django_rediscron.core.store.keys import INDEX, LOCK
 from tests import tasks
 from tests.processes import next_job_id, wait_until, within
 from tests.server import free_port

@@ -15,8 +15,8 @@ from redis import Redis
 from rq.job import Job
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import DISABLED, INDEX, history_key, job_key
 from django_rediscron.core.store import reindex
+from django_rediscron.core.store.keys import DISABLED, INDEX, history_key, job_key
 from tests import tasks
 from tests.processes import next_job_id
 

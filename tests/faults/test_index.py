@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import INDEX, job_key
+from django_rediscron.core.store.keys import INDEX, job_key
 from tests import tasks
 from tests.processes import wait_until
 

@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 from rq.cron import CronScheduler
 
-from django_rediscron.core.keys import LOCK
+from django_rediscron.core.store.keys import LOCK
 from tests.processes import wait_until
 
 from .proxy import Fault, Proxy, cut_after, cut_before

@@ -30,9 +30,9 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.connections import TIMEOUT
-from django_rediscron.core.keys import LOCK
-from django_rediscron.core.trouble import LONGEST_BACK_OFF, Trouble
+from django_rediscron.core.process.outage import LONGEST_BACK_OFF, Trouble
+from django_rediscron.core.store.connections import TIMEOUT
+from django_rediscron.core.store.keys import LOCK
 from tests import tasks
 from tests.processes import next_job_id, wait_until
 

@@ -14,7 +14,7 @@ from redis import Redis
 from rq.cron import CronScheduler
 
 from django_rediscron.core import RedisCronScheduler
-from django_rediscron.core.keys import LOCK, SCHEDULERS
+from django_rediscron.core.store.keys import LOCK, SCHEDULERS
 from tests.processes import wait_until
 
 from .passes import (

@@ -16,8 +16,8 @@ from itertools import cycle, islice
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import ERRORS, INDEX, job_key
-from django_rediscron.core.retries import LONGEST_DELAY, RATE, Retries
+from django_rediscron.core.dispatch.retries import LONGEST_DELAY, RATE, Retries
+from django_rediscron.core.store.keys import ERRORS, INDEX, job_key
 from tests import tasks
 from tests.damage import DAMAGE
 from tests.processes import next_job_id, wait_until

@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob
-from django_rediscron.core.timing import utc_text
+from django_rediscron.core.timing.cron_times import utc_text
 from tests import tasks
 
 from .passes import (

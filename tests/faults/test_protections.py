@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import NoSuchJobError, RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import INDEX, LOCK, job_key
+from django_rediscron.core.store.keys import INDEX, LOCK, job_key
 from tests.processes import wait_until
 
 from . import edits

@@ -19,8 +19,9 @@ import pytest
 from redis import Redis
 from redis.sentinel import Sentinel
 
-from django_rediscron.core import RedisCronScheduler, listener
-from django_rediscron.core.keys import LOCK
+from django_rediscron.core import RedisCronScheduler
+from django_rediscron.core.process import listener
+from django_rediscron.core.store.keys import LOCK
 from tests.processes import start_python, wait_until
 from tests.server import free_port
 

@@ -25,8 +25,10 @@ import pytest
 from redis import Redis
 from rq.cron import CronScheduler
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, dispatch, trouble
-from django_rediscron.core.keys import INDEX, LOCK, SCHEDULERS
+from django_rediscron.core import RedisCronJob, RedisCronScheduler
+from django_rediscron.core.dispatch import dispatcher as dispatch
+from django_rediscron.core.process import outage as trouble
+from django_rediscron.core.store.keys import INDEX, LOCK, SCHEDULERS
 from tests import tasks
 from tests.processes import next_job_id, start_python, wait_until, within
 

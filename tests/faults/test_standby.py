@@ -27,11 +27,12 @@ import pytest
 from redis import Redis
 from rq.cron import CronScheduler
 
-from django_rediscron.core import RedisCronScheduler, SchedulerLockedError, process
-from django_rediscron.core.health import check_health
-from django_rediscron.core.keys import LOCK, scheduler_key
-from django_rediscron.core.life import MARK
-from django_rediscron.core.process import died_here
+from django_rediscron.core import RedisCronScheduler, SchedulerLockedError
+from django_rediscron.core.monitoring.health import check_health
+from django_rediscron.core.process import identity as process
+from django_rediscron.core.process.identity import died_here
+from django_rediscron.core.process.leading import MARK
+from django_rediscron.core.store.keys import LOCK, scheduler_key
 from tests.processes import next_job_id, wait_until, within
 
 from .schedulers import (

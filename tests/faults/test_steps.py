@@ -22,9 +22,13 @@ import pytest
 from redis import Redis
 from rq.cron import CronScheduler
 
-from django_rediscron.core import RedisCronJob, dispatch, life, reading, store
-from django_rediscron.core import scripts as lua
-from django_rediscron.core.keys import ERRORS, INDEX, LAST_UPDATE, LOCK, SCHEDULERS
+from django_rediscron.core import RedisCronJob
+from django_rediscron.core.dispatch import dispatcher as dispatch
+from django_rediscron.core.process import leading as life
+from django_rediscron.core.store import listing as store
+from django_rediscron.core.store import reading
+from django_rediscron.core.store import scripts as lua
+from django_rediscron.core.store.keys import ERRORS, INDEX, LAST_UPDATE, LOCK, SCHEDULERS
 from tests import tasks
 from tests.processes import wait_until
 
@@ -174,7 +178,8 @@ def command(url: str) -> None:
 
     django.setup()
 
-    from django_rediscron import orphans, sync
+    from django_rediscron.sync import orphans
+    from django_rediscron.sync import syncing as sync
 
     orphans.PAGE, orphans.PAGES = STEP, 1
     orphans.WRITTEN = sync.WRITTEN = STEP

@@ -23,10 +23,12 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
 
-from django_rediscron.core import RedisCronScheduler, SchedulerLockedError, dispatch, occurrences
+from django_rediscron.core import RedisCronScheduler, SchedulerLockedError
 from django_rediscron.core import scheduler as scheduler_module
-from django_rediscron.core.batch import LockLostError
-from django_rediscron.core.life import Life
+from django_rediscron.core.dispatch import dispatcher as dispatch
+from django_rediscron.core.dispatch import occurrences
+from django_rediscron.core.dispatch.batch import LockLostError
+from django_rediscron.core.process.leading import Life
 
 STOPPED, LOCKED, CUT_OFF, FAILED = 0, 3, 4, 5
 """Exit codes: ended by itself; does not lead; Redis was away or refused; anything else."""

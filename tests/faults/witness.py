@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from redis import Redis
 
-from django_rediscron.core.keys import HISTORY_SUFFIX, JOB_PREFIX
+from django_rediscron.core.store.keys import HISTORY_SUFFIX, JOB_PREFIX
 
 from .world import epoch
 

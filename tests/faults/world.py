@@ -14,7 +14,7 @@ from rq.job import Job
 from rq.utils import now, utcparse
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.keys import (
+from django_rediscron.core.store.keys import (
     DISABLED,
     ERRORS,
     INDEX,
@@ -24,7 +24,7 @@ from django_rediscron.core.keys import (
     history_key,
     job_key,
 )
-from django_rediscron.core.timing import next_cron_time, occurrence_delay, utc_text
+from django_rediscron.core.timing.cron_times import next_cron_time, occurrence_delay, utc_text
 from tests import tasks
 
 UTC = timezone.utc

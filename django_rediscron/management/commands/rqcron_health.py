@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_rediscron.conf import conf
-from django_rediscron.core.durations import as_seconds
-from django_rediscron.core.health import MAX_LAG, Health, check_health
+from django_rediscron.core.monitoring.health import MAX_LAG, Health, check_health
+from django_rediscron.core.timing.durations import as_seconds
 from django_rediscron.queues import get_connection
 from django_rediscron.terminal import printing
 from django_rediscron.unreachable import UnreachableError, reaching

@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_rediscron.checks import SETTINGS
+from django_rediscron.cli.listing import check_interval, reader, show
 from django_rediscron.conf import conf
-from django_rediscron.core.durations import as_seconds
-from django_rediscron.listing import check_interval, reader, show
+from django_rediscron.core.timing.durations import as_seconds
 from django_rediscron.queues import get_connection, queue_configs
 from django_rediscron.terminal import printing
 from django_rediscron.unreachable import UnreachableError

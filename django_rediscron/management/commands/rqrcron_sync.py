@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, SystemCheckEr
 
 from django_rediscron.checks import SETTINGS
 from django_rediscron.core import InvalidScheduleError
-from django_rediscron.sync import reset, try_sync
-from django_rediscron.sync_report import SyncReport
+from django_rediscron.sync.report import SyncReport
+from django_rediscron.sync.syncing import reset, try_sync
 from django_rediscron.terminal import printing
 from django_rediscron.unreachable import UnreachableError
 

@@ -26,8 +26,8 @@ from program import (
 )
 
 from django_rediscron import RedisCronJob, RedisCronScheduler
-from django_rediscron.core import dispatch
-from django_rediscron.core.keys import LOCK, history_key
+from django_rediscron.core.dispatch import dispatcher as dispatch
+from django_rediscron.core.store.keys import LOCK, history_key
 
 LOCK_TTL = 30
 """Seconds; the Django app's default."""

@@ -25,7 +25,8 @@ def changed(connection, count):
 
 def _measured(connection, count, interval=INTERVAL, **expected):
     """Measure a sync, without the start of the process and what its ready hooks do."""
-    from django_rediscron import declared, register
+    from django_rediscron import register
+    from django_rediscron.sync import declarations as declared
     from django_rediscron.sync import sync
 
     apps.ready = False

@@ -1,0 +1,99 @@
+"""The listing for programs: one JSON object."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+from rq import Retry
+
+from ..core.job import RedisCronJob
+from ..core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
+from ..core.store.listing import Listing
+from ..core.store.reading import BATCH
+from ..core.timing.cron_times import utc_text
+from .listing_choice import chosen_tombstones, stream_chosen
+
+JSON_FIELDS = (
+    "id", "name", "schedule", "interval", "cron", "queue_name", "func_name", "args", "kwargs",
+    "enabled", "state", "next_enqueue_time", "latest_enqueue_time", "last_error", "last_error_at",
+    "created_at", "updated_at", "revision", "runs", "finished_at", *TIME_DEFAULTS,
+    "source", "application", "place", "locked", "orphaned_at", "overrides",
+)  # fmt: skip
+"""Attributes of a schedule in the JSON listing, under the same names."""
+
+
+JSON_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "meta", *JOB_DEFAULTS)
+"""What RQ is told of each job, likewise."""
+
+
+_attributes = attrgetter(*JSON_FIELDS)
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
+def to_json(listing: Listing, queues: Sequence[str] = ()) -> str:
+    """The listing as one JSON object on one line, in ASCII.
+
+    `jobs` holds an object with `JSON_FIELDS` and `JSON_OPTIONS` for each schedule, `damaged` one
+    with `id` and `reason` for each that cannot be read (whichever queues are asked for), `deleted`
+    one with `id`, `application` and `place` for each that was deleted by hand while code declares
+    it, `leader` the name of the scheduler that leads or null, `standbys` those that wait to take
+    over, `updated` the time. Times are UTC in RQ's format, or null.
+    """
+    return "".join(json_parts(listing, queues))
+
+
+def json_parts(listing: Listing, queues: Sequence[str] = ()) -> Iterator[str]:
+    """The text of `to_json` in parts, each with as many schedules as are read at once."""
+    jobs = stream_chosen(listing, queues)
+    yield '{"jobs": ['
+    separator = ""
+    while batch := list(islice(jobs, BATCH)):
+        yield separator + ", ".join(json.dumps(_plain(_facts(job))) for job in batch)
+        separator = ", "
+    leadership = listing.leadership
+    rest = {
+        "damaged": [{"id": each.id, "reason": each.reason} for each in listing.damaged],
+        "deleted": [
+            {"id": each.id, "application": each.application, "place": each.place}
+            for each in chosen_tombstones(listing, queues)
+        ],
+        "leader": leadership and leadership.leader and leadership.leader.name,
+        "standbys": [each.name for each in leadership.standbys] if leadership else [],
+        "updated": utc_text(datetime.now(timezone.utc)),
+    }
+    yield f"], {json.dumps(rest)[1:]}"
+
+
+def _facts(job: RedisCronJob) -> dict[str, Any]:
+    return {
+        **dict(zip(JSON_FIELDS, _attributes(job), strict=True)),
+        "overrides": {
+            field: {"value": value, "code": code} for field, (value, code) in job.overrides.items()
+        },
+        **{option: job.job_options.get(option) for option in JSON_OPTIONS},
+    }
+
+
+def _plain(value: Any, depth: int = 100) -> Any:
+    """The value in types that every reader of JSON accepts: no NaN, and not nested without end."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, datetime):
+        return utc_text(value)
+    if isinstance(value, Retry):
+        return {"max": value.max, "intervals": list(value.intervals)}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, (dict, list, tuple)) and depth == 0:
+        return "..."
+    if isinstance(value, dict):
+        return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, depth - 1) for item in value]
+    return value

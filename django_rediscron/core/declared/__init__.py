@@ -1,0 +1,1 @@
+"""What the code declares beside what people changed."""

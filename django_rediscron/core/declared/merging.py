@@ -1,0 +1,228 @@
+"""What code declares and what people changed, brought together so that neither is lost.
+
+Of each field three texts are known: what the code declared last time, what stands in the hash, and
+what the code declares now. Where the hash still says the first it gets the last. Where it does not,
+somebody changed it: that stays, an override.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from redis import Redis
+
+from ..exceptions import InvalidScheduleError, NoSuchJobError
+from ..job import RedisCronJob
+from ..quoting import quoted, quoted_id
+from ..schedule import codec
+from ..schedule.origin import DEFAULTS, ONE_UNIT, Differences, Origin, differences
+from ..schedule.texts import load_time
+from ..store.change import Change
+from ..store.keys import ORIGIN_FIELDS
+from ..store.reading import Absent, Damaged, Fields, read_schedules
+from ..store.saving import write_merged
+from ..store.tombstones import Tombstone
+from .expectation import expectation
+from .wanted import Wanted
+
+ALL = frozenset({"*"})
+"""Instead of the names of fields to reset: all that are overridden."""
+
+CREATED, UPDATED, UNCHANGED, SKIPPED = "created", "updated", "unchanged", "skipped"
+
+
+@dataclass
+class Merge:
+    """What becomes of a schedule."""
+
+    outcome: str
+    change: Change | None = None
+    """What is to be written; of one that is unchanged, only what is to be known of its origin."""
+    changes: Differences = field(default_factory=dict)
+    """Field -> what it said, what it says now."""
+    overrides: Differences = field(default_factory=dict)
+    """Field -> what it goes on saying, what the code says."""
+
+
+def merge(
+    found: RedisCronJob | Damaged | Absent,
+    fields: Fields,
+    wanted: Wanted,
+    tombstone: Tombstone | None = None,
+    reset: Collection[str] = (),
+) -> Merge:
+    """Bring what is stored up to what is wanted, but for what people changed.
+
+    `reset` names fields that are taken from the code all the same. Raises `InvalidScheduleError`
+    where what stays and what is new are mutually exclusive.
+    """
+    if isinstance(found, RedisCronJob):
+        return _merge_stored(found, fields, wanted, tombstone, reset)
+    if isinstance(found, Absent) and tombstone is not None and not (wanted.locked or reset):
+        return Merge(SKIPPED)
+    if isinstance(found, Damaged) and found.refused:
+        raise found.error()  # it may be all right, and hold what people changed
+    job = wanted.job.snapshot()
+    # Whether a damaged one is enabled may be legible.
+    job.enabled_given = not fields or wanted.locked
+    change = Change.define(job)
+    change.marks = _marks(fields, wanted.origin)
+    change.expected = expectation(fields, tombstone, absent=isinstance(found, Absent))
+    if isinstance(found, Absent):
+        return Merge(CREATED, change)
+    return Merge(UPDATED, change, {"damaged": (found.reason, "")})
+
+
+def merge_untouched(fields: Fields, wanted: Wanted) -> Merge | None:
+    """As `merge`, of a schedule that nobody has touched since it was declared; None of any other.
+
+    That is what nearly all are when a program declares new definitions: this is several times as
+    fast, for nothing of them has to be understood.
+    """
+    known = Origin.of(fields)
+    base = known.declared if known else None
+    if (
+        known is None
+        or base is None
+        or fields.get("id") != wanted.job.id
+        or differences(codec.editable(fields), base)
+        or "disabled_as_orphan_at" in fields
+        or not _has_legible_times(fields)
+        or known != replace(wanted.origin, place=known.place, declared_text=known.declared_text)
+        or wanted.locked
+    ):
+        return None
+    changes = differences(base, wanted.definition)
+    if not changes:
+        return None
+    taken = {name: code for name, (_, code) in changes.items()}
+    change = Change.replace(wanted.job, taken, fields)
+    change.marks = _marks(fields, wanted.origin)
+    change.expected = expectation(fields, None)
+    return Merge(UPDATED, change, changes)
+
+
+def _has_legible_times(fields: Fields) -> bool:
+    try:
+        for name in ("latest_enqueue_time", "next_enqueue_time"):
+            load_time(fields, name)
+    except InvalidScheduleError:
+        return False
+    return True
+
+
+def _merge_stored(
+    found: RedisCronJob,
+    fields: Fields,
+    wanted: Wanted,
+    tombstone: Tombstone | None,
+    reset: Collection[str],
+) -> Merge:
+    known = Origin.of(fields)
+    base = known.declared if known else tombstone.declared if tombstone else None
+    actual = {**DEFAULTS, **found.just_loaded_definition()}
+    differing = differences(actual, wanted.definition)
+    kept = set() if base is None or wanted.locked else _overridden(actual, base)
+    kept -= set(differing) if reset == ALL else _whole_units(reset)
+    overrides = {name: texts for name, texts in differing.items() if name in kept}
+    changes = {name: texts for name, texts in differing.items() if name not in kept}
+    enabled = actual["enabled"]
+    if wanted.locked or "enabled" in reset:
+        enabled = wanted.definition["enabled"]
+    elif not wanted.orphaned_at_text and _disabled_as_orphan(fields):
+        enabled = "1"
+    if enabled != actual["enabled"]:
+        changes["enabled"] = (actual["enabled"], enabled)
+    taken = {name: code for name, (_, code) in changes.items()}
+    changes |= _changes_of_origin(known, wanted, base, changes)
+    marks = _marks(fields, wanted.origin)
+    if not changes and not marks and tombstone is None:
+        return Merge(UNCHANGED, None, {}, overrides)
+    job = type(found).from_texts({**fields, **taken}, found.connection)
+    job.count_changes_from(found)
+    change = Change.of(job, "updated")
+    change.marks = marks
+    change.expected = expectation(fields, tombstone)
+    return Merge(UPDATED if changes else UNCHANGED, change, changes, overrides)
+
+
+def _changes_of_origin(
+    known: Origin | None, wanted: Wanted, base: Mapping[str, str] | None, changes: Differences
+) -> Differences:
+    """What changes in what is known of the code, but for the place."""
+    if known is None:
+        return {"source": ("runtime", "code")}
+    found: Differences = {}
+    if known.application != wanted.application:
+        found["application"] = (known.application, wanted.application)
+    if known.orphaned_at_text and not wanted.orphaned_at_text:
+        found["orphaned_at"] = (known.orphaned_at_text, "")
+    if known.locked != wanted.locked:
+        found["locked"] = (str(int(known.locked)), str(int(wanted.locked)))
+    if known.declared_text != wanted.origin.declared_text:
+        told, tells = {**DEFAULTS, **(base or {})}, {**DEFAULTS, **wanted.definition}
+        for name in DEFAULTS:
+            if told[name] != tells[name] and name not in changes:
+                found[f"declared {name}"] = (told[name], tells[name])
+    return found
+
+
+def reset_to_code(id: str, names: Collection[str], connection: Redis) -> None:
+    """Give these fields of a stored schedule, or all overridden ones, what the code declared last.
+
+    Raises `NoSuchJobError`, and `InvalidScheduleError` where no code declares it, or for a name
+    that is no field.
+    """
+    check_names(names)
+    pending = True
+    while pending:
+        ((found, fields),) = read_schedules([id], connection)
+        if isinstance(found, Absent):
+            raise NoSuchJobError(f"there is no schedule {quoted_id(id)}")
+        known = Origin.of(fields)
+        if known is None or known.declared is None:
+            raise InvalidScheduleError(
+                f"schedule {quoted_id(id)} cannot be reset: no code declares it; "
+                f"change or delete it instead"
+            )
+        job = RedisCronJob.from_texts({"id": id, **known.declared}, connection)
+        wanted = Wanted(job, known.application, known.place, known.locked, known.orphaned_at_text)
+        merged = merge(found, fields, wanted, None, frozenset(names) or ALL)
+        pending = merged.change is not None and bool(write_merged([merged.change], connection))
+
+
+def check_names(names: Collection[str]) -> None:
+    """Raise `InvalidScheduleError` for a name that is no field of the definition."""
+    for name in names:
+        if name not in codec.EDITABLE_FIELDS:
+            raise InvalidScheduleError(
+                f"a schedule has no field {quoted(name)}; it has {', '.join(codec.EDITABLE_FIELDS)}"
+            )
+
+
+def _overridden(actual: Mapping[str, str], base: Mapping[str, str]) -> set[str]:
+    """Fields that somebody changed since the code was written last."""
+    return _whole_units(differences(actual, base))
+
+
+def _whole_units(names: Collection[str]) -> set[str]:
+    """These fields, and those that go together with them."""
+    return {*names, *(ONE_UNIT if not set(ONE_UNIT).isdisjoint(names) else ())}
+
+
+def _disabled_as_orphan(fields: Fields) -> bool:
+    """Whether a sync disabled it, and nobody changed it since."""
+    since = fields.get("disabled_as_orphan_at")
+    return bool(since) and since == fields.get("updated_at") and fields.get("enabled") == "0"
+
+
+def _marks(fields: Fields, origin: Origin) -> dict[str, str | bool]:
+    """What is to be written of the origin: field -> text, False to leave it out."""
+    wanted = origin.fields()
+    return {
+        name: wanted.get(name, False)
+        for name in ORIGIN_FIELDS
+        if fields.get(name, "") != wanted.get(name, "")
+        and not (name == "disabled_as_orphan_at" and origin.orphaned_at_text)
+    }

@@ -1,0 +1,65 @@
+"""Schedules that their application does not declare any more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from redis import Redis
+from rq.utils import now
+
+from ..job import RedisCronJob
+from ..schedule.origin import Differences
+from ..store.change import Change
+from ..store.keys import job_key
+from ..store.reading import Absent, Damaged, Fields
+from ..store.saving import BATCH
+from ..store.scripts import DELETE, run_scripts
+from ..store.tombstones import Tombstone
+from .expectation import Expectation, expectation
+from .merging import UNCHANGED, UPDATED, Merge
+
+
+def orphan(
+    found: RedisCronJob | Damaged | Absent,
+    fields: Fields,
+    tombstone: Tombstone | None,
+    *,
+    disable: bool,
+) -> Merge:
+    """What becomes of a schedule that its application does not declare any more."""
+    if not isinstance(found, RedisCronJob):
+        return Merge(UNCHANGED)  # it does not run
+    changes: Differences = {}
+    marks: dict[str, str | bool] = {}
+    change = Change.of(found, "updated")
+    if "orphaned_at" not in fields:
+        changes["orphaned_at"] = ("", "now")
+        marks = {"orphaned_at": True, "locked": False}
+    if disable and found.enabled:
+        changes["enabled"] = ("1", "0")
+        marks["disabled_as_orphan_at"] = True
+        change = Change.switch(found, False)
+    change.marks = marks
+    change.expected = expectation(fields, tombstone)
+    return Merge(UPDATED, change, changes) if changes else Merge(UNCHANGED)
+
+
+def delete_orphans(doomed: Mapping[str, Expectation], connection: Redis) -> list[str]:
+    """Delete schedules that are as expected, in one round trip; returns the ids of the others."""
+    ids = list(doomed)
+    parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
+    calls = [
+        (
+            [job_key(id) for id in part],
+            [f"{now().timestamp():.6f}", json.dumps([doomed[id] for id in part]), *part],
+        )
+        for part in parts
+    ]
+    replies = run_scripts(connection, DELETE, calls)
+    return [
+        id
+        for part, outcomes in zip(parts, replies, strict=True)
+        for id, outcome in zip(part, outcomes, strict=True)
+        if outcome == b"changed"
+    ]

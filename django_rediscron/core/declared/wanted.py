@@ -1,0 +1,69 @@
+"""A schedule as code declares it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from ..job import RedisCronJob
+from ..schedule import codec
+from ..schedule.origin import CODE, Origin, dump_declared, without_defaults
+from ..store.keys import ORIGIN_FIELDS
+from ..store.reading import Fields
+
+
+@dataclass
+class Wanted:
+    """A schedule as code declares it."""
+
+    job: RedisCronJob
+    application: str
+    place: str
+    locked: bool = False
+    orphaned_at_text: str = ""
+    """Where it is not declared any more."""
+
+    @cached_property
+    def definition(self) -> dict[str, str]:
+        """Its fields, `enabled` among them."""
+        return {**self.job.definition(), "enabled": str(int(self.job.enabled))}
+
+    @cached_property
+    def origin(self) -> Origin:
+        return Origin(
+            self.application,
+            self.place,
+            dump_declared(without_defaults(self.definition)),
+            self.locked,
+            self.orphaned_at_text,
+        )
+
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """What a hash holds where nobody overrode anything."""
+        told = without_defaults(self.definition)
+        fields = {
+            **told,
+            "source": CODE,
+            "application": self.application,
+            "place": self.place,
+            "declared": dump_declared(told),
+        }
+        fields.pop("enabled", None)
+        if self.locked:
+            fields.update(locked="1", enabled=self.definition["enabled"])
+        return fields
+
+    @cached_property
+    def absent(self) -> frozenset[str]:
+        """What it does not hold then."""
+        return _all_but(tuple(self.fields))
+
+    def is_met_by(self, fields: Fields) -> bool:
+        """Whether a hash is as the code wants it: judged in a microsecond, for almost all are."""
+        return self.fields.items() <= fields.items() and self.absent.isdisjoint(fields)
+
+
+@cache  # most schedules have the same fields
+def _all_but(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset({*codec.EDITABLE_FIELDS, *ORIGIN_FIELDS} - {*names, "enabled"})

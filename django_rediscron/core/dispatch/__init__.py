@@ -1,0 +1,1 @@
+"""How due schedules become RQ jobs."""

@@ -1,0 +1,75 @@
+"""What a scheduler remembers of schedules from pass to pass, instead of reading it again."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from itertools import islice
+from typing import Any
+
+from ..job import RedisCronJob
+from .fingerprint import Fingerprint
+from .prepared import Ready
+
+LIMIT = 150_000_000
+"""Bytes; a schedule with few arguments takes some 1,400. Those that do not fit are read in each
+pass; if they took the place of others, none would be known when its turn comes again."""
+
+LOOKED_AT = 200
+"""Entries that are looked at after a pass, whether their schedules are still there."""
+
+OVERDUE = 60.0
+"""Seconds after which a schedule that did not run has left the index: somebody deleted it."""
+
+SHARED = 20_000
+"""Values that are looked for among those of other schedules."""
+
+
+class Memory:
+    """Schedules by id, as they were when they ran last."""
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, Ready] = {}
+        self._shared: dict[Hashable, Any] = {}
+        self.size = 0
+        """Bytes, or about that many."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, id: bytes) -> Ready | None:
+        return self._entries.get(id)
+
+    def add(self, id: bytes, ready: Ready) -> None:
+        """Remember it if there is room."""
+        if self._entries.get(id) is ready:
+            return
+        self.discard(id)
+        if self.size + ready.size <= LIMIT:
+            self._entries[id] = ready
+            self.size += ready.size
+
+    def discard(self, id: bytes) -> None:
+        ready = self._entries.pop(id, None)
+        if ready is not None:
+            self.size -= ready.size
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self.size = 0
+
+    def share(self, job: RedisCronJob, fingerprint: Fingerprint) -> None:
+        """Let them hold only once what they have in common with others."""
+        if len(self._shared) > SHARED:
+            self._shared.clear()
+        shared = self._shared.setdefault
+        job.pack(shared)
+        fingerprint.marks = shared(fingerprint.marks, fingerprint.marks)
+
+    def sweep(self, moment: float) -> None:
+        """Forget schedules that are gone, a few at a time; epoch seconds."""
+        for id in list(islice(self._entries, LOOKED_AT)):
+            ready = self._entries.pop(id)
+            if ready.place < moment - OVERDUE:
+                self.size -= ready.size
+            else:
+                self._entries[id] = ready  # behind all others

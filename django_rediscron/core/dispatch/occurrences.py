@@ -1,0 +1,177 @@
+"""The occurrences that a pass enqueues in one script call, as the options want them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from ..job import RedisCronJob
+from ..schedule.missed import settle_due
+from ..schedule.sizes import CALL_BYTES
+from ..schedule.skips import Skip
+from ..timing.cron_times import around_cron, around_interval, occurrence_delay
+from . import msgpack
+from .corrections import Corrections
+from .custom_queues import commands
+from .fingerprint import written_before
+from .prepared import Ready, Turn
+from .template import Shape, new_job_ids
+
+ROUNDING = 1e-6
+"""Seconds: a place in the index is rounded to microseconds."""
+
+ROOM = 200
+"""Occurrences in one script call, beyond which a schedule that missed many has one at a time."""
+
+
+class Occurrences:
+    """What is to be enqueued; what is skipped where nothing is goes to the corrections.
+
+    `turns` are those that are known of this moment. `call_bytes`: how much fits.
+    """
+
+    def __init__(
+        self,
+        moment: datetime,
+        corrections: Corrections,
+        turns: dict[tuple[object, ...], Turn],
+        expected: int,
+        call_bytes: int = CALL_BYTES,
+    ) -> None:
+        self._moment = moment
+        self._call_bytes = call_bytes
+        self._now = time.monotonic()
+        self._corrections = corrections
+        self._turns = turns
+        self._job_ids = new_job_ids(expected)
+        self.packed: list[bytes] = []
+        self.length = 0
+        """Of the one list for the script that they are together."""
+        self.items: list[tuple[bytes, Ready, Turn, str]] = []
+        self.shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
+        # Whether they go with an occurrence or with a correction, and with which of them.
+        self.skips: list[tuple[bool, int, RedisCronJob, list[Skip]]] = []
+        self.is_full = False
+        """Whether one runs in this process, so that the others are written when it has ended: a
+        process that dies while it runs loses none of them."""
+        self.left_from = math.inf
+        """The lowest place of what is still due, because this batch has no room for it."""
+        self.heavy_bytes = 0
+        """Of all heavy occurrences."""
+        self.postponed: dict[bytes, float] = {}
+        """What is too heavy for this batch, in whole or in part, with its place: later, what is
+        light goes first again."""
+
+    def has_room(self, ready: Ready) -> bool:
+        """Whether a schedule is light, or light enough. There is always room for one."""
+        total = self.heavy_bytes + ready.weight
+        return not (ready.is_heavy and self.heavy_bytes and total > self._call_bytes)
+
+    def add(self, id: bytes, ready: Ready) -> None:
+        """What is due of a schedule."""
+        if not ready.plain:
+            self._add_by_policy(id, ready)
+            return
+        job, seen = ready.job, ready.due
+        due = job.next_enqueue_time
+        assert due is not None
+        key = (job.interval or job.cron, job.timezone or job.local_zone, due, seen)
+        turn = self._turns.get(key)
+        if turn is None:
+            if job.interval is not None:
+                times = around_interval(job.interval, due, self._moment)
+            else:
+                times = around_cron(job.cron or "", due, self._moment, job.zone)
+            turn = self._turns[key] = Turn(due, seen, *times)
+        self._add_item(id, ready, turn)
+
+    def _add_by_policy(self, id: bytes, ready: Ready) -> None:
+        """What is due of a schedule with options, one occurrence after the other.
+
+        Each must find the next time that the one before it wrote, so the script takes all of them,
+        or those up to where somebody else changed the schedule.
+        """
+        job, seen = ready.job, ready.due
+        due = job.next_enqueue_time
+        assert due is not None
+        room = 1 if ready.template.runs_here else max(1, ROOM - len(self.packed))
+        if ready.is_heavy:
+            room = min(room, max(1, (self._call_bytes - self.heavy_bytes) // ready.weight))
+        if job.max_runs is not None:
+            room = min(room, job.max_runs - job.runs)
+        follows = False
+        for step in settle_due(job, due, self._moment, room):
+            following, delay = step.following, 0.0
+            if following is not None:
+                delay = occurrence_delay(job.id, following, job.jitter)
+            records = [skip.to_text() for skip in step.skips]
+            if step.run is None:
+                expected = written_before(seen) if follows else ready.fingerprint.with_next(seen)
+                self.skips.append((False, len(self._corrections), job, step.skips))
+                self._corrections.add_next(id, expected, following, delay, records)
+                self._weigh(ready)
+            else:
+                self.skips.append((True, len(self.items), job, step.skips))
+                turn = Turn(due, seen, step.run, following, delay)
+                job_id = self._next_job_id()
+                policy = self._policy(ready, step.run, records, job_id)
+                self._add_item(id, ready, turn, policy, job_id, follows=follows)
+                seen, follows = turn.following, True
+            if following is not None:
+                due = following
+                place = due.timestamp() + delay
+                if place > self._moment.timestamp():
+                    self.postponed.pop(id, None)
+                elif ready.is_heavy:
+                    self.postponed[id] = place
+                else:
+                    self.left_from = min(self.left_from, place - ROUNDING)
+
+    def _policy(self, ready: Ready, run: datetime, records: Sequence[str], job_id: str) -> bytes:
+        """What the script is told of the options of a schedule."""
+        job = ready.job
+        overlapping = Skip(run, run, 1, "overlap", self._moment)
+        told = [
+            msgpack.texts(records),
+            msgpack.text("" if job.overlap == "allow" else job.overlap),
+            msgpack.text(overlapping.to_text()),
+            msgpack.text("" if job.max_runs is None else str(job.max_runs)),
+        ]
+        if ready.template.custom:
+            told.append(commands(job, ready.template.queue, job_id, run))
+        return msgpack.array(told)
+
+    def _next_job_id(self) -> str:
+        if not self._job_ids:
+            self._job_ids = new_job_ids(ROOM)
+        return self._job_ids.pop()
+
+    def _add_item(
+        self,
+        id: bytes,
+        ready: Ready,
+        turn: Turn,
+        policy: bytes = msgpack.NO,
+        job_id: str = "",
+        *,
+        follows: bool = False,
+    ) -> None:
+        shape = self.shapes.get(ready.template.shape)
+        if shape is None:
+            shape = self.shapes[ready.template.shape] = msgpack.number(len(self.shapes) + 1)
+        if not job_id:
+            job_id = self._next_job_id()
+        self.length += ready.length
+        self._weigh(ready)
+        if ready.template.runs_here:
+            self.is_full = True
+        self.packed.append(
+            ready.occurrence(id, turn, job_id, shape, self._now, policy, follows=follows)
+        )
+        self.items.append((id, ready, turn, job_id))
+
+    def _weigh(self, ready: Ready) -> None:
+        if ready.is_heavy:
+            self.heavy_bytes += ready.weight

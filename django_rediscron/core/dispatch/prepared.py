@@ -1,0 +1,180 @@
+"""Schedules that a scheduler remembers from pass to pass, ready to be enqueued."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..job import RedisCronJob
+from ..schedule.sizes import LIGHT_BYTES
+from ..timing.cron_times import utc_text
+from . import msgpack
+from .fingerprint import FOLLOWS, Fingerprint
+from .template import JobTemplate
+
+DONE, NEARLY_FULL, OVERLAPPED = "1fs", "f", "s"
+"""What the dispatch script says of an occurrence that is settled."""
+
+REFUSED = "r"
+"""What it says where Redis refused a write, so that none was made."""
+
+POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overlap"}
+"""Options that take more than one step from the due occurrence to the next one."""
+
+Times = tuple["datetime | None", "datetime | None"]
+
+_EMPTY = msgpack.text("")
+_LENGTH = 13  # of an occurrence as the script takes it, without the values of its RQ job
+_SIZE = 980  # of this in memory, without texts
+_UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
+_UNTIDIED_SPAN = 86400.0
+
+
+class Ready:
+    """A schedule in memory: its RQ job made ready, and what it was when it was last read."""
+
+    __slots__ = (
+        "_tidied",
+        "_untidied",
+        "due",
+        "fingerprint",
+        "is_heavy",
+        "job",
+        "job_id",
+        "length",
+        "place",
+        "plain",
+        "template",
+    )
+
+    def __init__(
+        self, job: RedisCronJob, fingerprint: Fingerprint, due: bytes, template: JobTemplate
+    ) -> None:
+        self.job = job
+        self.template = template
+        self.fingerprint = fingerprint
+        self.due = due
+        """The next time as its hash says it."""
+        self.place = 0.0
+        self.job_id = ""
+        """The RQ job that was enqueued last, as long as something is left to do about it."""
+        self.plain = POLICIES.isdisjoint(job.time_options) and not template.custom
+        """Whether one run stands for all that are due, and its job is like all others."""
+        self.is_heavy = self.weight > LIGHT_BYTES
+        self.length = _LENGTH + template.values_count
+        """How many items the script is told of an occurrence."""
+        # The history is kept short, and its TTL long, now and then: each costs as much as a write.
+        self._untidied = _UNTIDIED_RUNS
+        self._tidied = 0.0
+
+    @property
+    def weight(self) -> int:
+        """Bytes that Redis reads and writes for an occurrence, or about that many."""
+        return self.fingerprint.size + len(self.template.values)
+
+    @property
+    def size(self) -> int:
+        """Bytes that this takes in memory, or about that many."""
+        return _SIZE + 2 * self.weight
+
+    def occurrence(
+        self,
+        id: bytes,
+        turn: Turn,
+        job_id: str,
+        shape: bytes,
+        moment: float,
+        policy: bytes = msgpack.NO,
+        *,
+        follows: bool = False,
+    ) -> bytes:
+        """What the dispatch script is told of the occurrence whose turn it is.
+
+        `id`: that of its schedule. `moment`: of the monotonic clock. `follows`: another one of this
+        schedule goes before it in the same call.
+        """
+        tidy = self._untidied >= _UNTIDIED_RUNS or turn.due - self._tidied > _UNTIDIED_SPAN
+        return b"".join(
+            (
+                msgpack.text(id),
+                turn.packed,
+                msgpack.YES if self.job.last_error else msgpack.NO,
+                msgpack.text(job_id),
+                shape,
+                msgpack.YES if tidy else msgpack.NO,
+                FOLLOWS if follows else self.fingerprint.at(moment),
+                self.template.values,
+                policy,
+            )
+        )
+
+    def log_attributes(self) -> dict[str, str]:
+        """What a formatter of log records finds: of which schedule, occurrence and RQ job."""
+        latest = self.job.latest_enqueue_time
+        occurrence = latest.isoformat() if latest else ""
+        return {
+            "schedule_id": self.job.id,
+            "occurrence": occurrence,
+            "rq_job_id": self.job_id,
+        }
+
+    def advance(self, turn: Turn, outcome: str) -> None:
+        """The occurrence has been written, with this outcome."""
+        job = self.job
+        if outcome == NEARLY_FULL:
+            self._untidied = _UNTIDIED_RUNS
+        elif self._untidied >= _UNTIDIED_RUNS:
+            self._untidied, self._tidied = 0, turn.due
+        else:
+            self._untidied += 1
+        times: Times = turn.times
+        ran = outcome != OVERLAPPED
+        if not self.plain:
+            times = self._times_by_policy(turn, ran=ran)
+        if ran:
+            self.fingerprint.ran()
+        if job.last_error or job.max_runs is not None:
+            self.fingerprint.forget()
+        job.latest_enqueue_time, job.next_enqueue_time = job._loaded_times = times
+        job.last_error = job.last_error_at = None
+        self.due = turn.following
+        self.place = turn.place
+
+    def _times_by_policy(self, turn: Turn, *, ran: bool) -> Times:
+        """Latest and next time, as the script wrote them."""
+        job = self.job
+        latest, following = turn.times
+        if not ran:
+            return job.latest_enqueue_time, following
+        if job.max_runs is not None:
+            job.runs += 1
+            if job.runs >= job.max_runs:
+                return latest, None
+        return latest, following
+
+
+class Turn:
+    """The times of an occurrence that is due: many schedules share them."""
+
+    __slots__ = ("due", "following", "packed", "place", "times")
+
+    def __init__(
+        self,
+        due: datetime,
+        seen: bytes,
+        latest: datetime,
+        following: datetime | None,
+        delay: float = 0.0,
+    ) -> None:
+        self.times = latest, following
+        self.due = due.timestamp()
+        place = "" if following is None else f"{following.timestamp() + delay:.6f}"
+        self.place = float(place or "inf")
+        self.following = b"" if following is None else utc_text(following).encode()
+        self.packed = b"".join(
+            (
+                msgpack.text(seen),
+                _EMPTY if seen and latest is due else msgpack.text(utc_text(latest)),
+                msgpack.text(self.following),
+                msgpack.text(place),
+            )
+        )

@@ -1,0 +1,148 @@
+"""Jobs of queues with `ASYNC: False`, which run in the process that enqueues them.
+
+RQ's own queue runs them. While one runs, its execution is registered and kept alive as a worker
+would do it. So it counts as running; and if this process is killed, RQ's clean-up moves the job to
+the failed ones, as it does where a worker died.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import NoSuchJobError
+from rq.executions import Execution
+from rq.job import Job, JobStatus
+from rq.utils import now
+
+from ..exceptions import InvalidScheduleError
+from ..job import RedisCronJob
+from ..quoting import quoted
+from ..store.rq_queues import overridden
+from ..store.scripts import ENDED, run_script
+from ..timing.cron_times import utc_text
+from .custom_queues import enqueue
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT = 30.0
+LIFE = 90
+"""Seconds between the signs of life of a run, and until it counts as abandoned without one; RQ's
+numbers."""
+
+SHOWN = 500
+"""Characters of what a function raised."""
+
+
+def write_unqueued(queue: Queue, job: Job, pipe: Pipeline) -> None:
+    """Queue the commands that write a job which no worker is to take.
+
+    Its `ttl` is for the time in a queue, where it never is.
+    """
+    pipe.sadd(queue.redis_queues_keys, queue.key)
+    job.enqueued_at = now()
+    job.set_status(JobStatus.QUEUED, pipeline=pipe)
+    job.save(pipeline=pipe)
+
+
+def run_here(schedule: RedisCronJob, queue: Queue, job: Job) -> str:
+    """Run a job of the schedule, which has been written.
+
+    Returns what the function raised, in one line, or ''.
+
+    A callback that raises is logged: the job has ended by then. Raises `RedisError` where the end
+    of the job could not be recorded, and `InvalidScheduleError` where a class of the project's own
+    did not run it.
+    """
+    with _registered(job):
+        try:
+            if overridden(queue):
+                job = enqueue(schedule, queue, job.id)
+            else:
+                queue.run_sync(job)
+        except RedisError:
+            raise
+        except Exception as error:
+            if overridden(queue) and not _has_ended(job):
+                reason = f"{overridden(queue)} could not run it: {quoted(error)}"
+                raise InvalidScheduleError(reason) from error
+            logger.exception("A callback of job %s failed", job.id)
+        _settle(job)
+    return failure_of(job)
+
+
+def failure_of(job: Job) -> str:
+    """What a job that has run here raised, in one line; '' where it did not fail."""
+    if job.get_status(refresh=False) != JobStatus.FAILED:
+        return ""
+    result = job.latest_result()
+    text = result.exc_string if result else None
+    lines = (text or "").strip().splitlines()
+    return lines[-1][:SHOWN] if lines else "no reason is known"
+
+
+def _has_ended(job: Job) -> bool:
+    try:
+        stored: Any = job
+        stored.refresh()
+    except NoSuchJobError:
+        return True
+    return job.get_status(refresh=False) in (JobStatus.FINISHED, JobStatus.FAILED)
+
+
+def _settle(job: Job) -> None:
+    """Add what RQ leaves out."""
+    failed = job.get_status(refresh=False) == JobStatus.FAILED or job.ended_at is None
+    if failed:
+        run_script(job.connection, ENDED, [job.key], [utc_text(now())])
+    # RQ 2 reads the status again of a job that it is about to delete.
+    status = JobStatus.FAILED if failed else JobStatus.FINISHED
+    job.set_status(status, pipeline=job.connection.pipeline())  # for this object only
+
+
+@contextmanager
+def _registered(job: Job) -> Iterator[None]:
+    try:
+        with job.connection.pipeline() as pipe:
+            execution = Execution.create(job, LIFE, pipe)
+            job.prepare_for_execution("sync", pipe)
+            pipe.execute()
+    except RedisError as error:
+        # It has been written that it runs, so nothing else would run it.
+        logger.warning("Job %s runs, though that could not be recorded: %s", job.id, error)
+        yield
+        return
+    ended = Event()
+    beating = Thread(target=_beat, args=(job, execution, ended), daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        beating.join()
+        _forget(job, execution)
+
+
+def _beat(job: Job, execution: Execution, ended: Event) -> None:
+    while not ended.wait(HEARTBEAT):
+        try:
+            with job.connection.pipeline() as pipe:
+                execution.heartbeat(job.started_job_registry, LIFE, pipe)
+                pipe.execute()
+        except RedisError as error:
+            logger.warning("No heartbeat of job %s, which runs here: %s", job.id, error)
+
+
+def _forget(job: Job, execution: Execution) -> None:
+    try:
+        with job.connection.pipeline() as pipe:
+            execution.delete(job, pipe)
+            pipe.execute()
+    except RedisError as error:
+        logger.warning("The run of job %s stays registered for %s s: %s", job.id, LIFE, error)

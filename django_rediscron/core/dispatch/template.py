@@ -1,0 +1,197 @@
+"""What all RQ jobs of one definition have in common, made once by RQ itself.
+
+Between two jobs of the same definition only the id and two times differ. So RQ's own queue and job
+classes make one job of each definition, and its hash is kept in the form that the dispatch script
+takes; a run adds the id and the times. That is several times as fast as a job object for each run,
+and custom queues, job classes and serializers are honoured all the same.
+
+Definitions mostly differ in few fields only. The rest is their job's shape, which is sent once in a
+batch, however many schedules share it.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from rq import Queue
+from rq.job import Job
+
+from ..job import RedisCronJob
+from ..schedule.definition import FUNCTION_FIELDS
+from ..schedule.rq_options import CALLBACKS, make_callback
+from ..store.rq_queues import overridden
+from ..timing.cron_times import utc_text
+from . import msgpack
+
+_TIMES = ("created_at", "enqueued_at")
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+_PLAIN_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl")
+_SPECIAL_OPTIONS = ("meta", "webhooks", "retry", *CALLBACKS, "description")
+_VARIABLE = ("data", "description", "meta")
+
+OCCURRENCE_FIELDS = ("schedule_id", "occurrence")
+"""Fields of an RQ job's hash that RQ neither knows nor removes: whose job it is, and its nominal
+time as UTC text, empty for a run now. The dispatch script fills them in, as the last ones."""
+
+_OCCURRENCE = b"".join(msgpack.text(name) + msgpack.text("") for name in OCCURRENCE_FIELDS)
+
+
+class Shape:
+    """Where jobs go and the fields that many definitions share, ready for the dispatch script."""
+
+    __slots__ = ("_constant", "_count", "_head")
+
+    def __init__(
+        self,
+        prefix: str | bytes,
+        ttl: int,
+        push: str,
+        queues: str,
+        at_front: bool,
+        variable: list[str],
+        fields: dict[str, Any],
+    ) -> None:
+        self._head = b"".join(
+            (
+                msgpack.head(7),
+                msgpack.text(prefix),
+                msgpack.number(ttl),
+                msgpack.text(push),
+                msgpack.text(queues),
+                msgpack.number(int(at_front)),
+                msgpack.number(len(variable)),
+            )
+        )
+        pairs = [(name, b"") for name in variable] + [(n, _plain(v)) for n, v in fields.items()]
+        self._constant = b"".join([msgpack.text(name) + msgpack.text(v) for name, v in pairs])
+        self._count = 2 * (len(pairs) + len(_TIMES) + len(OCCURRENCE_FIELDS))
+
+    def pack(self, times: bytes) -> bytes:
+        """What the dispatch script is told of it, once in a batch."""
+        parts = (self._head, msgpack.head(self._count), self._constant, times, _OCCURRENCE)
+        return b"".join(parts)
+
+
+class JobTemplate:
+    """A definition's RQ job, ready to be stamped with an id.
+
+    `shapes` holds the shapes that are known, by their content; `models` the jobs of this pass, by
+    what they say but for arguments. Raises whatever user code raises:
+    modules on import, job classes, serializers.
+    """
+
+    __slots__ = ("custom", "queue", "runs_here", "shape", "values", "values_count")
+
+    def __init__(
+        self,
+        schedule: RedisCronJob,
+        queue: Queue,
+        shapes: dict[tuple[Any, ...], Shape],
+        models: dict[tuple[Any, ...], Job],
+        *,
+        importable: bool = True,
+    ) -> None:
+        if importable:
+            schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is no job
+        self.queue = queue
+        self.runs_here = not queue.is_async
+        """Whether its jobs run in this process."""
+        self.custom = "" if self.runs_here else overridden(queue)
+        """The method of its own class that enqueues its jobs; empty where the script does."""
+        if self.custom:
+            prefix, ttl, fields = queue.job_class.key_for(""), 0, dict[str, Any]()
+        else:
+            job = _model_job(schedule, queue, models, importable=importable)
+            # RQ writes the status once more before the hash, which changes nothing.
+            prefix, fields = job.key_for(""), job.to_dict()
+            # It is for the time in the queue.
+            ttl = 0 if self.runs_here else max(0, job.ttl or 0)
+        values = {name: fields.pop(name) for name in _VARIABLE if name in fields}
+        for name in _TIMES:
+            fields.pop(name, None)
+        push = "" if self.runs_here else queue.key
+        at_front = bool(schedule.job_options.get("at_front"))
+        target = (prefix, ttl, push, queue.redis_queues_keys, at_front)
+        key = (*target, *values, *fields.items())
+        shape = shapes.get(key)
+        if shape is None:
+            shape = shapes[key] = Shape(*target, list(values), fields)
+        self.shape = shape
+        self.values = b"".join([msgpack.text(_plain(value)) for value in values.values()])
+        self.values_count = len(values)
+
+
+def packed_times(moment: datetime) -> bytes:
+    """The fields of all jobs that are enqueued at one moment."""
+    time = msgpack.text(utc_text(moment))
+    return b"".join(part for name in _TIMES for part in (msgpack.text(name), time))
+
+
+def new_job_ids(count: int) -> list[str]:
+    """Ids as RQ itself makes them: random UUIDs, of version 4 by RFC 9562."""
+    digits = os.urandom(16 * count).hex()
+    ids = []
+    for start in range(0, 32 * count, 32):
+        d = digits[start : start + 32]
+        ids.append(f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{_VARIANT[d[16]]}{d[17:20]}-{d[20:]}")
+    return ids
+
+
+def _model_job(
+    schedule: RedisCronJob,
+    queue: Queue,
+    models: dict[tuple[Any, ...], Job],
+    *,
+    importable: bool,
+) -> Job:
+    """An RQ job of the schedule, made anew where only its arguments would not tell it from another.
+
+    RQ takes as long to make one as the rest of a first run takes.
+    """
+    options = schedule.job_options
+    if queue.job_class is not Job or any(map(options.get, _SPECIAL_OPTIONS)):
+        return create_job(schedule, queue, importable=importable)
+    key = (id(queue), schedule.func_name, *map(options.get, _PLAIN_OPTIONS))
+    job = models.get(key)
+    if job is None:
+        job = models[key] = create_job(schedule, queue)
+    else:
+        job.args, job.kwargs = schedule.args, schedule.kwargs
+        job.description = job.get_call_string()
+    return job
+
+
+def create_job(
+    schedule: RedisCronJob, queue: Queue, job_id: str | None = None, *, importable: bool = True
+) -> Job:
+    """One RQ job of the schedule, not yet enqueued; arguments go to the function as they are.
+
+    With `importable`, its callbacks are imported: it raises where no worker could do so.
+    """
+    options = rq_options(schedule, importable=importable)
+    options["timeout"] = options.pop("job_timeout", None)
+    return queue.create_job(
+        schedule.func_name, args=schedule.args, kwargs=schedule.kwargs, job_id=job_id, **options
+    )
+
+
+def rq_options(schedule: RedisCronJob, *, importable: bool = True) -> dict[str, Any]:
+    """The options of a schedule's jobs as RQ's `enqueue` takes them; not where in the queue."""
+    options: dict[str, Any] = {
+        name: value for name, value in schedule.job_options.items() if value is not None
+    }
+    options.pop("at_front", None)
+    for name in CALLBACKS:
+        if name in options:
+            options[name] = make_callback(options[name], name, importable=importable)
+    return options
+
+
+def _plain(value: Any) -> bytes:
+    """Bytes as redis-py would send them."""
+    if isinstance(value, bytes):
+        return value
+    return str(value.value if isinstance(value, Enum) else value).encode()

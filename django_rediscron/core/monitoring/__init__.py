@@ -1,0 +1,1 @@
+"""Whether schedulers do their work; only reads."""

@@ -1,0 +1,146 @@
+"""Schedules that wait for too long, and those in error, counted without reading all of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from redis import Redis
+from rq.utils import utcparse
+
+from ..quoting import quoted
+from ..schedule.origin import CODE
+from ..store.keys import ERRORS, INDEX, JOB_PREFIX
+
+PAGE, PAGES = 200, 50
+"""Hashes read in one round trip, and the most round trips for that."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many schedules are late; which one is due for longest, late or not, and its seconds."""
+
+    late: int = 0
+    oldest: str | None = None
+    lag: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.late}, the oldest {quoted(self.oldest)} by {self.lag:.1f} s"
+
+
+def read_backlog(client: Redis, max_lag: float) -> Backlog:
+    """What is due by the index, the oldest of it confirmed by the hashes.
+
+    Names of RQ's own cron stand in the same index, without a hash. A hash may say that a schedule
+    is disabled, in error or not yet due, and its place is put right in the leader's next pass.
+    Members beyond the first page with a late one are counted as the index has them.
+    """
+    moment = time.time()
+    deadline = moment - max_lag
+    late = client.zcount(INDEX, "-inf", deadline)
+    oldest: tuple[float, bytes] | None = None
+    for page in range(PAGES):
+        members: Any = client.zrangebyscore(
+            INDEX, "-inf", moment, start=page * PAGE, num=PAGE, withscores=True
+        )
+        hashes = _read_hashes([id for id, _ in members], client)
+        for (id, place), fields in zip(members, hashes, strict=True):
+            due = _due_time(place, fields)
+            if place <= deadline < due:
+                late -= 1
+            if due <= moment:
+                oldest = min(oldest, (due, id)) if oldest else (due, id)
+        # Nothing is due before its place in the index, and those that follow are placed later.
+        if len(members) < PAGE or (oldest and oldest[0] <= max(deadline, members[-1][1])):
+            break
+    if oldest is None:
+        return Backlog()
+    due, id = oldest
+    # Before the epoch there were no schedules, whatever a damaged place in the index says.
+    return Backlog(late if due <= deadline else 0, _shown(id), moment - max(due, 0.0))
+
+
+def _due_time(place: float, fields: _Fields | None) -> float:
+    """Epoch seconds; infinite for what does not wait to run."""
+    if fields is None or fields.last_error or fields.finished_at or fields.enabled == b"0":
+        return math.inf
+    try:
+        return max(place, utcparse((fields.next_enqueue_time or b"").decode()).timestamp())
+    except ValueError:  # no time: the leader enqueues it, or records an error
+        return place
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How many schedules are in error; one of them, and why."""
+
+    count: int = 0
+    first: str | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.count}, the first {quoted(self.first)}: {self.reason}"
+
+
+def read_failures(client: Redis, application: str | None = None) -> Failures:
+    """The schedules that the leader lists as failed, the first of them confirmed by the hashes.
+
+    With `application`, only those that it declares, all of them confirmed. A program that does not
+    keep this list may have healed or deleted a schedule.
+    """
+    count = client.zcard(ERRORS) if application is None else 0
+    found = Failures()
+    for page in range(PAGES):
+        ids: Any = client.zrange(ERRORS, page * PAGE, (page + 1) * PAGE - 1)
+        failed = [
+            (id, fields.last_error)
+            for id, fields in zip(ids, _read_hashes(ids, client), strict=True)
+            if fields is not None and fields.last_error and fields.is_of(application)
+        ]
+        count += len(failed) if application is not None else len(failed) - len(ids)
+        if failed and found.first is None:
+            id, reason = failed[0]
+            found = Failures(0, _shown(id), _shown(reason))
+        if len(ids) < PAGE or (found.first is not None and application is None):
+            break
+    return replace(found, count=count) if found.first is not None else found
+
+
+class _Fields(NamedTuple):
+    """Of a hash, what decides here."""
+
+    enabled: bytes | None
+    next_enqueue_time: bytes | None
+    last_error: bytes | None
+    finished_at: bytes | None
+    source: bytes | None = None
+    application: bytes | None = None
+
+    def is_of(self, application: str | None) -> bool:
+        """Whether this application declares it; None: any, and those that nobody declares."""
+        declared = self.source == CODE.encode() and self.application == (application or "").encode()
+        return application is None or declared
+
+
+def _read_hashes(ids: Sequence[bytes], client: Redis) -> list[_Fields | None]:
+    """For each id; None where there is no hash."""
+    with client.pipeline(transaction=False) as pipe:
+        for id in ids:
+            pipe.hmget(JOB_PREFIX.encode() + id, *_Fields._fields)
+        replies = pipe.execute(raise_on_error=False)
+    return [_fields(reply) for reply in replies]
+
+
+def _fields(reply: list[bytes | None] | Exception) -> _Fields | None:
+    if isinstance(reply, Exception):
+        if "WRONGTYPE" not in str(reply):
+            raise reply
+        return _Fields(None, None, b"its key does not hold a hash", None)
+    return None if not any(value is not None for value in reply) else _Fields(*reply)
+
+
+def _shown(value: bytes) -> str:
+    return value.decode(errors="backslashreplace")

@@ -1,0 +1,186 @@
+"""Whether schedules run, as seen from Redis. Reads with plain commands, and writes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from redis import Redis
+
+from ..process.identity import died_here
+from ..quoting import quoted
+from ..store.connections import own_client
+from ..store.keys import INDEX, LOCK
+from ..timing.durations import Duration, positive_seconds
+from .backlog import Failures, read_backlog, read_failures
+from .leadership import Leadership, read_leadership
+
+MAX_LAG = 60.0
+"""Seconds: a pass takes far less, and Redis is back from a restart by then."""
+
+MISSED = 2 / 3
+"""Of the lock's life. Each heartbeat extends the lock, and three fit into its life: a leader as
+silent as this has missed two of them, and is known to stall before it loses the lock."""
+
+FORGOTTEN = 120.0
+"""Seconds of silence, RQ's own number, where the lock has no life to compare with."""
+
+Finding = tuple[str, str]
+"""A problem in its stable word, and what to say of it."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a probe found.
+
+    `problem` is empty, or the gravest one: `redis-unreachable`, `no-scheduler`,
+    `stalled-scheduler`, `late-schedules` or `schedules-in-error`. `message` says it in one line.
+    """
+
+    ok: bool
+    problem: str
+    message: str
+    leader: str | None = None
+    """Name of the scheduler that holds the lock."""
+    leader_host: str | None = None
+    leader_pid: int | None = None
+    heartbeat_age: float | None = None
+    """Seconds since the latest heartbeat of the loop that makes the passes; None: there is none."""
+    standbys: list[str] = field(default_factory=list)
+    late: int = 0
+    """Enabled schedules that have been due for longer than is allowed."""
+    oldest_late: str | None = None
+    oldest_lag: float = 0.0
+    """Seconds for which the oldest due schedule has been due, late or not."""
+    errors: int = 0
+    """Schedules that could not be enqueued when they were last tried."""
+    first_error: str | None = None
+
+    @classmethod
+    def unreachable(cls, reason: str) -> Health:
+        """Nothing could be read, for this reason."""
+        return _unhealthy(("redis-unreachable", reason))
+
+    def to_json(self) -> str:
+        """All of it as one JSON object on one line, in ASCII."""
+        return json.dumps(asdict(self))
+
+
+def check_health(
+    connection: Redis,
+    *,
+    max_lag: Duration = MAX_LAG,
+    fail_on_error: bool = False,
+    application: str | None = None,
+) -> Health:
+    """Whether a leader lives and no enabled schedule is due for longer than `max_lag`, a duration.
+
+    With `fail_on_error`, also whether every schedule could be enqueued when it was last tried. With
+    `application`, where the scheduler of another one leads, also whether it could enqueue what this
+    application declares.
+    Uses a connection of its own, which waits for Redis two seconds at the most. Raises `RedisError`
+    where Redis does not answer or refuses, and ValueError unless `max_lag` is positive.
+    """
+    longest = positive_seconds("max_lag", max_lag)
+    client = own_client(connection)
+    try:
+        leadership = read_leadership(client)
+        if leadership.leader is None:
+            client.exists(INDEX, LOCK)  # a server in cluster mode refuses keys of several slots
+        trouble = _trouble(leadership, client)
+        backlog = read_backlog(client, longest)
+        failures = read_failures(client)
+        neglect = _neglect(leadership, application, client)
+    finally:
+        client.connection_pool.disconnect()
+    if trouble is None and backlog.late:
+        trouble = "late-schedules", str(backlog)
+    if trouble is None and fail_on_error and failures.count:
+        trouble = "schedules-in-error", str(failures)
+    trouble = trouble or neglect
+    leader = leadership.leader
+    facts: dict[str, Any] = {
+        "leader": leader and leader.name,
+        "leader_host": leader and leader.host,
+        "leader_pid": leader and leader.pid,
+        "heartbeat_age": leader and leader.age,
+        "standbys": [standby.name for standby in leadership.standbys],
+        "late": backlog.late,
+        "oldest_late": backlog.oldest if backlog.late else None,
+        "oldest_lag": backlog.lag,
+        "errors": failures.count,
+        "first_error": failures.first,
+    }
+    if trouble is not None:
+        return _unhealthy(trouble, **facts)
+    return Health(True, "", _one_line(f"ok: {_all_well(leadership, failures)}"), **facts)
+
+
+def _unhealthy(finding: Finding, **facts: Any) -> Health:
+    problem, text = finding
+    return Health(False, problem, _one_line(f"{problem.replace('-', ' ')}: {text}"), **facts)
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _all_well(leadership: Leadership, failures: Failures) -> str:
+    leader = leadership.leader
+    assert leader is not None
+    parts = [f"{leader} leads, its latest heartbeat was {leader.age:.1f} s ago"]
+    if leadership.standbys:
+        parts.append(f"standing by: {_names(leadership)}")
+    if failures.count:
+        parts.append(f"schedules in error: {failures}")
+    return "; ".join(parts)
+
+
+def _neglect(leadership: Leadership, application: str | None, client: Redis) -> Finding | None:
+    """Schedules of an application that the leader, another one's, cannot enqueue."""
+    leader = leadership.leader
+    if application is None or leader is None or leader.application in (None, application):
+        return None
+    failures = read_failures(client, application)
+    if not failures.count:
+        return None
+    leading = f"while the scheduler of {quoted(leader.application)} leads"
+    return "schedules-in-error", f"of application {quoted(application)}, {leading}: {failures}"
+
+
+def _names(leadership: Leadership) -> str:
+    return ", ".join(repr(standby.name) for standby in leadership.standbys)
+
+
+# The scheduler
+
+
+def _trouble(leadership: Leadership, client: Redis) -> Finding | None:
+    """No scheduler, or a stalled one."""
+    leader, expires_in = leadership.leader, leadership.expires_in
+    if leader is None:
+        return _vacancy(leadership, client)
+    if died_here(leader.name, client, leadership.token):
+        life = "never expires" if expires_in is None else f"expires in {expires_in:.1f} s"
+        return "no-scheduler", f"{leader} died, the lock that it held {life}"
+    if leader.age is None:
+        return "stalled-scheduler", f"{leader} holds the lock, but no heartbeat of it is known"
+    life_of_lock = FORGOTTEN if expires_in is None else leader.age + expires_in
+    if leader.age > life_of_lock * MISSED:
+        silence = f"its latest heartbeat was {leader.age:.1f} s ago"
+        return "stalled-scheduler", f"{leader} holds the lock, but {silence}"
+    return None
+
+
+def _vacancy(leadership: Leadership, client: Redis) -> Finding:
+    """Nobody holds the lock: what is known of the one that held it last, unless it signed off."""
+    deposed = leadership.deposed
+    if deposed is not None:
+        silence = f"its latest heartbeat was {deposed.age or 0:.1f} s ago"
+        if died_here(deposed.name, client):
+            return "no-scheduler", f"{deposed} died, {silence}"
+        return "stalled-scheduler", f"{deposed} has lost the lock, {silence}"
+    if leadership.standbys:
+        return "no-scheduler", f"nobody holds the lock; standing by: {_names(leadership)}"
+    return "no-scheduler", "nobody holds the lock and nobody stands by; start one"

@@ -1,0 +1,1 @@
+"""A running scheduler process: its lock, its signals, its outages."""

@@ -1,0 +1,309 @@
+"""What a schedule may say: each check raises `InvalidScheduleError` with value and remedy."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import InvalidScheduleError
+from ..plain import PLAIN, plain
+from ..quoting import LONGEST_ID, cut, quoted, quoted_id
+from ..store.keys import HISTORY_SUFFIX
+from ..timing.cron_times import MAX_SECONDS, check_cron
+from ..timing.durations import EXAMPLES, as_seconds
+from .codec import dump_definition
+from .option_checks import check_moment
+from .options import check_options
+from .sizes import ADVICE, MAX_BYTES
+from .texts import MAX_DEPTH
+from .webhooks import dump_webhooks
+
+if TYPE_CHECKING:
+    from .definition import Definition
+
+NO_ADDRESS = (".", "..")
+"""Ids that no web address can contain: browsers take them out of a path, however quoted."""
+
+MAX_INTERVAL = 100 * 366 * 86400
+"""Seconds; a hundred years, so that the next time can always be computed."""
+
+MAX_WAIT = 2 * MAX_INTERVAL
+"""Seconds; no next time is further away, but for one that is damaged."""
+
+MAX_BITS = 10_000
+"""Of an integer in arguments: Python itself refuses to read much longer ones."""
+
+
+def check_schedule(job: Definition) -> None:
+    """Everything that can be judged without importing the function and without Redis.
+
+    Brings all values into the form in which they are kept.
+    """
+    _make_plain(job)
+    check_id(job.id)
+    check_queue_name(job.queue_name)
+    if type(job.interval) is not int:
+        job.interval = as_seconds(job.interval)
+    check_timing(job.interval, job.cron)
+    check_arguments(job.args, job.kwargs)
+    job.args = tuple(job.args)
+    options = job.job_options
+    for name, check in _SECONDS.items():
+        if options.get(name) is not None:
+            options[name] = check(name, options[name])
+    check_meta(options.get("meta"))
+    dump_webhooks(options.get("webhooks"))
+    check_options(job)
+    if type(job.enabled) is not bool:
+        raise InvalidScheduleError(f"enabled must be True or False, got {quoted(job.enabled)}")
+    if job.name is not job.id and (not isinstance(job.name, str) or not _encodable(job.name)):
+        raise InvalidScheduleError(f"name must be a string, got {quoted(job.name)}")
+    check_times(job)
+    check_size(job)
+
+
+_PLAIN_ATTRIBUTES = ("id", "queue_name", "_func_name", "name", "interval", "cron", "enabled")
+"""Of a schedule, beside its options. The setter of `func_name` would forget the function."""
+
+
+def _make_plain(job: Definition) -> None:
+    """Bring all that a schedule says into plain values; nearly always it does already."""
+    options = job.job_options
+    said = (job.id, job.queue_name, job.func_name, job.name, job.interval, job.cron, job.enabled)
+    if not job.time_options and PLAIN.issuperset(map(type, (*said, *options.values()))):
+        return
+    for name in _PLAIN_ATTRIBUTES:
+        setattr(job, name, plain(getattr(job, name)))
+    job.job_options = {name: plain(value) for name, value in options.items()}
+    job.time_options = {name: plain(value) for name, value in job.time_options.items()}
+
+
+def check_size(job: Definition) -> None:
+    """All that its hash will hold of the definition."""
+    values = (job.args, job.kwargs, job.name, job.queue_name, *job.job_options.values())
+    # A character takes up to twelve bytes as JSON.
+    if sum(len(repr(value)) for value in values if value) > MAX_BYTES / 12:
+        size = sum(len(text.encode()) for text in dump_definition(job).values())
+        if size > MAX_BYTES:
+            raise InvalidScheduleError(
+                f"arguments and options must take at most {MAX_BYTES:,} bytes together as JSON, "
+                f"got {size:,}; {ADVICE}"
+            )
+
+
+def check_times(job: Definition) -> None:
+    """What it says of its latest and next occurrence, and of its changes."""
+    times = job.latest_enqueue_time, job.next_enqueue_time, job.created_at, job.updated_at
+    if times != _NO_TIMES:
+        for field, time in zip(_TIMES, times, strict=True):
+            check_moment(field, time)
+    if job.next_enqueue_time is not None and job.next_enqueue_time != job._loaded_times[1]:
+        wait = (job.next_enqueue_time - datetime.now(timezone.utc)).total_seconds()
+        if wait > MAX_WAIT:
+            raise InvalidScheduleError(
+                f"next_enqueue_time must be at most 200 years away, got {job.next_enqueue_time!r}"
+            )
+
+
+def check_id(id: object) -> None:
+    """Any text that can be a Redis key, a URL and a line of output."""
+    if not isinstance(id, str) or not id:
+        raise InvalidScheduleError(f"id must be a non-empty string, got {quoted_id(id)}")
+    if len(id) > LONGEST_ID:
+        raise InvalidScheduleError(
+            f"id must have at most {LONGEST_ID} characters, got {quoted(id)}"
+        )
+    # What is printable holds none; of the rest, spaces for instance are all right.
+    if not id.isprintable() and any(unicodedata.category(each) in ("Cc", "Cs") for each in id):
+        raise InvalidScheduleError(f"id must not contain control characters, got {quoted_id(id)}")
+    if id in NO_ADDRESS:
+        raise InvalidScheduleError(
+            f"id must not be '.' or '..', which no web address can contain, got {id!r}; choose "
+            f"another one"
+        )
+    if id.endswith(HISTORY_SUFFIX):
+        raise InvalidScheduleError(
+            f"id must not end in {HISTORY_SUFFIX!r}, which is RQ's name for a history, "
+            f"got {quoted_id(id)}"
+        )
+
+
+def check_queue_name(queue_name: object) -> None:
+    """A name that RQ can make a queue of."""
+    if not isinstance(queue_name, str) or not queue_name:
+        raise InvalidScheduleError(
+            f"queue_name must be a non-empty string, got {quoted(queue_name)}"
+        )
+    if not _encodable(queue_name):
+        raise InvalidScheduleError(f"queue_name must be proper Unicode, got {quoted(queue_name)}")
+
+
+def check_timing(interval: object, cron: object, *, stored: bool = False) -> None:
+    """Exactly one of interval and cron, and one that can be computed."""
+    if interval is not None and cron:
+        raise InvalidScheduleError(
+            f"interval and cron are mutually exclusive, got interval={quoted(interval)} and "
+            f"cron={quoted(cron)}; give one of them"
+        )
+    if interval is not None:
+        check_interval(interval)
+    elif cron:
+        check_cron(cron, stored=stored)
+    else:
+        raise InvalidScheduleError(
+            "either interval (seconds) or cron (an expression) is needed, got neither"
+        )
+
+
+def check_interval(interval: object) -> None:
+    """Whole seconds: RQ's history and the index know nothing finer that would stay exact."""
+    if type(interval) is not int or interval <= 0:
+        raise InvalidScheduleError(
+            f"interval must be a positive whole number of seconds, got {quoted(interval)}; "
+            f"{EXAMPLES}"
+        )
+    if interval > MAX_INTERVAL:
+        raise InvalidScheduleError(
+            f"interval must be at most {MAX_INTERVAL} seconds (100 years), got {quoted(interval)}"
+        )
+
+
+def check_arguments(args: object, kwargs: object) -> None:
+    """Arguments that come out of Redis as they went in."""
+    if not isinstance(args, (tuple, list)):
+        raise InvalidScheduleError(
+            f"args must be a tuple, got {quoted(args)}; for one argument write ({quoted(args)},)"
+        )
+    if args:
+        _check_json(list(args), "args")
+    if not isinstance(kwargs, dict):
+        raise InvalidScheduleError(f"kwargs must be a dict, got {_kind(kwargs)}")
+    if kwargs:
+        _check_json(kwargs, "kwargs")
+
+
+def check_meta(meta: object) -> None:
+    """None, or a dict that comes out of Redis as it went in."""
+    if meta is None:
+        return
+    if not isinstance(meta, dict):
+        raise InvalidScheduleError(f"meta must be a dict, got {_kind(meta)}")
+    _check_json(meta, "meta")
+
+
+def _check_json(value: Any, where: str, depth: int = 0) -> None:
+    """JSON would turn tuples into lists and keys into strings; refuse what it would not keep.
+
+    Messages name the place, and not what stands there: arguments may hold secrets.
+    """
+    kind = type(value)
+    if value is None or kind is bool:
+        return
+    if depth > MAX_DEPTH:
+        raise InvalidScheduleError(f"{cut(where)} must be nested at most {MAX_DEPTH} deep")
+    if kind is int:
+        if value.bit_length() > MAX_BITS:
+            raise InvalidScheduleError(
+                f"{cut(where)} must be an integer of at most {MAX_BITS} bits, "
+                f"got one of {value.bit_length()}; pass it as a string"
+            )
+    elif kind is str:
+        if not _encodable(value):
+            raise InvalidScheduleError(f"{cut(where)} must be proper Unicode, and holds surrogates")
+    elif kind is float:
+        if not math.isfinite(value):
+            raise InvalidScheduleError(f"{cut(where)} must be a finite number, got {quoted(value)}")
+    elif kind is list:
+        for position, item in enumerate(value):
+            _check_json(item, f"{where}[{position}]", depth + 1)
+    elif kind is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                kind = type(key)
+                raise InvalidScheduleError(
+                    f"{cut(where)} must have strings as keys, got {kind.__name__} {quoted(key)}; "
+                    f"pass it as a plain string, for instance with str()"
+                )
+            if not _encodable(key):
+                raise InvalidScheduleError(
+                    f"{cut(where)} must have proper Unicode as keys, got {quoted(key)}"
+                )
+            _check_json(item, f"{where}[{key[:40]!r}]", depth + 1)
+    else:
+        raise InvalidScheduleError(
+            f"{cut(where)} must be JSON (null, booleans, numbers, strings, lists, dicts), "
+            f"got {kind.__name__}; pass it in another form, for instance as a string"
+        )
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def check_job_timeout(name: str, value: object) -> int | None:
+    """Seconds, -1 for no limit, or None for the queue's default."""
+    seconds = _seconds(name, value)
+    if seconds is not None and seconds != -1 and seconds <= 0:
+        raise InvalidScheduleError(
+            f"{name} must be positive, or -1 for no limit, got {quoted(value)}"
+        )
+    return seconds
+
+
+def check_ttl(name: str, value: object) -> int | None:
+    """Seconds that a job may wait in its queue, or None for ever."""
+    seconds = _seconds(name, value)
+    if seconds is not None and seconds <= 0:
+        raise InvalidScheduleError(
+            f"{name} must be a positive number of seconds, or None for no limit, "
+            f"got {quoted(value)}"
+        )
+    return seconds
+
+
+def check_keep(name: str, value: object) -> int | None:
+    """Seconds to keep a result or a failure: 0 not at all, -1 for ever, None for RQ's default."""
+    seconds = _seconds(name, value)
+    if seconds is not None and seconds < -1:
+        raise InvalidScheduleError(
+            f"{name} must be a number of seconds, 0 for not at all or -1 for ever, "
+            f"got {quoted(value)}"
+        )
+    return seconds
+
+
+_SECONDS: dict[str, Callable[[str, object], int | None]] = {
+    "job_timeout": check_job_timeout,
+    "ttl": check_ttl,
+    "result_ttl": check_keep,
+    "failure_ttl": check_keep,
+}
+_TIMES = ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at")
+_NO_TIMES = (None,) * len(_TIMES)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _seconds(name: str, value: object) -> int | None:
+    seconds = as_seconds(value)
+    if seconds is None:
+        return None
+    if type(seconds) is int:
+        if seconds > MAX_SECONDS:
+            raise InvalidScheduleError(
+                f"{name} must be at most {MAX_SECONDS} seconds (68 years), got {quoted(value)}"
+            )
+        return seconds
+    raise InvalidScheduleError(
+        f"{name} must be a whole number of seconds or a text such as '10m', got {quoted(value)}; "
+        f"{EXAMPLES}"
+    )

@@ -1,0 +1,204 @@
+"""A schedule as the fields of its hash, and back.
+
+The format is that of rq-rediscron 0.1: texts, JSON for args, kwargs and meta, RQ's UTC format for
+times, an empty text for none. A field that is missing has its default, there as well as here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import InvalidScheduleError
+from ..plain import plain
+from ..quoting import quoted
+from .fields import OPTIONS
+from .options import JOB_DEFAULTS, NO_OPTIONS, TIME_DEFAULTS, has_no_options
+from .texts import (
+    dump_json,
+    load_flag,
+    load_json,
+    load_next_time,
+    load_number,
+    load_time,
+    number_text,
+)
+from .webhooks import dump_webhooks, load_webhooks
+
+if TYPE_CHECKING:
+    from .definition import Definition
+
+
+DEFINITION_FIELDS = (
+    "func_name",
+    "queue_name",
+    "args",
+    "kwargs",
+    "interval",
+    "cron",
+    "job_timeout",
+    "result_ttl",
+    "ttl",
+    "failure_ttl",
+    "meta",
+)
+"""Fields of the hash that say what to run and when; every schedule has them."""
+
+OPTIONAL_FIELDS = ("name", "webhooks", *OPTIONS)
+"""Further fields of the definition, in the order of people's interest."""
+
+DEFAULT_RESULT_TTL = 500
+"""Seconds; RQ's own default."""
+
+LEFT_OUT = {
+    "args": "[]",
+    "kwargs": "{}",
+    "meta": "{}",
+    "result_ttl": str(DEFAULT_RESULT_TTL),
+    **dict.fromkeys(("interval", "cron", "job_timeout", "ttl", "failure_ttl", *OPTIONS), ""),
+}
+"""Defaults that are not stored, for they would take a fifth of the memory of a plain schedule."""
+
+TIME_FIELDS = (
+    "latest_enqueue_time",
+    "next_enqueue_time",
+    "created_at",
+    "updated_at",
+    "finished_at",
+)
+
+EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
+"""What people and their programs write."""
+
+_BLANK = {name: LEFT_OUT.get(name, "") for name in DEFINITION_FIELDS}
+_EDITABLE = {field: field for field in EDITABLE_FIELDS}  # one text for the names of all hashes
+_NEEDED = frozenset(("id", "revision", "runs", *EDITABLE_FIELDS, *TIME_FIELDS))
+
+
+def dump_definition(job: Definition) -> dict[str, str]:
+    """The hash fields that say what to run and when."""
+    fields = {**_BLANK, **dump_plain(job)}
+    if has_no_options(job):
+        return fields
+    for values in (job.time_options, job.job_options):
+        for name in values.keys() & OPTIONS.keys():
+            text = OPTIONS[name].text(values[name])
+            if text is not None:
+                fields[name] = text
+    return fields
+
+
+def dump_plain(job: Definition) -> dict[str, str]:
+    """Those of them that are stored, without options."""
+    options = job.job_options
+    fields = {
+        "func_name": job.func_name,
+        "queue_name": job.queue_name,
+    }
+    result_ttl = options.get("result_ttl")
+    if result_ttl != DEFAULT_RESULT_TTL:
+        fields["result_ttl"] = number_text(result_ttl)
+    if job.args:
+        fields["args"] = dump_json(list(job.args))
+    if job.kwargs:
+        fields["kwargs"] = dump_json(job.kwargs)
+    if job.interval is not None:
+        fields["interval"] = str(job.interval)
+    if job.cron:
+        fields["cron"] = job.cron
+    for name in ("job_timeout", "ttl", "failure_ttl"):
+        if options.get(name) is not None:
+            fields[name] = str(options[name])
+    if options.get("meta"):
+        fields["meta"] = dump_json(options["meta"])
+    if job.name != job.id:
+        fields["name"] = job.name
+    if options.get("webhooks"):
+        fields["webhooks"] = dump_webhooks(options["webhooks"])
+    return fields
+
+
+def load(job: Definition, data: Mapping[str, str]) -> None:
+    """Give a job all that a hash says. Raises `InvalidScheduleError` for what cannot be read."""
+    for field in ("id", "func_name", "queue_name"):
+        if not data.get(field):
+            raise InvalidScheduleError(f"field {quoted(field)} is missing or empty")
+    job.id = data["id"]
+    job.func_name = data["func_name"]
+    job.queue_name = data["queue_name"]
+    job.name = data.get("name") or job.id
+    # Thousands are listed at once, and of most fields most hashes say nothing.
+    job.args = tuple(load_json(data, "args", list)) if "args" in data else ()
+    job.kwargs = load_json(data, "kwargs", dict) if "kwargs" in data else {}
+    job.interval = load_number(data, "interval")
+    job.cron = data.get("cron") or None
+    job.job_options = {
+        "job_timeout": load_number(data, "job_timeout"),
+        "result_ttl": load_number(data, "result_ttl", DEFAULT_RESULT_TTL),
+        "ttl": load_number(data, "ttl"),
+        "failure_ttl": load_number(data, "failure_ttl"),
+        "meta": (load_json(data, "meta", dict) or None) if "meta" in data else None,
+        "webhooks": load_webhooks(data.get("webhooks")),
+    }
+    job.time_options = NO_OPTIONS
+    if not OPTIONS.keys().isdisjoint(data):
+        said = {name: OPTIONS[name].value(data[name]) for name in data if _is_said(name, data)}
+        job.time_options = {name: said[name] for name in said if name in TIME_DEFAULTS}
+        job.job_options.update({name: said[name] for name in said if name in JOB_DEFAULTS})
+    job.enabled = load_flag(data, "enabled", True)
+    job.revision = load_number(data, "revision") or 0
+    job.runs = load_number(data, "runs") or 0
+    job.last_error = data.get("last_error") or None
+    job.last_error_at = None
+    if data.get("last_error_at"):
+        with suppress(InvalidScheduleError):  # a note of the scheduler, which no run needs
+            job.last_error_at = load_time(data, "last_error_at")
+    for field in TIME_FIELDS:
+        load_it = load_next_time if field == "next_enqueue_time" else load_time
+        setattr(job, field, load_it(data, field) if field in data else None)
+    if job.updated_at is None:
+        job.updated_at = job.created_at
+
+
+def _is_said(name: str, data: Mapping[str, str]) -> bool:
+    return name in OPTIONS and bool(data[name])
+
+
+def editable(data: Mapping[str, str]) -> dict[str, str]:
+    """Of a hash, what people and their programs write."""
+    return {_EDITABLE[field]: text for field, text in data.items() if field in _EDITABLE}
+
+
+def as_texts(raw: Mapping[Any, Any]) -> dict[str, str]:
+    """A hash as texts. Raises `InvalidScheduleError` where a field that runs need is not UTF-8.
+
+    Elsewhere, in fields of the origin and of other programs, such bytes are replaced.
+    """
+    texts = {}
+    for field, value in raw.items():
+        name = _name(field)
+        if name is None:
+            continue  # none of ours
+        try:
+            text = value.decode() if isinstance(value, bytes) else str(plain(value))
+            if not text.isascii():
+                text.encode()  # bytes that were escaped on the way here do not encode
+        except UnicodeError:
+            if name in _NEEDED:
+                reason = f"field {quoted(name)} holds bytes that are not UTF-8"
+                raise InvalidScheduleError(reason) from None
+            escaped = value if isinstance(value, bytes) else text.encode(errors="surrogateescape")
+            text = escaped.decode(errors="replace")
+        texts[name] = text
+    return texts
+
+
+def _name(field: bytes | str) -> str | None:
+    """The name of a field; None for bytes that are not UTF-8."""
+    try:
+        name = field.decode() if isinstance(field, bytes) else field
+        name.encode()
+    except UnicodeError:
+        return None
+    return name

@@ -1,0 +1,206 @@
+"""What becomes of a due schedule: which of its occurrences run, and which are skipped.
+
+Usually one is due and runs. Where the scheduler was away, or a pass took long, more of them have
+passed, and `misfire_grace`, `catch_up` and `catch_up_limit` say what to do about them. However
+long it was away, this takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..timing.cron_times import occurrence_delay
+from ..timing.recurrence import Grid
+from .skips import Reason, Skip
+
+if TYPE_CHECKING:
+    from .definition import Definition
+
+PUNCTUAL = 60.0
+"""Seconds by which an occurrence may be late that counts as not missed where the policy is to skip
+those, unless `misfire_grace` says another number. A pass takes far less."""
+
+PROMPT = 1.0
+"""The same where several occurrences have passed: then the scheduler was away, and of those that
+it missed none runs. One that has just come is not missed."""
+
+_MOMENT = timedelta(microseconds=1)
+_CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microseconds
+_STEPS = 1000
+"""Occurrences looked at one by one; those that are left come in the next round of the pass."""
+
+
+class Step(NamedTuple):
+    """Occurrences that are settled in one step: some are skipped, and then one runs, or none."""
+
+    run: datetime | None
+    skips: list[Skip]
+    following: datetime | None
+    """The occurrence whose turn it is then, None where none is left."""
+
+
+def settle_due(job: Definition, due: datetime, moment: datetime, room: int) -> list[Step]:
+    """The steps that bring a schedule from its due occurrence to its next one to come.
+
+    With at most `room` runs, which may leave it due.
+    """
+    return _Settlement(job, due, moment).steps(room)
+
+
+def own_time(job: Definition, time: datetime) -> datetime:
+    """When an occurrence is to be enqueued: its time, and its delay."""
+    return time + timedelta(seconds=occurrence_delay(job.id, time, job.jitter))
+
+
+class _Settlement:
+    def __init__(self, job: Definition, due: datetime, moment: datetime) -> None:
+        self.job = job
+        self.due = due
+        self.moment = moment
+        self.grid = Grid.of(job, due)
+        self.last = self._last_come()
+        self.following = self.grid.next(self.last)
+
+    def steps(self, room: int) -> list[Step]:
+        if self.job.catch_up == "all":
+            return self._all(room)
+        limit, reason = self._limit()
+        run = self._latest_in_time(limit)
+        if run is None:
+            return self._none(reason)
+        skips: list[Skip] = []
+        first = self._first_in_grace(skips, run)
+        if self.job.catch_up == "skip" and first < run:
+            self._add(skips, first, self._before(run), "catch_up")
+        if run < self.last:
+            self._add(skips, self._after(run), self.last, reason)
+        return [Step(run, skips, self.following)]
+
+    def _limit(self) -> tuple[float, Reason]:
+        """Seconds by which the one that runs may be late, and why later ones are skipped."""
+        if self.job.misfire_grace is not None:
+            return self.job.misfire_grace, "misfire"
+        if self.job.catch_up == "skip":
+            return PUNCTUAL if self._was_awaited() else PROMPT, "catch_up"
+        return math.inf, "misfire"
+
+    def _was_awaited(self) -> bool:
+        """Whether no other run has come since that of `due`: they waited for this one, delayed."""
+        own = self._own_time(self.due)
+        time = self.grid.next(self.due)
+        for _ in range(_STEPS):
+            if time is None or time > self.last:
+                return True
+            if self._own_time(time) > own:
+                return False
+            time = self.grid.next(time)
+        return True
+
+    def _latest_in_time(self, limit: float) -> datetime | None:
+        """The last one that has come and is not late by more than that many seconds.
+
+        Where the delay is longer than the period, the last one need not be the most punctual.
+        """
+        if limit == math.inf or self._lateness(self.last) <= limit:
+            return self.last
+        if not self.job.jitter:
+            return None
+        horizon = self.moment - timedelta(seconds=limit + self.job.jitter)
+        first = self.due if self.due >= horizon else self.grid.next(horizon - _MOMENT)
+        if first is None or first > self.last:
+            return None
+        time: datetime | None = self.grid.back(self.last, _STEPS, first)
+        found = None
+        while time is not None and time <= self.last:
+            if self._lateness(time) <= limit:
+                found = time
+            time = self.grid.next(time)
+        return found
+
+    def _none(self, reason: Reason) -> list[Step]:
+        skips: list[Skip] = []
+        self._add(skips, self.due, self.last, reason)
+        return [Step(None, skips, self.following)]
+
+    def _all(self, room: int) -> list[Step]:
+        skips: list[Skip] = []
+        if self._surely_late(self.last):
+            return self._none("misfire")
+        time: datetime | None = self._first_in_grace(skips, self.last)
+        assert time is not None
+        first = self.grid.back(self.last, self.job.catch_up_limit, time)
+        if first > time:
+            self._add(skips, time, self._before(first), "catch_up")
+        time = first
+        steps: list[Step] = []
+        for _ in range(_STEPS):
+            following = self.grid.next(time)
+            if self._too_late(time):
+                self._add(skips, time, time, "misfire")
+            else:
+                steps.append(Step(time, skips, following))
+                skips = []
+            if following is None or following > self.last or len(steps) >= room:
+                break
+            time = following
+        if skips:
+            steps.append(Step(None, skips, following))
+        return steps
+
+    def _last_come(self) -> datetime:
+        """The last occurrence whose time has come, delay included, where that of `due` has."""
+        jitter = timedelta(seconds=self.job.jitter)
+        last = self.grid.last(self.moment - jitter, self.due)
+        if not jitter:
+            return last
+        for _ in range(_STEPS):
+            following = self.grid.next(last)
+            if following is None or self._own_time(following) > self.moment + _CLOSE:
+                break
+            last = following
+        return last
+
+    def _first_in_grace(self, skips: list[Skip], last: datetime) -> datetime:
+        """The first occurrence that is not too late for sure; those before it are skipped."""
+        if self.job.misfire_grace is None or not self._surely_late(self.due):
+            return self.due
+        first = self.grid.next(self._horizon() - _MOMENT)
+        assert first is not None
+        first = min(first, last)
+        if first > self.due:
+            self._add(skips, self.due, self._before(first), "misfire")
+        return first
+
+    def _horizon(self) -> datetime:
+        """An occurrence before it is too late, whatever its delay."""
+        return self.moment - timedelta(seconds=(self.job.misfire_grace or 0) + self.job.jitter)
+
+    def _surely_late(self, time: datetime) -> bool:
+        return self.job.misfire_grace is not None and time < self._horizon()
+
+    def _too_late(self, time: datetime) -> bool:
+        grace = self.job.misfire_grace
+        return grace is not None and self._lateness(time) > grace
+
+    def _lateness(self, time: datetime) -> float:
+        return (self.moment - self._own_time(time)).total_seconds()
+
+    def _own_time(self, time: datetime) -> datetime:
+        return own_time(self.job, time)
+
+    def _after(self, time: datetime) -> datetime:
+        following = self.grid.next(time)
+        assert following is not None
+        return following
+
+    def _before(self, time: datetime) -> datetime:
+        return self.grid.last(time - _MOMENT, self.due)
+
+    def _add(self, skips: list[Skip], first: datetime, last: datetime, reason: Reason) -> None:
+        count = self.grid.count(first, last)
+        if skips and skips[-1].reason == reason:  # those of one reason follow one another
+            first, count = skips[-1].occurrence, skips[-1].count + count
+            skips.pop()
+        skips.append(Skip(first, last, count, reason, self.moment))

@@ -1,0 +1,202 @@
+"""What the value of an option may be.
+
+Each check returns the value in the form in which it is kept, or raises `InvalidScheduleError`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from rq import Retry
+
+from ..exceptions import InvalidScheduleError
+from ..plain import plain
+from ..quoting import quoted
+from ..timing.cron_times import FIRST_YEAR, LAST_YEAR, MAX_SECONDS, UTC
+from ..timing.durations import EXAMPLES, as_seconds
+from ..timing.zones import check_timezone
+from .rq_options import CALLBACKS, check_callback
+
+CatchUp = Literal["latest", "all", "skip"]
+Overlap = Literal["allow", "skip", "queue_one"]
+
+MAX_RUNS = 2**53
+
+MAX_CATCH_UP = 10_000
+"""Occurrences: more of them at once would rather drown the workers than help anybody."""
+
+
+def check_moment(name: str, value: object) -> datetime | None:
+    """A datetime that says which zone it is in, not too far away to compute with it."""
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise InvalidScheduleError(
+            f"{name} must be an aware datetime, got {quoted(value)}; use datetime(..., tzinfo=...)"
+        )
+    try:
+        year = value.astimezone(UTC).year
+    except OverflowError:
+        year = value.year
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise InvalidScheduleError(
+            f"{name} must be of the years {FIRST_YEAR} to {LAST_YEAR}, got {value.isoformat()}; "
+            f"leave it out where none is meant"
+        )
+    return value
+
+
+def check_count(name: str, value: object) -> int | None:
+    """A positive whole number, or None for no limit."""
+    if value is None:
+        return None
+    if type(value) is not int or not 0 < value <= MAX_RUNS:
+        raise InvalidScheduleError(
+            f"{name} must be a positive whole number, or None for no limit, got {quoted(value)}"
+        )
+    return value
+
+
+def check_catch_up_limit(name: str, value: object) -> int:
+    """How many missed occurrences run at the most."""
+    if type(value) is not int or not 0 < value <= MAX_CATCH_UP:
+        raise InvalidScheduleError(
+            f"{name} must be a whole number from 1 to {MAX_CATCH_UP}, got {quoted(value)}; "
+            f"to run none of the missed occurrences use catch_up='skip'"
+        )
+    return value
+
+
+def check_jitter(name: str, value: Any) -> float:
+    """Seconds, zero for none."""
+    if value is None:
+        return 0
+    value = as_seconds(value)
+    if not _is_number(value) or not 0 <= value <= MAX_SECONDS:
+        raise InvalidScheduleError(
+            f"{name} must be a number of seconds from 0 (none) to {MAX_SECONDS}, "
+            f"got {quoted(value)}; {EXAMPLES}"
+        )
+    return _shortest(value)
+
+
+def check_grace(name: str, value: Any) -> float | None:
+    """Seconds, None for no limit."""
+    if value is None:
+        return None
+    value = as_seconds(value)
+    if not _is_number(value) or not 0 < value <= MAX_SECONDS:
+        raise InvalidScheduleError(
+            f"{name} must be a positive number of seconds up to {MAX_SECONDS}, or None for no "
+            f"limit, got {quoted(value)}; {EXAMPLES}"
+        )
+    return _shortest(value)
+
+
+def check_retry(name: str, value: object) -> Retry | None:
+    """RQ's `Retry`, made of a number or of a mapping of `max` and `intervals` where it is one."""
+    if value is None:
+        return None
+    given = plain(value)
+    if type(given) is int:
+        given = {"max": given}
+    if isinstance(given, Mapping):
+        unknown = set(given) - {"max", "intervals", "enqueue_at_front"}
+        greatest, intervals = given.get("max"), given.get("intervals", [0])
+        at_front: object = given.get("enqueue_at_front", False)
+    elif isinstance(given, Retry):
+        unknown = set()
+        greatest, intervals = given.max, given.intervals
+        at_front = getattr(given, "enqueue_at_front", False)
+    else:
+        raise InvalidScheduleError(
+            f"{name} must be an rq.Retry or a number of attempts, got {quoted(value)}"
+        )
+    if unknown:
+        raise InvalidScheduleError(
+            f"{name} must have max, intervals and enqueue_at_front only, got {quoted(value)}"
+        )
+    greatest, intervals = plain(greatest), as_seconds(plain(intervals))
+    if type(greatest) is not int or not 0 < greatest <= MAX_SECONDS:
+        raise InvalidScheduleError(
+            f"{name} must have a positive whole number of attempts, got {quoted(greatest)}; "
+            f"leave it out for none"
+        )
+    if type(intervals) is int:
+        intervals = [intervals]
+    if not isinstance(intervals, Iterable) or isinstance(intervals, (str, bytes)):
+        raise InvalidScheduleError(
+            f"{name} must have whole numbers of seconds as intervals, got {quoted(intervals)}"
+        )
+    intervals = [as_seconds(plain(seconds)) for seconds in intervals]
+    if not intervals or not all(type(s) is int and 0 <= s <= MAX_SECONDS for s in intervals):
+        raise InvalidScheduleError(
+            f"{name} must have whole numbers of seconds as intervals, from 0, "
+            f"got {quoted(intervals)}"
+        )
+    if type(at_front) is not bool:
+        raise InvalidScheduleError(
+            f"{name} must have True or False as enqueue_at_front, got {quoted(at_front)}"
+        )
+    if not at_front:
+        return Retry(greatest, intervals)
+    return Retry(greatest, intervals, enqueue_at_front=True)
+
+
+def check_flag(name: str, value: object) -> bool:
+    if type(value) is not bool:
+        raise InvalidScheduleError(f"{name} must be True or False, got {quoted(value)}")
+    return value
+
+
+def check_description(name: str, value: object) -> str | None:
+    """Any text."""
+    if value is None or value == "":
+        return None
+    try:
+        if isinstance(value, str):
+            value.encode()
+            return value
+    except UnicodeError:
+        pass
+    raise InvalidScheduleError(f"{name} must be a string, got {quoted(value)}")
+
+
+def _one_of(choices: Sequence[str]) -> Callable[[str, object], str]:
+    def check(name: str, value: object) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise InvalidScheduleError(
+                f"{name} must be one of {', '.join(map(repr, choices))}, got {quoted(value)}"
+            )
+        return value
+
+    return check
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
+
+
+def _shortest(seconds: Any) -> float:
+    """Whole numbers as integers, so that equal values are equal texts."""
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "timezone": check_timezone,
+    "start_at": check_moment,
+    "end_at": check_moment,
+    "max_runs": check_count,
+    "jitter": check_jitter,
+    "misfire_grace": check_grace,
+    "catch_up": _one_of(get_args(CatchUp)),
+    "catch_up_limit": check_catch_up_limit,
+    "overlap": _one_of(get_args(Overlap)),
+    "retry": check_retry,
+    **dict.fromkeys(CALLBACKS, check_callback),
+    "at_front": check_flag,
+    "description": check_description,
+}

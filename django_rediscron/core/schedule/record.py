@@ -1,0 +1,236 @@
+"""A schedule as its hash: what that says, who declares it, and what was changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from redis import Redis
+
+from ..exceptions import DamagedScheduleError
+from ..plain import plain
+from ..quoting import cut
+from ..timing.cron_times import utc_text
+from . import checks as check
+from . import codec, origin
+from .definition import Definition, Times
+from .origin import Differences, Origin
+from .texts import time_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+_OFTEN_UNIQUE = ("args", "kwargs", "meta", "name")
+
+
+class Record(Definition):
+    """A definition that was read from a hash, or is to be written to one."""
+
+    version = ""
+
+    # The definition as loaded: a dict or, packed, its names and behind them its values.
+    _stored_fields: dict[str, str] | tuple[Any, ...] | None = None
+    _origin: Origin | None = None  # where code declares it
+    # The fields that were loaded, and what they say; it holds for these very fields.
+    _loaded_definition: tuple[dict[str, str] | None, dict[str, str]] = ({}, {})
+
+    def _prepare(self) -> None:
+        # Only attributes that the first objects have are kept without a dict of each object's own,
+        # which takes more than a kilobyte.
+        super()._prepare()
+        self.version = ""
+        self._stored = None
+        self._origin = None
+
+    @property
+    def _stored(self) -> dict[str, str] | None:
+        """The definition as loaded."""
+        stored = self._stored_fields
+        if isinstance(stored, tuple):
+            names, *values = stored
+            self._stored_fields = stored = dict(zip(names, values, strict=True))
+        return stored
+
+    @_stored.setter
+    def _stored(self, stored: dict[str, str] | None) -> None:
+        self._stored_fields = stored
+
+    def pack(self, shared: Callable[[Any, Any], Any]) -> None:
+        """Take less memory, until somebody asks what was loaded.
+
+        `shared(key, value)` returns the first value that it was given with a key that is equal.
+        """
+        for name in ("_func_name", "queue_name", "version", "created_at", "updated_at"):
+            value = getattr(self, name)
+            setattr(self, name, shared(value, value))
+        if not self.kwargs:
+            self.kwargs = shared((), self.kwargs)
+        with suppress(TypeError):  # some options are lists or dicts
+            self.job_options = shared(tuple(self.job_options.items()), self.job_options)
+        stored = self._stored
+        if stored is not None:
+            names = tuple(stored)
+            values = [
+                text if name in _OFTEN_UNIQUE else shared(text, text)
+                for name, text in stored.items()
+            ]
+            self._stored_fields = (shared(names, names), *values)
+
+    # Where it comes from
+
+    @property
+    def source(self) -> str:
+        """`code` where a project declares it, `runtime` where somebody made it."""
+        return origin.CODE if self._origin else origin.RUNTIME
+
+    @property
+    def application(self) -> str | None:
+        """The application that declares it, as the setting `REDISCRON["APPLICATION"]` names it."""
+        return self._origin.application if self._origin else None
+
+    @property
+    def place(self) -> str | None:
+        """Where it is declared: `greetings/apps.py:12 (application 'greetings')`."""
+        return self._origin.place if self._origin else None
+
+    @property
+    def declared(self) -> dict[str, str] | None:
+        """The hash fields of the definition as the code declared them last, without defaults."""
+        return self._origin.declared if self._origin else None
+
+    @property
+    def overrides(self) -> Differences:
+        """Where it is not as declared: field of its hash -> (its text, the text of the code).
+
+        A change of this object counts when it is saved. A field that is set back to what the code
+        says is no override any more. Whether the schedule is enabled is never one: the code says
+        that for the beginning only.
+        """
+        declared, stored = self.declared, self._stored
+        if declared is None or stored is None or origin.agree(stored, declared):
+            return {}
+        return origin.differences(self.loaded_definition() or {}, declared)
+
+    @property
+    def locked(self) -> bool:
+        """Whether only the code may change it."""
+        return bool(self._origin and self._origin.locked)
+
+    @property
+    def orphaned_at(self) -> datetime | None:
+        """Since when its application does not declare it any more; None where it does."""
+        return self._origin.orphaned_at if self._origin else None
+
+    # What its hash says
+
+    def definition(self) -> dict[str, str]:
+        """The hash fields that say what to run and when."""
+        return codec.dump_definition(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole hash: strings and integers, JSON for args, kwargs and meta, RQ's UTC times."""
+        fields: dict[str, Any] = {"id": self.id, **self.definition()}
+        if self.interval is not None:
+            fields["interval"] = self.interval
+        for option in ("job_timeout", "result_ttl", "ttl", "failure_ttl"):
+            if self.job_options.get(option) is not None:
+                fields[option] = self.job_options[option]
+        for field in ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at"):
+            fields[field] = time_text(getattr(self, field))
+        fields["enabled"] = int(self.enabled)
+        fields["revision"] = self.revision
+        if self.max_runs is not None:
+            fields["max_runs"] = self.max_runs
+            fields["runs"] = self.runs
+        if self.finished_at is not None:
+            fields["finished_at"] = time_text(self.finished_at)
+        if self._origin is not None:
+            fields |= self._origin.fields()
+        if self.last_error is not None:
+            fields["last_error"] = self.last_error
+            fields["last_error_at"] = time_text(self.last_error_at)
+        return fields
+
+    def loaded_definition(self) -> dict[str, str] | None:
+        """The definition as it was loaded or last saved, in the form that is written; or None."""
+        if self._stored is None:
+            return None
+        stored_fields, definition = self._loaded_definition
+        if stored_fields is self._stored:
+            return dict(definition)
+        stored = self.from_texts({"id": self.id, **self._stored}, None)
+        return {**stored.definition(), "enabled": str(int(stored.enabled))}
+
+    def just_loaded_definition(self) -> dict[str, str]:
+        """As `loaded_definition`, of a job that nobody changed since it was loaded."""
+        definition = {**self.definition(), "enabled": str(int(self.enabled))}
+        self._loaded_definition = (self._stored, definition)
+        return definition
+
+    def count_changes_from(self, stored: Record) -> None:
+        """Let `stored` be what stands in Redis: where this object differs is a change to save."""
+        self._stored, self._loaded_definition = stored._stored, stored._loaded_definition
+
+    def moved_times(self) -> dict[str, str]:
+        """The times that were set on this object since it was constructed or loaded."""
+        names = ("latest_enqueue_time", "next_enqueue_time")
+        times = (self.latest_enqueue_time, self.next_enqueue_time)
+        return {
+            name: utc_text(time)
+            for name, time, loaded in zip(names, times, self._loaded_times, strict=True)
+            if time is not None and time != loaded
+        }
+
+    def snapshot(self) -> Self:
+        """A copy that later runs of this schedule do not change."""
+        copy = self.__class__.__new__(self.__class__)
+        copy.__dict__ = self.__dict__.copy()
+        copy.kwargs, copy.job_options = self.kwargs.copy(), self.job_options.copy()
+        return copy
+
+    def mark_saved(self, fields: Mapping[str, str], unset: Sequence[str], times: Times) -> None:
+        """These fields and times were written: further changes of this object count against them.
+
+        An object that was never written whole stays one.
+        """
+        if self._stored is not None or "func_name" in fields:
+            stored = {**(self._stored or {}), **fields}
+            self._stored = {name: stored[name] for name in stored if name not in unset}
+        self._loaded_times = times
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """The schedule that `to_dict` described, without a connection."""
+        return cls.restore(data)
+
+    @classmethod
+    def restore(cls, raw_data: Mapping[Any, Any], connection: Redis | None = None) -> Self:
+        """The schedule that a hash holds, ready to be enqueued.
+
+        A field that is missing has its default. `func` is imported when it is asked for. Raises
+        `DamagedScheduleError` where the hash cannot be read.
+        """
+        try:
+            return cls.from_texts(codec.as_texts(raw_data), connection)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            id = plain(raw_data.get(b"id", raw_data.get("id", "")))
+            shown = id.decode(errors="backslashreplace") if isinstance(id, bytes) else str(id)
+            raise DamagedScheduleError(shown, cut(error) or type(error).__name__) from error
+
+    @classmethod
+    def from_texts(cls, data: dict[str, str], connection: Redis | None) -> Self:
+        """As `restore`, of proper texts. Raises `ValueError` for what it cannot read."""
+        job = cls.__new__(cls)
+        job._prepare()
+        job.connection = connection
+        codec.load(job, data)
+        check.check_timing(job.interval, job.cron, stored=True)
+        job._origin = Origin.of(data)
+        job._stored = codec.editable(data)
+        job._loaded_times = (job.latest_enqueue_time, job.next_enqueue_time)
+        changed_at = data.get("updated_at") or data.get("created_at") or ""
+        job.version = f"{data.get('revision') or '0'}/{changed_at}"
+        return job

@@ -1,0 +1,72 @@
+"""RQ's callbacks of a schedule's jobs, as one text each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rq import Callback
+
+from ..exceptions import InvalidScheduleError
+from ..plain import plain
+from ..quoting import quoted
+from ..timing.cron_times import MAX_SECONDS
+from ..timing.durations import as_seconds
+from .dotted_names import function_name, is_dotted_name, resolve_function
+
+CALLBACKS = ("on_success", "on_failure", "on_stopped")
+
+_RQ_TIMEOUT = Callback("builtins.print").timeout
+
+
+def check_callback(name: str, value: Any) -> str | None:
+    """The dotted name of a callback, and behind it its time-out in seconds if not RQ's own."""
+    if value is None or value == "":
+        return None
+    func: Any
+    timeout: Any
+    if isinstance(value, Callback):
+        func, timeout = value.func, value.timeout
+    elif isinstance(value, str):
+        func, _, rest = value.strip().partition(" ")
+        timeout = as_seconds(rest) if rest else _RQ_TIMEOUT
+        if type(timeout) is not int or not 0 < timeout <= MAX_SECONDS:
+            raise InvalidScheduleError(
+                f"{name} must be a dotted name such as 'reports.tasks.done', and behind it, if "
+                f"wanted, a time-out in seconds, got {quoted(value)}"
+            )
+    else:
+        func, timeout = value, _RQ_TIMEOUT
+    timeout = plain(timeout)
+    if type(timeout) is not int or not 0 < timeout <= MAX_SECONDS:
+        raise InvalidScheduleError(
+            f"{name} must have a positive whole number of seconds as time-out, "
+            f"got {quoted(timeout)}"
+        )
+    if isinstance(func, str):
+        dotted = plain(func)
+        if not is_dotted_name(dotted):
+            raise InvalidScheduleError(
+                f"{name} must be a dotted name such as 'reports.tasks.done', got {quoted(value)}"
+            )
+    elif callable(func):
+        dotted = function_name(func, name)
+    else:
+        raise InvalidScheduleError(
+            f"{name} must be a function, its dotted name or an rq.Callback, got {quoted(value)}"
+        )
+    return dotted if timeout == _RQ_TIMEOUT else f"{dotted} {timeout}"
+
+
+def make_callback(
+    text: str | None, name: str = "callback", *, importable: bool = True
+) -> Callback | None:
+    """RQ's callback of a text that `check_callback` returned.
+
+    With `importable`, raises `InvalidScheduleError` where no worker could import it.
+    """
+    if not text:
+        return None
+    dotted, _, timeout = text.partition(" ")
+    if importable:
+        resolve_function(dotted, name)
+    return Callback(dotted, timeout=int(timeout) if timeout else None)

@@ -1,0 +1,174 @@
+"""Values as the texts of a hash, and back: JSON, numbers, flags, and times in RQ's UTC format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rq.utils import utcparse
+
+from ..exceptions import InvalidScheduleError
+from ..quoting import quoted
+from ..timing.cron_times import FIRST_YEAR, LAST_YEAR, utc_text
+
+_UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
+_EARLIEST, _TOO_LATE = str(FIRST_YEAR), str(LAST_YEAR + 1)
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+MAX_DEPTH = 100
+"""Lists and dicts inside each other, in arguments: pickle is as easily exhausted as JSON."""
+
+_EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
+
+
+def dump_json(value: object) -> str:
+    """The one JSON form that is written, so that equal values are equal texts."""
+    empty = _EMPTY_JSON.get(type(value)) if not value else None
+    return empty or _ENCODER.encode(value)
+
+
+def number_text(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def dump_number(value: float) -> str:
+    return repr(value)
+
+
+def time_text(time: datetime | None) -> str:
+    return "" if time is None else utc_text(time)
+
+
+def parse_time(text: str) -> datetime:
+    """RQ's UTC format, in a fraction of the time of RQ's parser.
+
+    Raises ValueError, also for what is not of the years that a schedule may name.
+    """
+    if not _EARLIEST <= text < _TOO_LATE:
+        raise ValueError(f"it must be a UTC time of the years {FIRST_YEAR} to {LAST_YEAR}")
+    if len(text) == _UTC_TEXT_LENGTH and text[-1] == "Z":
+        return datetime.fromisoformat(f"{text[:-1]}+00:00")
+    return utcparse(text)
+
+
+def parse_number(text: str) -> float:
+    return int(text) if text.isdigit() else float(text)
+
+
+def parse_flag(text: str) -> bool:
+    return bool(("0", "1").index(text))
+
+
+def load_json(
+    data: Mapping[str, str], field: str, kind: type[list[Any]] | type[dict[str, Any]]
+) -> Any:
+    text = data.get(field, "")
+    if not text or text == _EMPTY_JSON[kind]:
+        return kind()
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        # What stands there may hold secrets, and this ends in logs.
+        raise InvalidScheduleError(f"field {field!r} is not JSON: {error}") from None
+    except RecursionError:
+        raise _too_deep(field) from None
+    if not isinstance(value, kind):
+        raise InvalidScheduleError(
+            f"field {field!r} is not a JSON {kind.__name__}, but {type(value).__name__}"
+        )
+    if _is_deep(text, value):
+        raise _too_deep(field)
+    if not _is_proper(text, value):
+        raise InvalidScheduleError(f"field {field!r} must be proper Unicode, and holds surrogates")
+    return value
+
+
+def _too_deep(field: str) -> InvalidScheduleError:
+    return InvalidScheduleError(f"field {field!r} must be nested at most {MAX_DEPTH} deep")
+
+
+def _is_deep(text: str, value: Any) -> bool:
+    """Whether more lists and dicts are inside each other than may be registered."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    level = [value]
+    for _ in range(MAX_DEPTH + 2):
+        inside = [each for each in level if isinstance(each, (list, dict))]
+        if not inside:
+            return False
+        level = [x for each in inside for x in (each if isinstance(each, list) else each.values())]
+    return True
+
+
+def _is_proper(text: str, value: Any) -> bool:
+    """Whether it is proper Unicode: JSON can hold halves of surrogate pairs."""
+    if "\\ud" not in text and "\\uD" not in text:
+        return True
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def load_object(text: str | bytes) -> dict[str, Any] | None:
+    """The JSON object that a text is; None for anything else, and for what would not be written."""
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or _is_deep(text, found) or not _is_proper(text, found):
+        return None
+    return found
+
+
+def shown_bytes(value: bytes | str) -> str:
+    """As text, with `\\xff` for bytes that are not UTF-8."""
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
+
+
+def load_number(data: Mapping[str, str], field: str, default: int | None = None) -> int | None:
+    text = data.get(field)
+    if text is None:
+        return default
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidScheduleError(
+            f"field {field!r} must be a whole number, got {quoted(text)}"
+        ) from None
+
+
+def load_time(data: Mapping[str, str], field: str) -> datetime | None:
+    text = data.get(field)
+    if not text:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise InvalidScheduleError(
+            f"field {field!r} must be a UTC time such as 2026-06-03T05:40:00.000000Z, of the "
+            f"years {FIRST_YEAR} to {LAST_YEAR}, got {quoted(text)}"
+        ) from None
+
+
+def load_next_time(data: Mapping[str, str], field: str) -> datetime | None:
+    """The same; None where a time that cannot be is to be computed anew."""
+    text = data.get(field, "")
+    if text[:4].isdigit() and not _EARLIEST <= text < _TOO_LATE:
+        return None
+    return load_time(data, field)
+
+
+def load_flag(data: Mapping[str, str], field: str, default: bool) -> bool:
+    text = data.get(field)
+    if text is None:
+        return default
+    if text not in ("0", "1"):
+        raise InvalidScheduleError(f"field {field!r} must be 0 or 1, got {quoted(text)}")
+    return text == "1"

@@ -1,0 +1,224 @@
+"""One change of a definition: what is to be written, and what its next time is computed from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..exceptions import DamagedScheduleError, InvalidScheduleError
+from ..job import RedisCronJob
+from ..schedule.checks import check_timing
+from ..schedule.codec import LEFT_OUT, OPTIONAL_FIELDS
+from ..schedule.fields import OPTIONS
+from ..schedule.origin import DEFAULTS
+from ..schedule.texts import load_number, load_time, parse_time, time_text
+from ..timing.cron_times import utc_text
+from ..timing.recurrence import Grid
+from ..timing.zones import find_zone
+from .keys import FACTS, TIMING_FIELDS
+from .rules import rules_pairs
+
+
+@dataclass
+class Change:
+    """What is to be written of one schedule, and what its next time is computed from."""
+
+    job: RedisCronJob
+    event: str
+    create: bool = False
+    version: str | None = None
+    """The version that must stand there, if it matters; "" where nothing may stand there."""
+    fields: dict[str, str] = field(default_factory=dict)
+    unset: list[str] = field(default_factory=list)
+    times: dict[str, str] = field(default_factory=dict)
+    # What the writer believes; the script answers `stale` with the truth where it matters.
+    facts: dict[str, str] = field(default_factory=dict)
+    retimed: bool = True
+    receipt: str = ""
+    # What a merge with the code read, and what it is to write of the schedule's origin.
+    expected: dict[str, Any] | None = None
+    marks: dict[str, str | bool] | None = None
+
+    def __post_init__(self) -> None:
+        # What the object says now: attributes that are changed later are changes of their own.
+        self._said = _state(self.job)
+
+    @classmethod
+    def of(cls, job: RedisCronJob, event: str, version: str | None = None) -> Change:
+        """All of a constructed job; of a loaded one what was changed on it."""
+        change = cls._whole(job, event)
+        change.version = version
+        if version is not None:
+            change.receipt = new_receipt()  # sent again, it would find its own write in its way
+        loaded = job.loaded_definition()
+        if loaded is None:
+            if job.created_at is not None:
+                change.fields["created_at"] = utc_text(job.created_at)
+            return change
+        fields = change.fields
+        change.create = False
+        change.unset = [name for name in change.unset if name in loaded]
+        change.fields = {name: value for name, value in fields.items() if loaded.get(name) != value}
+        written = {*change.fields, *change.unset}
+        change.retimed = not written.isdisjoint(TIMING_FIELDS)
+        if change.retimed:  # one of them is empty, so they change together
+            change.fields.update({name: fields[name] for name in ("interval", "cron")})
+        change._believe_own()
+        return change
+
+    @classmethod
+    def _whole(cls, job: RedisCronJob, event: str) -> Change:
+        fields = job.definition()
+        if job.enabled_given:
+            fields["enabled"] = str(int(job.enabled))
+        change = cls(job, event, create=True, fields=fields)
+        change.unset = [name for name in OPTIONAL_FIELDS if name not in fields]
+        change.times = job.moved_times()
+        change._believe_own()
+        return change
+
+    @classmethod
+    def define(cls, job: RedisCronJob) -> Change:
+        """All of a job, announced as created or updated as it turns out."""
+        return cls._whole(job, "")
+
+    @classmethod
+    def replace(
+        cls,
+        job: RedisCronJob,
+        fields: Mapping[str, str],
+        stored: Mapping[str, str],
+    ) -> Change:
+        """These fields of a schedule whose hash holds `stored`, without loading it."""
+        change = cls(job, "updated", retimed=not fields.keys().isdisjoint(TIMING_FIELDS))
+        change.unset = [name for name, text in fields.items() if text == DEFAULTS[name]]
+        change.fields = {n: text for n, text in fields.items() if text != DEFAULTS[n]}
+        change.facts = {name: fields.get(name, stored.get(name, "")) for name in FACTS}
+        change._forget_next(stored.get("created_at", ""))
+        return change
+
+    @classmethod
+    def switch(cls, job: RedisCronJob, enabled: bool) -> Change:
+        """Nothing but enabled or disabled."""
+        event = "enabled" if enabled else "disabled"
+        change = cls(job, event, fields={"enabled": str(int(enabled))}, retimed=False)
+        change._believe_own()
+        return change
+
+    @classmethod
+    def move(cls, job: RedisCronJob, latest: datetime, following: datetime | None) -> Change:
+        """Nothing but the times of the latest and the next occurrence."""
+        times = {"latest_enqueue_time": utc_text(latest)}
+        if following is not None:
+            times["next_enqueue_time"] = utc_text(following)
+        change = cls(job, "updated", times=times, retimed=False)
+        change._believe_own()
+        return change
+
+    def _believe_own(self) -> None:
+        # What is not written counts as it was loaded.
+        definition = self.fields
+        if not self.create:
+            loaded = self.job.loaded_definition() or self.job.definition()
+            definition = {**loaded, **dict.fromkeys(self.unset, ""), **self.fields}
+        self.facts = {name: definition.get(name, "") for name in FACTS}
+        self.facts["latest_enqueue_time"] = time_text(self.job.latest_enqueue_time)
+        self.facts["next_enqueue_time"] = time_text(self.job._loaded_times[1])
+        self._forget_next(time_text(self.job.created_at))
+
+    def _forget_next(self, created_at: str) -> None:
+        """Where the next time that stands there counts for nothing, as the script judges it."""
+        facts = self.facts
+        if (
+            self.retimed
+            or not facts["latest_enqueue_time"]
+            or facts["next_enqueue_time"] == created_at
+        ):
+            facts["next_enqueue_time"] = ""
+
+    def believe(self, retimed: bool, facts: dict[str, str]) -> None:
+        """Believe what the script found. Raises `DamagedScheduleError` for what says no time."""
+        self.retimed, self.facts = retimed, facts
+        try:
+            check_timing(load_number(facts, "interval"), facts["cron"], stored=True)
+            self._grid()
+        except InvalidScheduleError as error:
+            raise DamagedScheduleError(self.job.id, str(error)) from error
+
+    def next_time(self, moment: datetime) -> str:
+        """The next time, from this moment, if it has to be computed; "" where nothing is left."""
+        latest = load_time(self.facts, "latest_enqueue_time")
+        return time_text(self._grid().first(moment, latest, retimed=self.retimed))
+
+    def _grid(self) -> Grid:
+        facts = self.facts
+        options = {name: OPTIONS[name].value(facts[name]) for name in _BOUNDS if facts[name]}
+        zone = find_zone(facts["timezone"]) if facts["timezone"] else None
+        origin = load_time(facts, "next_enqueue_time")
+        return Grid(
+            load_number(facts, "interval"), facts["cron"] or None, zone, **options, origin=origin
+        )
+
+    def weight(self) -> int:
+        """Bytes that the script is sent of it, or about that many."""
+        texts = [*self.fields.values(), *(self.expected or {}).values()]
+        texts += (self.marks or {}).values()
+        return sum(len(text) for text in texts if isinstance(text, str))
+
+    def to_script(self, moment: datetime) -> dict[str, Any]:
+        """This change as the script SAVE takes it."""
+        item = {
+            "id": self.job.id,
+            "event": self.event,
+            "create": self.create,
+            "fields": self.fields,
+            "unset": [*self.unset, *(n for n, v in self.fields.items() if LEFT_OUT.get(n) == v)],
+            "times": self.times,
+            "facts": self.facts,
+            "retimed": self.retimed,
+            "next": self.next_time(moment),
+        }
+        if self.facts["cron"]:
+            item["rules"] = rules_pairs(self.facts["timezone"])
+        if self.version is not None:
+            item["version"] = self.version
+        if self.receipt:
+            item["receipt"] = self.receipt
+        if self.expected is not None:
+            item["expected"] = self.expected
+            item["marks"] = self.marks or {}
+            item["quiet"] = not (self.fields or self.unset)
+        return item
+
+    def record(self, reply: Sequence[str]) -> None:
+        """Bring the object up to what was written, but for what was changed on it since."""
+        _, version, revision, created_at, *runtime = reply
+        job = self.job
+        job.version, job.revision = version, int(revision)
+        job.created_at = parse_time(created_at)
+        job.updated_at = parse_time(version.partition("/")[2])
+        job.last_error = job.last_error_at = None
+        latest, following = (parse_time(text) if text else None for text in runtime[:2])
+        enabled, finished, runs = runtime[2:]
+        job.finished_at = parse_time(finished) if finished else None
+        job.runs = int(runs) if runs.isdecimal() else 0
+        written = (latest, following, enabled == "1")
+        for name, said, value in zip(_STATE, self._said, written, strict=True):
+            if getattr(job, name) == said:
+                setattr(job, name, value)
+        job.mark_saved({**self.fields, "enabled": enabled}, self.unset, (latest, following))
+
+
+_BOUNDS = ("start_at", "end_at")
+_STATE = ("latest_enqueue_time", "next_enqueue_time", "enabled")
+
+
+def _state(job: RedisCronJob) -> tuple[Any, ...]:
+    return tuple(getattr(job, name) for name in _STATE)
+
+
+def new_receipt() -> str:
+    return os.urandom(16).hex()

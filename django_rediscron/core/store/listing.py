@@ -1,0 +1,268 @@
+"""Many schedules at once: listing them, and keeping the indexes true."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+from operator import itemgetter
+from typing import Any, cast
+
+from redis import Redis
+from redis.exceptions import ResponseError
+from rq.utils import as_text, now
+
+from ..job import RedisCronJob
+from ..monitoring.leadership import Leadership
+from ..schedule.checks import NO_ADDRESS, check_id
+from ..timing.cron_times import utc_text
+from .change import Change
+from .connections import bytes_client
+from .creation import create_new
+from .keys import (
+    DISABLED,
+    ERRORS,
+    HISTORY_SUFFIX,
+    INDEX,
+    INDEXED,
+    JOB_PREFIX,
+    LAST_UPDATE,
+    member_key,
+)
+from .reading import Absent, Damaged, displayed_id, read_schedules
+from .saving import save_changes
+from .scripts import PLACE, PRUNE, run_script
+from .search import search
+from .steps import Step, in_steps, no_step
+from .tombstones import Tombstone
+
+BATCH = 500
+"""Hashes read in one round trip."""
+
+SCANNED = 1000
+"""Keys of any kind that Redis looks at in one step of a scan."""
+
+
+@dataclass
+class Listing:
+    """Schedules by queue and id, and beside them those that cannot be read."""
+
+    jobs: list[RedisCronJob] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
+    deleted: list[Tombstone] = field(default_factory=list)
+    """Deleted by hand while code declares them, where somebody asked for it too."""
+    leadership: Leadership | None = None
+    """Who leads and who stands by, where somebody asked for it too."""
+    queues: frozenset[str] | None = None
+    """Names of all queues that are known, whether they have schedules or not; None: not asked."""
+
+
+@dataclass
+class StreamedListing(Listing):
+    """A listing that has no `jobs`: they are read while they are iterated, once.
+
+    `damaged` is complete afterwards.
+    """
+
+    stream: Iterator[RedisCronJob] = field(default_factory=lambda: iter(()))
+
+
+@dataclass
+class ReindexReport:
+    """What `reindex` found: schedules in all, placed in an index anew, stale members taken out.
+
+    `ahead`: ids of schedules that ran in what is now the future, so the clock was set back.
+    `foreign`: ids of all schedules, where a program changed some that does not keep our indexes.
+    """
+
+    schedules: int = 0
+    restored: int = 0
+    pruned: int = 0
+    ahead: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing:
+    """All schedules, or the enabled ones. Prunes members of the indexes that have no hash.
+
+    Imports no user code and does not scan the keyspace, but for once after a program that does not
+    keep the index of disabled schedules (rq-rediscron) changed something.
+    """
+    listing = Listing()
+    members = _members(connection, [INDEX] if enabled_only else [INDEX, DISABLED])
+    jobs = _read_into(listing, members, connection)
+    listing.jobs = sorted(
+        (job for job in jobs if job.enabled or not enabled_only),
+        key=lambda job: (job.queue_name, job.id),
+    )
+    return listing
+
+
+def stream_schedules(connection: Redis) -> StreamedListing:
+    """As `list_schedules`, without holding all schedules in memory."""
+    members = _members(connection, [INDEX, DISABLED])
+    # One whose queue is not found is damaged, and has no place among the others.
+    queue_of: dict[str, str] = dict(cast("Any", search(connection, values=("queue_name",))))
+    order = [(queue_of.get(id := displayed_id(member), ""), id, member) for member in members]
+    order.sort(key=itemgetter(0, 1))
+    listing = StreamedListing(queues=frozenset(queue_of.values()) - {""})
+    listing.stream = _read_into(listing, [member for _, _, member in order], connection)
+    return listing
+
+
+def _members(connection: Redis, indexes: Sequence[str]) -> list[Any]:
+    """What the indexes hold, once they are known to be complete."""
+    indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
+    if indexed != updated:
+        with suppress(ResponseError):  # a replica, or a user who may only read
+            reindex(connection)
+    with bytes_client(connection).pipeline(transaction=False) as pipe:
+        for key in indexes:
+            pipe.zrange(key, 0, -1)
+        return list({member: None for reply in pipe.execute() for member in reply})
+
+
+def _read_into(
+    listing: Listing, members: Sequence[Any], connection: Redis
+) -> Iterator[RedisCronJob]:
+    """Those that can be read. The others go into the listing, or out of the indexes."""
+    absent: list[Any] = []
+    for member, (found, _) in zip(members, read_schedules(members, connection), strict=True):
+        if isinstance(found, Absent):
+            absent.append(member)
+        elif isinstance(found, Damaged):
+            listing.damaged.append(found)
+        else:
+            yield found
+    listing.damaged.sort(key=lambda damaged: damaged.id)
+    with suppress(ResponseError):
+        prune(absent, connection)
+
+
+def fetch_many(
+    ids: Iterable[str], connection: Redis, job_class: type[RedisCronJob] = RedisCronJob
+) -> dict[str, RedisCronJob | Damaged]:
+    """Schedules by id in one round trip for many; those that do not exist are left out."""
+    ids = list(ids)
+    found = zip(ids, read_schedules(ids, connection, job_class), strict=True)
+    return {id: job for id, (job, _) in found if not isinstance(job, Absent)}
+
+
+def define_many(jobs: Sequence[RedisCronJob], connection: Redis) -> None:
+    """Create or edit all of them in few round trips, each one whole.
+
+    As `register` does: `created_at` is kept, and `enabled` where `enabled_given` is False.
+    """
+    for job in jobs:
+        job.validate()
+    changes = [Change.define(job) for job in create_new(jobs, connection)]
+    save_changes(changes, connection)
+
+
+def reindex(connection: Redis, step: Step = no_step) -> ReindexReport:
+    """Put schedules that are in no index back, and take out members that do not belong there.
+
+    A schedule belongs into the one index that its hash says, not much later than its next time, and
+    among those in error where it says an error.
+
+    Scans the keyspace, in steps that hold Redis for a moment only; `step` is called after each.
+    """
+    indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
+    report = ReindexReport()
+    ids = scan_ids(connection, step)
+    while batch := list(islice(ids, BATCH)):
+        _index(batch, connection, report)
+        if indexed != updated:
+            report.foreign += batch
+        step()
+    for index in (INDEX, DISABLED):
+        report.pruned += prune(_absent_members(index, connection, step), connection, step)
+    failed = cast("list[bytes]", bytes_client(connection).zrange(ERRORS, 0, -1))
+    report.pruned += prune(failed, connection, step)
+    if updated is not None:
+        connection.set(INDEXED, updated)
+    return report
+
+
+def scan_ids(connection: Redis, step: Step = no_step) -> Iterator[str]:
+    """Ids of all hashes in the keyspace, in whatever index they are, or in none."""
+    client = bytes_client(connection)
+    cursor: Any = "0"  # zero as a number only when the scan has come round
+    while cursor != 0:
+        cursor, keys = client.scan(cursor, match=f"{JOB_PREFIX}*", count=SCANNED, _type="hash")
+        for key in keys:
+            try:
+                id = as_text(key)[len(JOB_PREFIX) :]
+                if id not in NO_ADDRESS:  # other programs may make them
+                    check_id(id)
+            except ValueError:
+                continue  # not ours: no id that we would have accepted
+            yield id
+        step()
+
+
+def _absent_members(index: str, connection: Redis, step: Step) -> list[bytes]:
+    """Members of an index that have no hash."""
+    client = bytes_client(connection)
+    absent: list[bytes] = []
+    for start in range(0, connection.zcard(index), BATCH):
+        # A page moves where members come and go meanwhile; what is missed is no harm.
+        part = cast("list[bytes]", client.zrange(index, start, start + BATCH - 1))
+        with client.pipeline(transaction=False) as pipe:
+            for member in part:
+                pipe.exists(member_key(member))
+            absent += [m for m, there in zip(part, pipe.execute(), strict=True) if not there]
+        step()
+    return absent
+
+
+def waiting_ids(connection: Redis) -> list[str]:
+    """Ids of the schedules that wait to run; one that is not UTF-8 names none."""
+    members = cast("list[bytes]", connection.zrange(INDEX, 0, -1))
+    return [member.decode(errors="replace") for member in members]
+
+
+def index_missing(ids: Iterable[str], connection: Redis, step: Step = no_step) -> None:
+    """Put these schedules into an index if they are in none; for changes that others announced."""
+    for part in in_steps(list(ids), BATCH, step):
+        _index(part, connection, ReindexReport())
+
+
+def _index(ids: Sequence[str], connection: Redis, report: ReindexReport) -> None:
+    moment = now()
+    soon = utc_text(moment + timedelta(seconds=1))
+    arguments = [f"{moment.timestamp():.6f}", soon, *ids]
+    schedules, restored, misplaced, *ahead = json.loads(
+        run_script(connection, PLACE, [], arguments)
+    )
+    report.schedules += schedules
+    report.restored += restored
+    report.pruned += misplaced
+    report.ahead += ahead
+
+
+def retry_failed(connection: Redis, step: Step = no_step) -> None:
+    """Let schedules in error wait no longer: what kept them from running may have been mended.
+
+    That is so where a new process leads, which may have other code and other settings.
+    """
+    failed = cast("list[bytes]", bytes_client(connection).zrange(ERRORS, 0, -1))
+    for part in in_steps(failed, BATCH, step):
+        soon: Any = dict.fromkeys(part, now().timestamp())
+        # Dispatch reads the hash, and corrects the place of one that is not due any more.
+        connection.zadd(INDEX, soon, xx=True, lt=True)
+
+
+def prune(members: Sequence[Any], connection: Redis, step: Step = no_step) -> int:
+    """Take out members without a hash, but for those that are RQ's names: they have a history.
+
+    Those whose hash says no error are taken out of the errors.
+    """
+    pruned = 0
+    for part in in_steps(members, BATCH, step):
+        arguments = [JOB_PREFIX, HISTORY_SUFFIX, *part]
+        pruned += run_script(connection, PRUNE, [INDEX, DISABLED, ERRORS], arguments)
+    return pruned

@@ -1,0 +1,193 @@
+"""Hashes of schedules, many at a time, as they stand in Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from ..exceptions import DamagedScheduleError, UnreadableScheduleError
+from ..job import RedisCronJob
+from ..quoting import cut, quoted_id
+from ..schedule.sizes import ADVICE, CALL_BYTES, MAX_BYTES
+from .scripts import READ, run_script, run_scripts
+from .steps import Step, in_steps, no_step
+
+BATCH = 200
+"""Hashes in one script call: Redis is held for a few milliseconds."""
+
+CALLS = 20
+"""Script calls in one round trip, where all that is stored is read."""
+
+_LATER = 2
+"""What the script says of a hash for which there was no room."""
+
+Fields = dict[str, str]
+_Restore = Callable[[Fields, Redis], RedisCronJob]
+_HowToRestore = Callable[[type[RedisCronJob]], _Restore]
+
+
+@dataclass(frozen=True)
+class Absent:
+    """No hash under this id. With a history it is a name of RQ's own cron."""
+
+    has_history: bool
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A schedule that cannot be read, and why."""
+
+    id: str
+    reason: str
+    fields: Fields | None = None
+    """The hash, where it is one."""
+    is_oversized: bool = False
+    """Whether it holds too much, so that only short fields of it were read."""
+    refused: bool = False
+    """Whether Redis refused to read it, so that nothing is known to be wrong with the schedule."""
+
+    def error(self) -> DamagedScheduleError:
+        """As what it is raised."""
+        kind = UnreadableScheduleError if self.refused else DamagedScheduleError
+        return kind(self.id, self.reason)
+
+
+Read = tuple["RedisCronJob | Damaged | Absent", Fields]
+
+
+def _from_texts(job_class: type[RedisCronJob]) -> _Restore:
+    return job_class.from_texts
+
+
+def _from_any(job_class: type[RedisCronJob]) -> _Restore:
+    return job_class.restore
+
+
+def read_schedules(
+    ids: Sequence[str | bytes],
+    connection: Redis,
+    job_class: type[RedisCronJob] = RedisCronJob,
+) -> Iterator[Read]:
+    """For each id what stands under it, and the hash's fields (bytes that are no UTF-8 escaped)."""
+    for start in range(0, len(ids), BATCH):
+        part = ids[start : start + BATCH]
+        reply = run_script(connection, READ, [], [CALL_BYTES, *part])
+        for id, (found, restore) in zip(part, _all(part, reply, connection), strict=True):
+            yield _understand(id, found, connection, restore(job_class))
+
+
+def read_what_fits(
+    ids: Sequence[bytes], connection: Redis, call_bytes: int
+) -> Iterator[Read | None]:
+    """As `read_schedules`, in one round trip.
+
+    None for the heavy ones for which there is no room in it; there is for the first of all.
+    """
+    stored, restore = _parse(run_script(connection, READ, [], [call_bytes, *ids]))
+    for id, found in zip(ids, stored, strict=True):
+        whole = found != _LATER
+        yield _understand(id, found, connection, restore(RedisCronJob)) if whole else None
+
+
+class Stored(NamedTuple):
+    """What stands under an id, not yet understood."""
+
+    id: str
+    fields: Fields
+    found: Any
+    restore: _Restore
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there is neither a hash nor a history."""
+        return not isinstance(self.found, (list, str)) and not self.found
+
+    def understand(self, connection: Redis) -> RedisCronJob | Damaged | Absent:
+        return _understand(self.id, self.found, connection, self.restore)[0]
+
+
+def read_stored(ids: Sequence[str], connection: Redis, step: Step = no_step) -> Iterator[Stored]:
+    """As `read_schedules`, thousands in one round trip, for who looks closely at few of them."""
+    parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
+    for some in in_steps(parts, CALLS, step):
+        replies = run_scripts(connection, READ, [([], [CALL_BYTES, *part]) for part in some])
+        for part, reply in zip(some, replies, strict=True):
+            for id, (found, restore) in zip(part, _all(part, reply, connection), strict=True):
+                yield Stored(id, _fields(found), found, restore(RedisCronJob))
+
+
+def _all(
+    ids: Sequence[str | bytes], reply: bytes, connection: Redis
+) -> Iterable[tuple[Any, _HowToRestore]]:
+    """What is found under each of them: what this reply says, and further ones if it is not all."""
+    stored, restore = _parse(reply)
+    restores = [restore] * len(stored)
+    while _LATER in stored:
+        left = [number for number, found in enumerate(stored) if found == _LATER]
+        arguments = [CALL_BYTES, *(ids[number] for number in left)]
+        more, restore = _parse(run_script(connection, READ, [], arguments))
+        for number, found in zip(left, more, strict=True):
+            stored[number], restores[number] = found, restore
+    return zip(stored, restores, strict=True)
+
+
+def _parse(reply: bytes) -> tuple[list[Any], _HowToRestore]:
+    try:
+        return json.loads(reply.decode()), _from_texts
+    except UnicodeDecodeError:
+        return json.loads(reply.decode(errors="surrogateescape")), _from_any
+
+
+def _fields(found: Any) -> Fields:
+    if isinstance(found, dict):
+        found = list(found["fields"])
+    if not isinstance(found, list):
+        return {}
+    pairs = iter(found)
+    return dict(zip(pairs, pairs, strict=True))
+
+
+def _understand(
+    id: str | bytes, found: Any, connection: Redis, restore: _Restore
+) -> tuple[RedisCronJob | Damaged | Absent, Fields]:
+    if isinstance(found, list):
+        fields = _fields(found)
+        return _restored(id, fields, connection, restore), fields
+    if isinstance(found, dict):
+        fields = _fields(found)
+        reason = (
+            f"it holds {found['bytes']:,} bytes, more than the limit of {MAX_BYTES:,}; {ADVICE}"
+        )
+        return Damaged(displayed_id(id), reason, fields, is_oversized=True), fields
+    if isinstance(found, str):
+        if "WRONGTYPE" in found:
+            return Damaged(displayed_id(id), f"its key does not hold a hash: {found}"), {}
+        return Damaged(displayed_id(id), f"Redis refuses to read it: {found}", refused=True), {}
+    return Absent(bool(found)), {}
+
+
+def _restored(
+    id: str | bytes,
+    fields: Fields,
+    connection: Redis,
+    restore: _Restore,
+) -> RedisCronJob | Damaged:
+    shown = displayed_id(id)
+    try:
+        job = restore(fields, connection)
+    except DamagedScheduleError as error:
+        return Damaged(shown, error.reason, fields)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        return Damaged(shown, cut(error) or type(error).__name__, fields)
+    if job.id != shown:
+        return Damaged(shown, f"field 'id' names another schedule: {quoted_id(job.id)}", fields)
+    return job
+
+
+def displayed_id(id: str | bytes) -> str:
+    """The id as text, with `\\xff` for bytes that are not UTF-8."""
+    return id.decode(errors="backslashreplace") if isinstance(id, bytes) else id

@@ -1,0 +1,169 @@
+"""Changes of definitions on their way to Redis: whole, announced, and lost by nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from redis import Redis
+from rq.utils import now
+
+from ..exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
+from ..job import RedisCronJob
+from ..schedule.sizes import in_calls
+from ..timing.cron_times import utc_text
+from .change import Change, new_receipt
+from .keys import RECEIPT_PREFIX, member_key
+from .rq_queues import get_queue
+from .scripts import DELETE, SAVE, run_script, run_scripts
+
+BATCH = 250
+"""Changes in one script call: Redis is held for a few milliseconds."""
+
+REFUSALS: dict[str, type[Exception]] = {
+    "NOSUCHJOB": NoSuchJobError,
+    "SCHEDULECHANGED": ScheduleChangedError,
+    "SCHEDULELOCKED": ScheduleLockedError,
+}
+"""What the script's reasons for refusing a change are here."""
+
+MAX_QUEUED = 100
+"""Changes queued in pipelines that an object remembers until it knows what came of them."""
+
+
+def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | None = None) -> None:
+    """Write the changes, each whole or not at all, in few round trips; with a pipeline, queue them.
+
+    Raises `InvalidScheduleError` before anything is written; after the others were written, what
+    stands in `REFUSALS` for those that were refused.
+    """
+    for change in changes:
+        change.job.import_functions(change.fields)
+    for queue_name in {change.fields.get("queue_name") for change in changes} - {None}:
+        get_queue(str(queue_name), connection)
+    if pipeline is not None:
+        for change in changes:
+            change.receipt = change.receipt or new_receipt()
+            _send([change], connection, now(), pipeline)
+            change.job.queued = (*change.job.queued, change)[-MAX_QUEUED:]
+        return
+    refused: list[tuple[Change, str, str]] = []
+    for batch in in_calls(changes, BATCH, Change.weight):
+        pending = batch
+        while pending:
+            pending = _save_batch(pending, connection, refused)
+    if refused:
+        _, reason, text = refused[0]
+        ids = [repr(change.job.id) for change, other, _ in refused if other == reason]
+        names = ", ".join(ids[:5]) + (", ..." if ids[5:] else "")
+        raise REFUSALS[reason](f"nothing was saved of {names}: {text}")
+
+
+def _save_batch(
+    batch: list[Change], connection: Redis, refused: list[tuple[Change, str, str]]
+) -> list[Change]:
+    """One script call. Returns the changes that must be sent again with new times."""
+    again = []
+    for change, reply in zip(batch, _send(batch, connection, now()), strict=True):
+        outcome = reply[0]
+        if outcome == "ok":
+            change.record(reply)
+        elif outcome == "refused":
+            refused.append((change, *reply[1:]))
+        else:
+            change.believe(*reply[1:])
+            again.append(change)
+    return again
+
+
+def write_merged(changes: Sequence[Change], connection: Redis) -> list[Change]:
+    """Write merges of schedules with what code declares, thousands in a round trip.
+
+    Returns those of which nothing was written, because somebody changed the schedule meanwhile.
+    """
+    refused: list[Change] = []
+    pending = list(changes)
+    while pending:
+        parts = list(in_calls(pending, BATCH, Change.weight))
+        replies = run_scripts(connection, SAVE, [_call(part, now()) for part in parts])
+        pending = []
+        for part, reply in zip(parts, map(_decode, replies), strict=True):
+            for change, (outcome, *facts) in zip(part, reply, strict=True):
+                if outcome == "refused":
+                    refused.append(change)
+                elif outcome == "stale":
+                    change.believe(*facts)
+                    pending.append(change)
+    return refused
+
+
+def _send(
+    batch: list[Change], connection: Redis, moment: datetime, pipeline: Any | None = None
+) -> Any:
+    keys, arguments = _call(batch, moment)
+    if pipeline is None:
+        return _decode(run_script(connection, SAVE, keys, arguments))
+    return connection.register_script(SAVE)(keys, [*arguments, "once"], client=pipeline)
+
+
+def _call(batch: list[Change], moment: datetime) -> tuple[list[str], list[str]]:
+    """Keys and arguments of the script."""
+    items = [change.to_script(moment) for change in batch]
+    keys = [change.job.key for change in batch]
+    return keys, [f"{moment.timestamp():.6f}", utc_text(moment), json.dumps(items)]
+
+
+def _decode(reply: bytes) -> Any:
+    return json.loads(reply.decode(errors="replace"))
+
+
+def settle(job: RedisCronJob, connection: Redis) -> None:
+    """Learn what came of the changes of this object that were queued in pipelines.
+
+    Those that were written count as saved: the next save neither writes them over what others have
+    changed since, nor brings back what others deleted. All others are still to be written.
+    """
+    if not job.queued:
+        return
+    receipts = connection.mget([RECEIPT_PREFIX + change.receipt for change in job.queued])
+    unknown = []
+    for change, receipt in zip(job.queued, receipts, strict=True):
+        if receipt is None:
+            unknown.append(change)
+        else:
+            change.record(json.loads(receipt))
+    job.queued = tuple(unknown)
+
+
+def delete_schedules(
+    ids: Iterable[str | bytes], connection: Redis, pipeline: Any | None = None
+) -> int:
+    """Delete schedules, each whole; returns how many there were (0 with a pipeline).
+
+    One that code declares stays deleted until it is reset. Raises `ScheduleLockedError` for those
+    that only the code may change, after the others were deleted.
+    """
+    ids = list(ids)
+    deleted = 0
+    locked: list[tuple[str | bytes, str]] = []
+    for start in range(0, len(ids), BATCH):
+        batch = ids[start : start + BATCH]
+        keys = [member_key(id) for id in batch]
+        arguments = [f"{now().timestamp():.6f}", "once" if pipeline is not None else "", *batch]
+        if pipeline is not None:
+            connection.register_script(DELETE)(keys, arguments, client=pipeline)
+            continue
+        for id, outcome in zip(batch, run_script(connection, DELETE, keys, arguments), strict=True):
+            if isinstance(outcome, int):
+                deleted += outcome
+            else:
+                locked.append((id, outcome.decode(errors="replace")))
+    if locked:
+        names = ", ".join(repr(id) for id, _ in locked[:5]) + (", ..." if locked[5:] else "")
+        raise ScheduleLockedError(
+            f"nothing was deleted of {names}: is locked; "
+            f"remove it where it is declared: {locked[0][1]}"
+        )
+    return deleted

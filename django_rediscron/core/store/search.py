@@ -1,0 +1,159 @@
+"""Finding schedules by their fields, in Redis itself: many are searched and few are read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from redis import Redis
+
+from ..schedule.codec import DEFINITION_FIELDS, LEFT_OUT, OPTIONAL_FIELDS
+from .keys import DISABLED, INDEX
+from .scripts import SEARCH, run_script
+
+Condition = dict[str, Any]
+"""A test of one field, or several tests with a connector; made by the functions below."""
+
+PAGE = 2000
+"""Members of an index in one script call: it holds Redis for a few milliseconds."""
+
+ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+
+_DEFAULTS = {name: LEFT_OUT.get(name, "") for name in (*DEFINITION_FIELDS, *OPTIONAL_FIELDS)}
+
+_MADE_OF: dict[str, tuple[str, ...]] = {
+    "overridden": ("declared", *_DEFAULTS),
+    "state": ("enabled", "finished_at", "last_error"),
+    "next_enqueue_time": ("next_enqueue_time", "enabled", "finished_at"),
+    "latest_run": ("latest_enqueue_time",),
+    "id": (),
+}
+"""Fields that the script makes of others."""
+
+
+def one_of(field: str, values: Iterable[str]) -> Condition:
+    """The field has one of these values; an absent field has the value ''."""
+    return {"field": field, "op": "in", "values": list(values)}
+
+
+def compare(field: str, op: str, value: str) -> Condition:
+    """`op` is contains, startswith, gt, gte, lt or lte; an absent field is no less, no more."""
+    return {"field": field, "op": op, "values": [value]}
+
+
+def like(field: str, text: str) -> Condition:
+    """The field contains this text, in small letters or capitals."""
+    small = text.lower()
+    # Lua knows the case of ASCII only, so the script is told of all other letters in the text.
+    letters = {each for each in small if not each.isascii() and each.upper() != each}
+    pairs = [letter for each in sorted(letters) for letter in (each.upper(), each)]
+    return {"field": field, "op": "icontains", "values": [small, *pairs]}
+
+
+def every(*conditions: Condition) -> Condition:
+    """All of them are met."""
+    return {"connector": "AND", "negated": False, "children": list(conditions)}
+
+
+def either(*conditions: Condition) -> Condition:
+    """One of them is met."""
+    return {"connector": "OR", "negated": False, "children": list(conditions)}
+
+
+def negate(condition: Condition) -> Condition:
+    """It is not met."""
+    return {"connector": "AND", "negated": True, "children": [condition]}
+
+
+def search(
+    connection: Redis,
+    condition: Condition | None = None,
+    *,
+    values: Sequence[str] = (),
+    among: Iterable[str] | None = None,
+) -> list[tuple[str, ...]]:
+    """The id of each schedule that meets the condition, followed by these values of it, unsorted.
+
+    `among`: look at these ids only. Bytes in an id that are not UTF-8 come as `\\xff`. Reads pages
+    of the indexes, so that Redis is never held for long; a schedule that is there from the
+    beginning to the end is found.
+    """
+    request = {
+        "fields": sorted(_needed(condition, values)),
+        "condition": condition or False,
+        "sort": list(values),
+        "defaults": _DEFAULTS,
+    }
+    width = 1 + len(values)
+    rows: dict[str, tuple[str, ...]] = {}
+    pages = _pages(connection, request) if among is None else _chosen(connection, request, among)
+    for cells in pages:
+        # zip of one iterator several times: the cells of each row, in turn
+        rows.update((row[0], row) for row in zip(*[iter(cells)] * width, strict=True))
+    return list(rows.values())
+
+
+def member(id: str) -> list[bytes]:
+    """What may stand in an index for this id: itself, and the bytes that it stands for."""
+    given = id.encode(errors="surrogateescape")
+    raw = ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), given)
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return [given, raw]
+    return [given]
+
+
+def _needed(condition: Condition | None, values: Sequence[str]) -> set[str]:
+    needed: set[str] = set()
+    for name in [*values, *_tested(condition)]:
+        needed.update(_MADE_OF.get(name, (name,)))
+    return needed
+
+
+def _tested(condition: Condition | None) -> Iterator[str]:
+    if condition is not None:
+        if "op" in condition:
+            yield condition["field"]
+        for child in condition.get("children", ()):
+            yield from _tested(child)
+
+
+def _pages(connection: Redis, request: dict[str, Any]) -> Iterator[list[str]]:
+    # A schedule that is disabled meanwhile is found in the first set or in the second.
+    for key in (INDEX, DISABLED):
+        cursor = "0"
+        while True:
+            page = {**request, "key": key, "cursor": cursor, "count": PAGE}
+            cursor, cells = _run(connection, page, [])
+            yield cells
+            if cursor == "0":
+                break
+
+
+def _chosen(
+    connection: Redis, request: dict[str, Any], among: Iterable[str]
+) -> Iterator[list[str]]:
+    members = [each for id in dict.fromkeys(among) for each in member(id)]
+    for start in range(0, len(members), PAGE):
+        yield _run(connection, request, members[start : start + PAGE])[1]
+
+
+def _run(
+    connection: Redis, request: dict[str, Any], members: Sequence[bytes]
+) -> tuple[str, list[str]]:
+    reply = run_script(connection, SEARCH, [], [json.dumps(request), *members])
+    cursor, cells = json.loads(reply.decode(errors="surrogateescape"))
+    # cjson writes an empty list as an object
+    return cursor, cells if reply.isascii() else [shown(cell) for cell in cells]
+
+
+def shown(text: str) -> str:
+    """A text with `\\xff` for bytes that are not UTF-8, where they came escaped by surrogates."""
+    return (
+        text
+        if text.isascii()
+        else text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    )

@@ -1,0 +1,77 @@
+"""Schedules that somebody deleted while code declares them: they stay deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from redis import Redis
+
+from ..schedule.origin import CODE, Origin
+from ..schedule.texts import load_object
+from .connections import bytes_client
+from .keys import DELETED
+from .scripts import TOMBSTONES, run_script
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """What the code said of a schedule that was deleted by hand."""
+
+    id: str
+    origin: Origin
+    text: str
+    """As it stands in Redis."""
+
+    @classmethod
+    def of(cls, id: str, text: str) -> Tombstone:
+        """One that cannot be read says nothing, but is one all the same."""
+        told = load_object(text) or {}
+        facts = {str(name): value for name, value in told.items() if isinstance(value, str)}
+        return cls(id, Origin.of({**facts, "source": CODE}) or Origin("", "", ""), text)
+
+    @property
+    def application(self) -> str:
+        return self.origin.application
+
+    @property
+    def place(self) -> str:
+        return self.origin.place
+
+    @property
+    def declared(self) -> dict[str, str] | None:
+        """The definition as last declared."""
+        return self.origin.declared
+
+
+def read_tombstones(connection: Redis) -> dict[str, Tombstone]:
+    """By id. There are few: as many as were deleted by hand since they were declared."""
+    found = cast("Mapping[bytes, bytes]", bytes_client(connection).hgetall(DELETED))
+    stones = {}
+    for id, text in found.items():
+        name = id.decode(errors="backslashreplace")
+        stones[name] = Tombstone.of(name, text.decode(errors="replace"))
+    return dict(sorted(stones.items()))
+
+
+def tombstone_text(origin: Origin) -> str:
+    """What Redis keeps of a deleted schedule."""
+    return json.dumps(
+        {
+            "source": CODE,
+            "application": origin.application,
+            "place": origin.place,
+            "declared": origin.declared_text,
+        }
+    )
+
+
+def replace_tombstones(replacements: Mapping[Tombstone, str], connection: Redis) -> None:
+    """Write other texts in their places, or with an empty text drop them; unless they changed."""
+    arguments = [
+        part for stone, text in replacements.items() for part in (stone.id, stone.text, text)
+    ]
+    if arguments:
+        run_script(connection, TOMBSTONES, [], arguments)

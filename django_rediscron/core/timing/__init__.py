@@ -1,0 +1,1 @@
+"""When schedules run: cron expressions, intervals, time zones."""

@@ -1,0 +1,270 @@
+"""When: the occurrences of a cron expression in wall time, and of an interval on its grid.
+
+Daylight saving follows the manual page cron(8) of Debian. An expression whose minute or hour field
+begins with `*` matches the wall clock: every real minute whose wall time matches fires, so a
+repeated hour fires twice and a skipped one not at all. Any other expression names fixed times of
+day, each of which fires exactly once: the first time where it is repeated, and where it is skipped,
+at the first instant after the gap. Expressions with a sixth field (seconds) match the wall clock.
+
+A zone of None is the process's local zone.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from hashlib import sha1
+
+from ..exceptions import InvalidScheduleError
+from ..quoting import quoted
+from .cron_expression import Expression, parse
+from .cron_fields import ALIASES, MAX_LENGTH, split
+
+UTC = timezone.utc
+
+MAX_SECONDS = 2**31 - 1
+"""Of a time-out or an option, 68 years: what alarm(2) and Redis can count."""
+
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+"""Those of all times that a schedule may name, so that whatever is computed from them (in another
+zone, with a delay, an interval later) is still in Python's calendar."""
+
+_SECOND = timedelta(seconds=1)
+_FIELD_COUNTS = (5, 6)
+
+
+def utc_text(moment: datetime) -> str:
+    """RQ's UTC format, `2026-06-03T05:40:00.000000Z`: fixed width, so that it sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def check_cron(expression: object, *, stored: bool = False) -> None:
+    """Raise `InvalidScheduleError` unless the expression is well formed and fires at some time.
+
+    A `stored` one was checked to fire when it was saved, which takes as long as all the rest.
+    """
+    if not isinstance(expression, str):
+        raise InvalidScheduleError(f"cron must be a string, got {quoted(expression)}")
+    if len(expression) > MAX_LENGTH:
+        raise InvalidScheduleError(
+            f"cron must have at most {MAX_LENGTH} characters, got {quoted(expression)}; "
+            f"write ranges and steps, such as 0-30/5, or several schedules"
+        )
+    _check_expression(expression, fires=not stored)
+
+
+@lru_cache(maxsize=4096)
+def _check_expression(text: str, *, fires: bool) -> None:
+    fields = split(text)
+    if len(fields) not in _FIELD_COUNTS:
+        raise InvalidScheduleError(
+            f"cron must have five fields (minute hour day month weekday) or six (then seconds), "
+            f"got {quoted(text)}{_what_to_write(fields)}"
+        )
+    try:
+        expression = parse(text)
+        if fires:
+            expression.next(datetime(2000, 1, 1))
+    except LookupError:
+        raise InvalidScheduleError(
+            f"cron {quoted(text)} never fires: no date matches it; correct the day or the month"
+        ) from None
+    except ValueError as error:
+        raise InvalidScheduleError(f"cron {quoted(text)} is not valid: {error}") from None
+
+
+def _what_to_write(fields: list[str]) -> str:
+    if fields and fields[0].startswith("@"):
+        return f"; known short forms are {', '.join(ALIASES)}; for '@every 5m' use interval='5m'"
+    if len(fields) == 7:
+        return "; for certain years, leave out the seventh and use start_at and end_at"
+    return ""
+
+
+def next_cron_time(expression: str, after: datetime, zone: tzinfo | None = None) -> datetime:
+    """The first occurrence strictly after `after` (an aware datetime), in UTC.
+
+    Raises LookupError where there is none any more.
+    """
+    second = int(after.timestamp() // 1)
+    second -= second % parse(expression).step  # so many seconds have one answer
+    return datetime.fromtimestamp(_next(expression, second, zone, time.tzname), UTC)
+
+
+def last_cron_time(expression: str, until: datetime, zone: tzinfo | None = None) -> datetime:
+    """The last occurrence not after `until` (an aware datetime), in UTC.
+
+    Raises LookupError where there was none.
+    """
+    # Wall times of the past say where to look; what they say is not exact in daylight saving.
+    second = int(until.timestamp() // 1)
+    starts = sorted(_instants(parse(expression).previous(_wall(second, zone)), zone))
+    reach = 60
+    while True:
+        start = starts.pop() - 1 if starts else second - reach
+        found = next_cron_time(expression, datetime.fromtimestamp(start, UTC), zone)
+        if found <= until:
+            break
+        if not starts:
+            reach *= 2
+    following = found
+    while following <= until:
+        found, following = following, next_cron_time(expression, following, zone)
+    return found
+
+
+def count_cron_times(
+    expression: str, after: datetime, until: datetime, zone: tzinfo | None = None
+) -> int:
+    """How many occurrences there are after the one and not after the other moment."""
+    parsed = parse(expression)
+    low, high = int(after.timestamp() // 1), int(until.timestamp() // 1)
+    counted, count = _wall(low, zone), 0
+    for turn in transitions(low, high, zone):
+        if parsed.follows_clock:
+            count += parsed.count(counted, _wall(turn - 1, zone))
+            counted = _wall(turn, zone) - _SECOND
+        else:
+            # Close to it an occurrence may stand for skipped times, and a second pass has none.
+            shift = int(abs(offset(turn, zone) - offset(turn - 1, zone)).total_seconds())
+            begin, end = max(low, turn - shift - 1), min(high, turn + shift)
+            count += parsed.count(counted, _wall(begin, zone))
+            count += _count_steps(expression, begin, end, zone)
+            counted = _wall(end, zone)
+    return count + parsed.count(counted, _wall(high, zone))
+
+
+def is_cron_time(expression: str, time: datetime, zone: tzinfo | None = None) -> bool:
+    """Whether it is an occurrence."""
+    return next_cron_time(expression, time - _SECOND, zone) == time
+
+
+def at_wall_time(
+    expression: str, time: datetime, before: tzinfo, zone: tzinfo | None = None
+) -> datetime:
+    """The occurrence at the wall time that another one had in the zone `before`."""
+    wall = time.astimezone(before).replace(tzinfo=None)
+    start = min(_instants(wall, zone)) - 1  # where the clock skips it, that is before the gap
+    return next_cron_time(expression, datetime.fromtimestamp(start, UTC), zone)
+
+
+def around_cron(
+    expression: str, due: datetime, now: datetime, zone: tzinfo | None = None
+) -> tuple[datetime, datetime]:
+    """The last occurrence not after `now`, where `due` is one, and the first one after `now`."""
+    following = next_cron_time(expression, due, zone)
+    if following > now:
+        return due, following
+    return last_cron_time(expression, now, zone), next_cron_time(expression, now, zone)
+
+
+def around_interval(interval: int, due: datetime, now: datetime) -> tuple[datetime, datetime]:
+    """The last point of the grid `due + n * interval` (seconds) not after `now`, and the next."""
+    step = timedelta(seconds=interval)
+    latest = due if now - due < step else due + (now - due) // step * step
+    return latest, latest + step
+
+
+def occurrence_delay(id: str, time: datetime, jitter: float) -> float:
+    """Seconds between 0 and `jitter`, the same for an occurrence wherever they are computed.
+
+    The scripts compute them, too: see `scripts/times.py`.
+    """
+    if not jitter:
+        return 0.0
+    digest = sha1(f"{id} {utc_text(time)}".encode(errors="surrogateescape")).hexdigest()
+    return int(digest[:8], 16) / 2**32 * jitter
+
+
+@lru_cache(maxsize=4096)
+def _next(text: str, after: int, zone: tzinfo | None, local: tuple[str, str]) -> int:
+    """Many schedules share an expression.
+
+    `local` tells the local zone (None) of one moment from that of another.
+    """
+    expression = parse(text)
+    step = _next_matching if expression.follows_clock else _next_fixed
+    return step(expression, after, zone)
+
+
+def _next_matching(expression: Expression, after: int, zone: tzinfo | None) -> int:
+    """The first real second after `after` whose wall time matches."""
+    wall = _wall(after, zone)
+    first, second = _instants(wall, zone)
+    candidate = expression.next(wall)
+    if wall.fold == 0 and first < second:
+        # In the first pass through a repeated stretch: the second pass comes before what follows.
+        turn = _transition(after, after + second - first, zone)
+        inside = _instants(candidate, zone)[0]
+        if inside < turn:
+            return inside
+        after = turn - 1
+        candidate = expression.next(_wall(turn, zone) - _SECOND)
+    while True:
+        first, second = _instants(candidate, zone)
+        if first > second:  # the wall clock skips this time: go on behind the gap
+            resume = _wall(_transition(second, first, zone), zone)
+            candidate = expression.next(resume - _SECOND)
+        elif first > after:
+            return first
+        elif second > after:
+            return second
+        else:
+            candidate = expression.next(candidate)
+
+
+def _next_fixed(expression: Expression, after: int, zone: tzinfo | None) -> int:
+    """The first instant after `after` at which a matching time of day fires, once for each."""
+    candidate = expression.next(_wall(after, zone))
+    while True:
+        first, second = _instants(candidate, zone)
+        instant = _transition(second, first, zone) if first > second else first
+        if instant > after:
+            return instant
+        candidate = expression.next(candidate)
+
+
+def _wall(instant: int, zone: tzinfo | None) -> datetime:
+    """The naive wall time at an instant; `fold` is 1 in the second pass of a repeated stretch."""
+    return datetime.fromtimestamp(instant, zone).replace(tzinfo=None)
+
+
+def _instants(wall: datetime, zone: tzinfo | None) -> tuple[int, int]:
+    """The instants of a wall time: equal, or rising where repeated, or falling where skipped."""
+    aware = wall.replace(tzinfo=zone)
+    return int(aware.replace(fold=0).timestamp()), int(aware.replace(fold=1).timestamp())
+
+
+def _transition(low: int, high: int, zone: tzinfo | None) -> int:
+    """The first second of (low, high] with high's UTC offset; low has another one."""
+    after = offset(high, zone)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if offset(middle, zone) == after:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def transitions(low: int, high: int, zone: tzinfo | None, *, step: int = 86400) -> list[int]:
+    """The first seconds, in (low, high], of all changes of the UTC offset, one in each step."""
+    found = []
+    while low < high:
+        end = min(high, low + step)
+        if offset(low, zone) != offset(end, zone):
+            found.append(_transition(low, end, zone))
+        low = end
+    return found
+
+
+def _count_steps(expression: str, low: int, high: int, zone: tzinfo | None) -> int:
+    count, local = 0, time.tzname
+    while (low := _next(expression, low, zone, local)) <= high:
+        count += 1
+    return count
+
+
+def offset(instant: int, zone: tzinfo | None) -> timedelta:
+    return _wall(instant, zone) - datetime.fromtimestamp(instant, UTC).replace(tzinfo=None)
