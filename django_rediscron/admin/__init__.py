@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from ..models import Schedule
-from .schedules import ScheduleAdmin
+from .schedule_admin import ScheduleAdmin
 
 admin.site.register(Schedule, ScheduleAdmin)
 

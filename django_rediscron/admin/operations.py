@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import Schedule
-from .actions import ScheduleActions
 from .breadcrumbs import page_context
-from .resets import ScheduleReset
-from .runs import ScheduleRun
+from .changelist.actions import ScheduleActions
+from .one_schedule.reset import ScheduleReset
+from .one_schedule.run_now import ScheduleRun
 
 SHOWN = 100
 """Schedules that the question names one by one."""

@@ -16,16 +16,16 @@ from redis.exceptions import RedisError
 
 from ..models import Schedule
 from ..query.queryset import connection
-from .changes import TEMPLATES, ScheduleChange
-from .columns import ScheduleColumns
-from .details import read_details
-from .forms import fixed_fields
+from .changeform.form import fixed_fields
+from .changeform.page import TEMPLATES, ScheduleChange
+from .changeform.preview import PreviewForm
+from .changelist.columns import ScheduleColumns
+from .display import absolute
+from .one_schedule.details import read_details
+from .one_schedule.reset import ScheduleReset
+from .one_schedule.run_now import ScheduleRun
 from .outages import answering
 from .oversize import accepting_large_forms
-from .previews import PreviewForm
-from .resets import ScheduleReset
-from .runs import ScheduleRun
-from .times import absolute
 
 
 class SchedulePages(ScheduleChange, ScheduleRun, ScheduleReset, ScheduleColumns):

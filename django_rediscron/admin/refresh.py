@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from ..models import Schedule
 from ..query.queryset import connection
 from ..unreachable import UnreachableError, reaching
-from . import banner
-from .columns import CHANGING, ScheduleColumns
+from .changelist import banner
+from .changelist.columns import CHANGING, ScheduleColumns
 from .lastruns import with_last_runs
 
 MOST_ROWS = 500

@@ -111,7 +111,7 @@ def test_what_the_scheduler_writes_is_no_conflict(operator: Client, connection: 
 def test_a_change_between_reading_and_writing_is_found(
     operator: Client, connection: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django_rediscron.admin.forms import ScheduleForm
+    from django_rediscron.admin.changeform.form import ScheduleForm
 
     write, seen = ScheduleForm.write, []
 
@@ -145,7 +145,7 @@ def test_deleted_meanwhile_stays_deleted(
 def test_deleted_between_reading_and_writing_stays_deleted(
     operator: Client, connection: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django_rediscron.admin.forms import ScheduleForm
+    from django_rediscron.admin.changeform.form import ScheduleForm
 
     write = ScheduleForm.write
 

@@ -113,7 +113,7 @@ def test_locked_between_reading_and_writing(
     connection: Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from django_rediscron.admin.forms import ScheduleForm
+    from django_rediscron.admin.changeform.form import ScheduleForm
 
     write = ScheduleForm.write
 

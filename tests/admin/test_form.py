@@ -167,7 +167,7 @@ def test_the_order_of_dates_is_checked(operator: Client) -> None:
 def test_an_id_that_somebody_takes_meanwhile_is_not_overwritten(
     operator: Client, schedule: Make, connection: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django_rediscron.admin.forms import ScheduleForm
+    from django_rediscron.admin.changeform.form import ScheduleForm
 
     write = ScheduleForm.write
 

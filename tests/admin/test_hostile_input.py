@@ -9,7 +9,7 @@ from time import thread_time
 import pytest
 from django.test import Client, override_settings
 
-from django_rediscron.admin.previews import PreviewForm
+from django_rediscron.admin.changeform.preview import PreviewForm
 
 from .conftest import LIST
 from .forms import ADD, errors, load, send

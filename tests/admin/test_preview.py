@@ -11,7 +11,7 @@ from django.test import Client
 from redis import Redis
 
 from django_rediscron import RedisCronJob
-from django_rediscron.admin import previews
+from django_rediscron.admin.changeform import preview
 from django_rediscron.core.schedule import definition
 
 from .conftest import LIST
@@ -22,11 +22,11 @@ URL = f"{LIST}preview/"
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Set the time of the previews."""
+    """Set the time of the preview."""
 
     def set_to(*date: int) -> None:
         moment = datetime(*date, tzinfo=timezone.utc)
-        for module in (previews, definition):
+        for module in (preview, definition):
             monkeypatch.setattr(module, "now", lambda: moment)
 
     return set_to
@@ -63,7 +63,7 @@ def test_a_disabled_schedule_shows_what_it_would_run_if_it_were_enabled(
 ) -> None:
     """Not what is delayed past the present: that would be missed."""
     job = schedule("report", cron="0 * * * *", timezone="UTC", jitter=3599, enabled=False)
-    times = previews._as_if_enabled(job)
+    times = preview._as_if_enabled(job)
     assert times.next_enqueue_time is not None
     assert times.next_enqueue_time > datetime.now(timezone.utc)
     assert next(times.upcoming(1)) >= times.next_enqueue_time
@@ -144,7 +144,7 @@ def test_imports_and_writes_nothing(operator: Client, connection: Redis) -> None
 
 
 @pytest.mark.parametrize("permission", ["view", "add", "change"])
-def test_whoever_sees_a_form_sees_previews(
+def test_whoever_sees_a_form_sees_preview(
     permission: str, client_with: Callable[..., Client]
 ) -> None:
     assert "Every minute" in look(client_with(permission), cron="* * * * *")

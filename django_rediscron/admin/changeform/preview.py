@@ -12,11 +12,11 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from rq.utils import now
 
-from ..core.exceptions import InvalidScheduleError
-from ..core.job import RedisCronJob
-from ..core.timing.recurrence import Grid
-from ..core.timing.zones import find_zone
-from .timing_form import TimingForm
+from ...core.exceptions import InvalidScheduleError
+from ...core.job import RedisCronJob
+from ...core.timing.recurrence import Grid
+from ...core.timing.zones import find_zone
+from .timing_fields import TimingForm
 from .values import apply, values_of
 
 RUNS = 10

@@ -11,11 +11,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..core.store import search
-from ..core.store.names_in_use import Census
-from ..core.store.search import Condition
-from ..query.queryset import ScheduleQuerySet, census, connection
-from ..queues import queues_beside
+from ...core.store import search
+from ...core.store.names_in_use import Census
+from ...core.store.search import Condition
+from ...query.queryset import ScheduleQuerySet, census, connection
+from ...queues import queues_beside
 from .columns import STATES
 
 Choices = Iterable[tuple[str, Any]]

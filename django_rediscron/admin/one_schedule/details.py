@@ -19,13 +19,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq.job import Job
 
-from ..core.job import RedisCronJob
-from ..core.store.runs import Run, read_runs
-from ..models import Schedule
-from .labels import label, shown
-from .links import job_url
-from .outcomes import outcome
-from .times import span, time_tag
+from ...core.job import RedisCronJob
+from ...core.store.runs import Run, read_runs
+from ...models import Schedule
+from ..display import span, time_tag
+from ..labels import label, shown
+from ..links import job_url
+from ..outcomes import outcome
 
 RUNS = 10
 SKIPS = 10

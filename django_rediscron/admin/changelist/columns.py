@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from rq.utils import now
 
-from ..core.schedule.missed import own_time
-from ..models import Schedule
-from ..query.queryset import LatestRun
-from ..use_tz import aware
-from .links import job_url
-from .outcomes import outcome
-from .times import LATE, NOTHING, absolute, span, time_tag
+from ...core.schedule.missed import own_time
+from ...models import Schedule
+from ...query.queryset import LatestRun
+from ...use_tz import aware
+from ..display import LATE, NOTHING, absolute, span, time_tag
+from ..links import job_url
+from ..outcomes import outcome
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Schedule]

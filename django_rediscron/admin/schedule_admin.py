@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from .lists import ScheduleList
+from .changelist.page import ScheduleList
 from .operations import ScheduleOperations
 from .pages import SchedulePages
 

@@ -11,11 +11,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
 
-from ..core.exceptions import InvalidScheduleError
-from ..core.timing.zones import is_portable
-from .fields import SecondsField, SuggestingInput
-from .labels import LabelledForm
-from .moments import MomentField
+from ...core.exceptions import InvalidScheduleError
+from ...core.timing.zones import is_portable
+from ..labels import LabelledForm
+from ..moments import MomentField
+from .widgets import SecondsField, SuggestingInput
 
 _FIRST_WORD = re.compile(r"[a-z_]+", re.ASCII)
 _OF_WORD = {

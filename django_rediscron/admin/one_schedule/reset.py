@@ -18,11 +18,11 @@ from django.urls import reverse
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
-from ..core.exceptions import InvalidScheduleError, NoSuchJobError
-from ..core.quoting import quoted_id
-from ..models import Schedule
-from .changelog import change_message, changed_fields, definition
-from .labels import label
+from ...core.exceptions import InvalidScheduleError, NoSuchJobError
+from ...core.quoting import quoted_id
+from ...models import Schedule
+from ..labels import label
+from ..log import change_message, changed_fields, definition
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Schedule]

@@ -19,14 +19,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..core.exceptions import InvalidScheduleError, NoSuchJobError, ScheduleChangedError
-from ..core.schedule.options import TIME_DEFAULTS
-from ..models import Schedule
-from ..use_tz import local
-from .changelog import change_message, definition
-from .forms import ScheduleForm, fixed_fields
-from .labels import LABELS
-from .previews import preview
+from ...core.exceptions import InvalidScheduleError, NoSuchJobError, ScheduleChangedError
+from ...core.schedule.options import TIME_DEFAULTS
+from ...models import Schedule
+from ...use_tz import local
+from ..labels import LABELS
+from ..log import change_message, definition
+from .form import ScheduleForm, fixed_fields
+from .preview import preview
 from .values import values_of
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ..core.exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
-from ..core.job import RedisCronJob
-from ..core.quoting import quoted_id
-from ..models import Schedule
-from ..query.queryset import ScheduleQuerySet, connection
-from ..terminal import one_line
-from ..unreachable import UnreachableError, reaching
-from .changelog import change_message
+from ...core.exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
+from ...core.job import RedisCronJob
+from ...core.quoting import quoted_id
+from ...models import Schedule
+from ...query.queryset import ScheduleQuerySet, connection
+from ...terminal import one_line
+from ...unreachable import UnreachableError, reaching
+from ..log import change_message
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Schedule]

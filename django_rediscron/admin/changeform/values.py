@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core.job import RedisCronJob
-from ..core.schedule.rq_options import CALLBACKS
-from ..queues import default_result_ttl
+from ...core.job import RedisCronJob
+from ...core.schedule.rq_options import CALLBACKS
+from ...queues import default_result_ttl
 
 RUN_FIELDS = ("func_name", "args", "kwargs")
 """What runs: fixed where the function is not on the allow-list."""

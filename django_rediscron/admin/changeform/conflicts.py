@@ -16,13 +16,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from rq.utils import now
 
-from ..core.job import RedisCronJob
-from ..core.schedule.texts import parse_time
-from ..core.timing.cron_times import utc_text
-from ..models import Schedule
-from ..use_tz import as_django_has_it, local
-from .changelog import changed_fields, definition, names_field
-from .labels import label, shown
+from ...core.job import RedisCronJob
+from ...core.schedule.texts import parse_time
+from ...core.timing.cron_times import utc_text
+from ...models import Schedule
+from ...use_tz import as_django_has_it, local
+from ..labels import label, shown
+from ..log import changed_fields, definition, names_field
 
 _SALT = "django_rediscron.base"
 

@@ -10,19 +10,19 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..allowlist import allowed_functions, is_allowed
-from ..core.exceptions import InvalidScheduleError
-from ..core.job import RedisCronJob
-from ..core.schedule.checks import check_id
-from ..core.schedule.rq_options import CALLBACKS
-from ..core.schedule.texts import dump_json
-from ..models import Schedule
-from ..query.queryset import connection
-from ..queues import queues_beside
-from .changelog import definition
+from ...allowlist import allowed_functions, is_allowed
+from ...core.exceptions import InvalidScheduleError
+from ...core.job import RedisCronJob
+from ...core.schedule.checks import check_id
+from ...core.schedule.rq_options import CALLBACKS
+from ...core.schedule.texts import dump_json
+from ...models import Schedule
+from ...query.queryset import connection
+from ...queues import queues_beside
+from ..log import definition
 from .conflicts import Base, Conflict, brief, brief_definition
-from .job_form import JobForm
-from .timing_form import TimingForm
+from .job_fields import JobForm
+from .timing_fields import TimingForm
 from .values import RUN_FIELDS, apply, values_of
 
 

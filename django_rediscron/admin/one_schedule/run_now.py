@@ -15,13 +15,13 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from rq.job import Job, JobStatus
 
-from ..core.dispatch.run_now import failure_of
-from ..core.exceptions import InvalidScheduleError
-from ..core.quoting import quoted_id
-from ..models import Schedule
-from ..query.queryset import connection
-from .breadcrumbs import page_context
-from .links import job_url
+from ...core.dispatch.run_now import failure_of
+from ...core.exceptions import InvalidScheduleError
+from ...core.quoting import quoted_id
+from ...models import Schedule
+from ...query.queryset import connection
+from ..breadcrumbs import page_context
+from ..links import job_url
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Schedule]

@@ -9,10 +9,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from redis.exceptions import RedisError
 
-from ..core.monitoring.health import Health, check_health
-from ..query.queryset import connection
-from ..terminal import one_line
-from .times import LATE, span
+from ...core.monitoring.health import Health, check_health
+from ...query.queryset import connection
+from ...terminal import one_line
+from ..display import LATE, span
 
 TEMPLATE = "admin/django_rediscron/schedule/banner.html"
 

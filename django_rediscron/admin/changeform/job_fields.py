@@ -9,12 +9,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
 
-from ..allowlist import FunctionNotAllowedError, allowed_function, check_call
-from ..core.exceptions import InvalidScheduleError
-from ..core.job import RedisCronJob
-from .fields import IntervalsField, JsonField, SecondsField, SuggestingInput
-from .labels import LabelledForm
+from ...allowlist import FunctionNotAllowedError, allowed_function, check_call
+from ...core.exceptions import InvalidScheduleError
+from ...core.job import RedisCronJob
+from ..labels import LabelledForm
 from .values import RUN_FIELDS
+from .widgets import IntervalsField, JsonField, SecondsField, SuggestingInput
 
 
 class JobForm(LabelledForm):

@@ -9,13 +9,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from ..query.queryset import ScheduleQuerySet, connection
-from ..unreachable import UnreachableError, reaching
+from ...query.queryset import ScheduleQuerySet, connection
+from ...unreachable import UnreachableError, reaching
+from ..lastruns import with_last_runs
+from ..refresh import ScheduleRefresh
 from . import banner
 from .actions import ScheduleActions
 from .filters import ApplicationFilter, QueueFilter, SourceFilter, StateFilter
-from .lastruns import with_last_runs
-from .refresh import ScheduleRefresh
 
 
 class ScheduleList(ScheduleActions, ScheduleRefresh):

@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from ..core.timing.durations import seconds_from_text
+from ...core.timing.durations import seconds_from_text
 
 LONGEST_INDENTED = 20_000
 """Characters of JSON: blanks make a longer one too long to be sent, and nobody reads it."""
