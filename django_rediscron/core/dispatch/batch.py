@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
@@ -29,7 +30,7 @@ from .next_times import Rule
 from .occurrences import Occurrences
 from .prepared import DONE, OVERLAPPED, REFUSED, Ready
 from .run_now import run_here
-from .template import JobTemplate, create_job, packed_times
+from .template import create_job, packed_times
 
 if TYPE_CHECKING:
     from .dispatcher import Dispatcher
@@ -133,7 +134,7 @@ class Batch:
             self.owner.forget(id)
             self.owner.oversized.discard(id)
             if isinstance(schedule, RedisCronJob):
-                self._add_read(id, fields, schedule)
+                self._add_read(id, fields, schedule, begun)
             elif isinstance(schedule, Damaged):
                 if schedule.is_oversized:
                     self.owner.oversized.add(id)
@@ -146,40 +147,39 @@ class Batch:
         if stale:
             prune(stale, connection)
 
-    def _add_read(self, id: bytes, fields: Fields, job: RedisCronJob) -> None:
+    def _add_read(self, id: bytes, fields: Fields, job: RedisCronJob, read_at: float) -> None:
         """A schedule as it was just read: its place may be wrong, for the hash is what counts."""
-        fingerprint, said = Fingerprint(fields, time.monotonic()), _next(fields)
-        seen = fingerprint.with_next(said)
+        fingerprint, said = Fingerprint(fields, read_at), _next(fields)
+        seen = partial(fingerprint.with_next, said)  # only few ask for it
         if not job.enabled:
-            self._corrections.add(id, seen, place=None)
+            self._corrections.add(id, seen(), place=None)
             return
         failure = self.owner.unwritten.get(id)
-        if failure is not None and failure[0] == seen:
+        if failure is not None and failure[0] == seen():
             self._add_error(id, *failure, job.next_enqueue_time)
             return
         try:
             self.owner.applications.set_zone(job)
             due = next_time(job, self.moment)
             if due is None:
-                self._corrections.add(id, seen, finished=job.finished_at is None)
+                self._corrections.add(id, seen(), finished=job.finished_at is None)
                 return
             place = due + timedelta(seconds=occurrence_delay(job.id, due, job.jitter))
             if place > self.moment + _CLOSE:
-                self._corrections.add(id, seen, ["next_enqueue_time", utc_text(due)], place)
+                self._corrections.add(id, seen(), ["next_enqueue_time", utc_text(due)], place)
                 return
             job.next_enqueue_time = due
             self.owner.memory.share(job, fingerprint)
             queue, importable = self.owner.applications.target(job)
-            memories = self.owner.shapes, self.owner.models
-            template = JobTemplate(job, queue, *memories, importable=importable)
-            self._occurrences.add(id, Ready(job, fingerprint, said, template))
+            jobs = self.owner.templates.prepare(job, queue, importable=importable)
+            self._occurrences.add(id, Ready(job, fingerprint, said, *jobs))
         except BaseException as error:  # user code: modules, job classes, serializers
             # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
             told = isinstance(error, InvalidScheduleError)
             reason = str(error) if told else quoted(error, LONGEST_REASON)
             reason = self.owner.applications.explain(job, reason)
-            self.owner.unwritten[id] = seen, reason
-            self._add_error(id, seen, reason, job.next_enqueue_time)
+            self.owner.unwritten[id] = seen(), reason
+            self._add_error(id, seen(), reason, job.next_enqueue_time)
 
     def add_retimed(self, ids: Sequence[str], rule: Rule) -> None:
         """Correct the next times of enabled schedules where the rule finds them wrong."""

@@ -36,7 +36,7 @@ from .next_times import Rule
 from .prepared import Ready, Turn
 from .retries import Retries
 from .run_now import run_here, write_unqueued
-from .template import OCCURRENCE_FIELDS, Shape, create_job
+from .template import OCCURRENCE_FIELDS, Templates, create_job
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +66,7 @@ class Dispatcher:
         """Schedules that hold too much."""
         self.pace = Pace()
         self._retries = Retries()
-        self.shapes: dict[tuple[Any, ...], Shape] = {}
-        self.models: dict[tuple[Any, ...], Job] = {}
+        self.templates = Templates()
         self.turns: dict[tuple[object, ...], Turn] = {}
         """Times that plain schedules share in a pass, by what they follow from."""
         self.unwritten: dict[bytes, tuple[bytes, str]] = {}
@@ -100,7 +99,7 @@ class Dispatcher:
 
         Returns the rest, by id with its place in the index.
         """
-        self.models.clear()
+        self.templates.begin_pass()
         if self.applications.begin_pass():
             self.memory.clear()
         self.turns.clear()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha1
+from itertools import chain
 
 from . import msgpack
 
@@ -38,11 +40,11 @@ class Fingerprint:
         "_appends",
         "_latest",
         "_next",
+        "_packed",
         "_text",
         "checked_at",
         "is_known",
         "marks",
-        "packed",
         "size",
     )
 
@@ -50,24 +52,19 @@ class Fingerprint:
         self.checked_at = moment
         """When the whole was compared last, by the monotonic clock."""
         revision, updated, created = (fields.get(name, "") for name in MARKS)
-        self.marks = b"".join(
-            msgpack.text(text.encode(errors="surrogateescape"))
-            for text in (revision, updated or created)
-        ) + msgpack.number(0)
-        """Instead of `packed`, for a comparison of the marks and the next time only."""
+        self.marks = _marks(revision, updated or created)
+        """Instead of the whole, for a comparison of the marks and the next time only."""
         self.is_known = True
         """Whether it is that of the hash as it is now."""
-        items = [text for field in fields.items() for text in field]
+        names, items = list(fields), list(chain.from_iterable(fields.items()))
         # Places of the two values among names and values, from 1 as Lua counts; 0: none.
-        self._latest = self._next = 0
-        for place, name in enumerate(fields, 1):
-            if name == _NEXT:
-                self._next = 2 * place
-                items[2 * place - 1] = ""
-            elif name == _LATEST:
-                self._latest = 2 * place
-                items[2 * place - 1] = ""
+        self._next = 2 * names.index(_NEXT) + 2 if _NEXT in fields else 0
+        self._latest = 2 * names.index(_LATEST) + 2 if _LATEST in fields else 0
+        for place in (self._next, self._latest):
+            if place:
+                items[place - 1] = ""
         self._text = SEPARATOR.join(items).encode(errors="surrogateescape")
+        self._packed = b""
         self.size = len(self._text)
         """Bytes of the hash; the script reads them to compare the whole."""
         # Where the latest time will be when it is written for the first time; 0: not known.
@@ -75,27 +72,29 @@ class Fingerprint:
         if not self._latest and len(fields) < _COMPACT_FIELDS:
             compact = max(map(len, items), default=0) <= _COMPACT_VALUE and self._text.isascii()
             self._appends = len(items) + 2 if compact else 0
-        self._pack()
 
-    def _pack(self) -> None:
-        text = self._text or SEPARATOR.encode()
-        if len(text) > LONGEST:
-            text = sha1(text).hexdigest().encode()
-        self.packed = msgpack.number(self._next) + msgpack.number(self._latest) + msgpack.text(text)
+    def _whole(self) -> bytes:
         """Three items for the script: places of next and latest time, and all but these two."""
-        if self._latest:
-            self._text = b""  # nothing will be appended any more
+        if not self._packed:
+            text = self._text or SEPARATOR.encode()
+            if len(text) > LONGEST:
+                text = sha1(text).hexdigest().encode()
+            places = msgpack.number(self._next) + msgpack.number(self._latest)
+            self._packed = places + msgpack.text(text)
+            if self._latest:
+                self._text = b""  # nothing will be appended any more
+        return self._packed
 
     def at(self, moment: float) -> bytes:
         """What the script is told at this moment of the monotonic clock."""
         if moment - self.checked_at <= TRUSTED:
             return self.marks
         self.checked_at = moment
-        return self.packed
+        return self._whole()
 
     def with_next(self, following: bytes) -> bytes:
         """A list for the script by itself: these, and the next time."""
-        return msgpack.head(4) + self.packed + msgpack.text(following)
+        return msgpack.head(4) + self._whole() + msgpack.text(following)
 
     def marks_with_next(self, following: bytes) -> bytes:
         """The same of the marks, where not the whole is known."""
@@ -109,11 +108,19 @@ class Fingerprint:
             self.is_known &= bool(self._appends)
             self._latest = self._appends
             self._text += f"{SEPARATOR}{_LATEST}{SEPARATOR}".encode()
-            self._pack()
+            self._packed = b""
+            self._whole()  # now, for later passes are the more frequent ones
 
     def forget(self) -> None:
         """Something else has been written, too."""
         self.is_known = False
+
+
+@lru_cache(maxsize=4096)
+def _marks(revision: str, changed_at: str) -> bytes:
+    """Three items for the script; schedules that were registered together share them."""
+    texts = [msgpack.text(text.encode(errors="surrogateescape")) for text in (revision, changed_at)]
+    return b"".join(texts) + msgpack.number(0)
 
 
 FOLLOWS = msgpack.number(0) * 2 + msgpack.text("")

@@ -44,13 +44,22 @@ class Ready:
         "place",
         "plain",
         "template",
+        "values",
+        "weight",
     )
 
     def __init__(
-        self, job: RedisCronJob, fingerprint: Fingerprint, due: bytes, template: JobTemplate
+        self,
+        job: RedisCronJob,
+        fingerprint: Fingerprint,
+        due: bytes,
+        template: JobTemplate,
+        values: bytes,
     ) -> None:
         self.job = job
         self.template = template
+        self.values = values
+        """What its RQ jobs have apart from the template, packed."""
         self.fingerprint = fingerprint
         self.due = due
         """The next time as its hash says it."""
@@ -59,17 +68,14 @@ class Ready:
         """The RQ job that was enqueued last, as long as something is left to do about it."""
         self.plain = POLICIES.isdisjoint(job.time_options) and not template.custom
         """Whether one run stands for all that are due, and its job is like all others."""
+        self.weight = fingerprint.size + len(values)
+        """Bytes that Redis reads and writes for an occurrence, or about that many."""
         self.is_heavy = self.weight > LIGHT_BYTES
         self.length = _LENGTH + template.values_count
         """How many items the script is told of an occurrence."""
         # The history is kept short, and its TTL long, now and then: each costs as much as a write.
         self._untidied = _UNTIDIED_RUNS
         self._tidied = 0.0
-
-    @property
-    def weight(self) -> int:
-        """Bytes that Redis reads and writes for an occurrence, or about that many."""
-        return self.fingerprint.size + len(self.template.values)
 
     @property
     def size(self) -> int:
@@ -102,7 +108,7 @@ class Ready:
                 shape,
                 msgpack.YES if tidy else msgpack.NO,
                 FOLLOWS if follows else self.fingerprint.at(moment),
-                self.template.values,
+                self.values,
                 policy,
             )
         )

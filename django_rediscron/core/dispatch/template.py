@@ -12,6 +12,8 @@ batch, however many schedules share it.
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -28,7 +30,7 @@ from . import msgpack
 
 _TIMES = ("created_at", "enqueued_at")
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
-_PLAIN_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl")
+_PLAIN_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "at_front")
 _SPECIAL_OPTIONS = ("meta", "webhooks", "retry", *CALLBACKS, "description")
 _VARIABLE = ("data", "description", "meta")
 
@@ -76,52 +78,95 @@ class Shape:
 
 
 class JobTemplate:
-    """A definition's RQ job, ready to be stamped with an id.
+    """What RQ jobs have in common, ready to be stamped with ids and the values of each."""
 
-    `shapes` holds the shapes that are known, by their content; `models` the jobs of this pass, by
-    what they say but for arguments. Raises whatever user code raises:
-    modules on import, job classes, serializers.
-    """
+    __slots__ = ("custom", "queue", "runs_here", "shape", "values_count")
 
-    __slots__ = ("custom", "queue", "runs_here", "shape", "values", "values_count")
+    def __init__(self, queue: Queue, custom: str, shape: Shape, values_count: int) -> None:
+        self.queue = queue
+        self.runs_here = not queue.is_async
+        """Whether they run in this process."""
+        self.custom = custom
+        """The method of the queue's own class that enqueues them; empty where the script does."""
+        self.shape = shape
+        self.values_count = values_count
 
-    def __init__(
+
+class Templates:
+    """The templates of a pass, and all shapes that are known."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[tuple[Any, ...], Shape] = {}  # by their content
+        # By what jobs are made of but for arguments, and with each one of its jobs.
+        self._known: dict[tuple[Any, ...] | None, tuple[JobTemplate, Job]] = {}
+
+    def begin_pass(self) -> None:
+        """Import functions anew and look at queues anew."""
+        self._known.clear()
+
+    def prepare(
+        self, schedule: RedisCronJob, queue: Queue, *, importable: bool = True
+    ) -> tuple[JobTemplate, bytes]:
+        """The template of a schedule's jobs, and the values that are its own, packed.
+
+        RQ takes as long to make a job as the rest of a first run takes, so it does where more than
+        the arguments tell it from another one. Raises whatever user code raises: modules on import,
+        job classes, serializers.
+        """
+        kind = _kind(schedule, queue)
+        known = self._known.get(kind)
+        if known is not None:
+            template, job = known
+            job.args, job.kwargs = schedule.args, schedule.kwargs
+            return template, _packed((zlib.compress(job.data), job.get_call_string()))
+        if importable:
+            schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is no job
+        custom = overridden(queue) if queue.is_async else ""
+        if custom:
+            shape, values = self._shape(schedule, queue, queue.job_class.key_for(""), 0, {})
+            return JobTemplate(queue, custom, shape, len(values)), _packed(values)
+        job = create_job(schedule, queue, importable=importable)
+        # A time to live is for the time in the queue.
+        ttl = max(0, job.ttl or 0) if queue.is_async else 0
+        # RQ writes the status once more before the hash, which changes nothing.
+        shape, values = self._shape(schedule, queue, job.key_for(""), ttl, job.to_dict())
+        template = JobTemplate(queue, custom, shape, len(values))
+        if kind is not None:
+            self._known[kind] = template, job
+        return template, _packed(values)
+
+    def _shape(
         self,
         schedule: RedisCronJob,
         queue: Queue,
-        shapes: dict[tuple[Any, ...], Shape],
-        models: dict[tuple[Any, ...], Job],
-        *,
-        importable: bool = True,
-    ) -> None:
-        if importable:
-            schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is no job
-        self.queue = queue
-        self.runs_here = not queue.is_async
-        """Whether its jobs run in this process."""
-        self.custom = "" if self.runs_here else overridden(queue)
-        """The method of its own class that enqueues its jobs; empty where the script does."""
-        if self.custom:
-            prefix, ttl, fields = queue.job_class.key_for(""), 0, dict[str, Any]()
-        else:
-            job = _model_job(schedule, queue, models, importable=importable)
-            # RQ writes the status once more before the hash, which changes nothing.
-            prefix, fields = job.key_for(""), job.to_dict()
-            # It is for the time in the queue.
-            ttl = 0 if self.runs_here else max(0, job.ttl or 0)
+        prefix: str | bytes,
+        ttl: int,
+        fields: dict[str, Any],
+    ) -> tuple[Shape, list[Any]]:
+        """That of a job with these fields, and its values of the variable ones."""
         values = {name: fields.pop(name) for name in _VARIABLE if name in fields}
         for name in _TIMES:
             fields.pop(name, None)
-        push = "" if self.runs_here else queue.key
+        push = queue.key if queue.is_async else ""
         at_front = bool(schedule.job_options.get("at_front"))
         target = (prefix, ttl, push, queue.redis_queues_keys, at_front)
         key = (*target, *values, *fields.items())
-        shape = shapes.get(key)
+        shape = self._shapes.get(key)
         if shape is None:
-            shape = shapes[key] = Shape(*target, list(values), fields)
-        self.shape = shape
-        self.values = b"".join([msgpack.text(_plain(value)) for value in values.values()])
-        self.values_count = len(values)
+            shape = self._shapes[key] = Shape(*target, list(values), fields)
+        return shape, list(values.values())
+
+
+def _kind(schedule: RedisCronJob, queue: Queue) -> tuple[Any, ...] | None:
+    """What tells a job from those with other fields than arguments; None: ask RQ."""
+    options = schedule.job_options
+    if queue.job_class is not Job or any(map(options.get, _SPECIAL_OPTIONS)):
+        return None
+    return (id(queue), schedule.func_name, *map(options.get, _PLAIN_OPTIONS))
+
+
+def _packed(values: Iterable[Any]) -> bytes:
+    return b"".join([msgpack.text(_plain(value)) for value in values])
 
 
 def packed_times(moment: datetime) -> bytes:
@@ -138,30 +183,6 @@ def new_job_ids(count: int) -> list[str]:
         d = digits[start : start + 32]
         ids.append(f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{_VARIANT[d[16]]}{d[17:20]}-{d[20:]}")
     return ids
-
-
-def _model_job(
-    schedule: RedisCronJob,
-    queue: Queue,
-    models: dict[tuple[Any, ...], Job],
-    *,
-    importable: bool,
-) -> Job:
-    """An RQ job of the schedule, made anew where only its arguments would not tell it from another.
-
-    RQ takes as long to make one as the rest of a first run takes.
-    """
-    options = schedule.job_options
-    if queue.job_class is not Job or any(map(options.get, _SPECIAL_OPTIONS)):
-        return create_job(schedule, queue, importable=importable)
-    key = (id(queue), schedule.func_name, *map(options.get, _PLAIN_OPTIONS))
-    job = models.get(key)
-    if job is None:
-        job = models[key] = create_job(schedule, queue)
-    else:
-        job.args, job.kwargs = schedule.args, schedule.kwargs
-        job.description = job.get_call_string()
-    return job
 
 
 def create_job(
