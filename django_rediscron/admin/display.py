@@ -1,33 +1,43 @@
-"""Times as people read them: how far away, and on hover when exactly."""
+"""What several pages show: times, fields and their values, outcomes, links and breadcrumbs."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+import django
+from django.conf import settings
+from django.contrib.admin.utils import quote
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
 from django.utils import formats
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
+from django.utils.translation import gettext_lazy, pgettext
 from rq.utils import now
 
+from ..core.store.runs import Run
+from ..models import Schedule
 from ..use_tz import aware, local
 
-LONGEST = 1e12
-"""Seconds that are told: more are damage."""
+# Times
 
 NOTHING = "–"
 
 LATE = 5.0
-"""Seconds after which a run that is due is late, in the rows and in the banner: a pass takes far
-less."""
+"""Seconds after which a due run counts as late, in rows and banner; a pass takes far less."""
 
 NOW = 1.0
-"""Seconds from the present that still are the present."""
+"""Seconds before and after the present that are called `now`."""
+
+LONGEST_SPAN = 1e12
+"""Seconds: longer spans come from damaged data and are cut."""
 
 
 def time_tag(moment: datetime | None) -> SafeString | str:
-    """A moment as `in 4 min` or `4 min ago`, with its absolute time on hover; a dash for none."""
+    """A moment as `in 4 min` or `4 min ago`, with the exact time on hover; a dash for none."""
     if moment is None:
         return NOTHING
     return format_html(
@@ -41,8 +51,8 @@ def time_tag(moment: datetime | None) -> SafeString | str:
 def absolute(moment: datetime) -> str:
     """A moment in the current time zone, with that zone."""
     here = local(moment)
-    shown = formats.date_format(here, "DATE_FORMAT")
-    return f"{shown}, {formats.time_format(here, 'H:i:s')} {here.tzname() or ''}".rstrip()
+    date = formats.date_format(here, "DATE_FORMAT")
+    return f"{date}, {formats.time_format(here, 'H:i:s')} {here.tzname() or ''}".rstrip()
 
 
 def relative(moment: datetime) -> str:
@@ -56,8 +66,8 @@ def relative(moment: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """A number of seconds in its two greatest units at most: `4 min`, `2 h 30 min`, `3 d`."""
-    whole = int(min(seconds, LONGEST))
+    """A number of seconds in its one or two largest units: `4 min`, `2 h 30 min`, `3 d`."""
+    whole = int(min(seconds, LONGEST_SPAN))
     units = (
         (whole // 86400, _("%d d")),
         (whole // 3600 % 24, _("%d h")),
@@ -65,6 +75,134 @@ def span(seconds: float) -> str:
         (whole % 60, _("%d s")),
     )
     first = next((place for place, (count, _text) in enumerate(units) if count), 3)
-    # The second unit says something only where the first one is small.
+    # The second unit matters only if the first one is small.
     wanted = units[first : first + (2 if units[first][0] < 10 and first in (0, 1) else 1)]
     return " ".join(text % count for count, text in wanted if count) or units[3][1] % 0
+
+
+# Fields and their values
+
+LABELS = {
+    "id": gettext_lazy("id"),
+    "name": gettext_lazy("label"),
+    "enabled": gettext_lazy("enabled"),
+    "func_name": gettext_lazy("function"),
+    "args": gettext_lazy("arguments"),
+    "kwargs": gettext_lazy("keyword arguments"),
+    "queue_name": gettext_lazy("queue"),
+    "interval": gettext_lazy("interval"),
+    "cron": gettext_lazy("cron expression"),
+    "timezone": gettext_lazy("time zone"),
+    "start_at": gettext_lazy("starts"),
+    "end_at": gettext_lazy("ends"),
+    "max_runs": gettext_lazy("most runs"),
+    "jitter": gettext_lazy("jitter"),
+    "catch_up": gettext_lazy("missed runs"),
+    "catch_up_limit": gettext_lazy("missed runs at most"),
+    "misfire_grace": gettext_lazy("latest start"),
+    "overlap": gettext_lazy("overlap"),
+    "job_timeout": gettext_lazy("time-out"),
+    "result_ttl": gettext_lazy("keep results"),
+    "failure_ttl": gettext_lazy("keep failures"),
+    "ttl": gettext_lazy("longest wait"),
+    "at_front": gettext_lazy("at the front of the queue"),
+    "retry": gettext_lazy("further attempts"),
+    "retry_max": gettext_lazy("further attempts"),
+    "retry_intervals": gettext_lazy("waits before them"),
+    "on_success": gettext_lazy("after success"),
+    "on_failure": gettext_lazy("after a failure"),
+    "on_stopped": gettext_lazy("when stopped"),
+    "description": gettext_lazy("description"),
+    "meta": gettext_lazy("meta"),
+    "webhooks": gettext_lazy("webhooks"),
+}
+
+_FLAGS = ("enabled", "at_front")
+_LONGEST_VALUE = 200
+
+
+def label(name: str) -> str:
+    """The name of a field of the form or of the hash."""
+    return str(LABELS.get(name, name))
+
+
+def display_value(name: str, text: str) -> str:
+    """A value of the hash."""
+    if name in _FLAGS:
+        return _("yes") if text == "1" else _("no")
+    return Truncator(text).chars(_LONGEST_VALUE) if text else _("none")
+
+
+# Runs
+
+OUTCOMES = {
+    "queued": gettext_lazy("queued"),
+    "started": gettext_lazy("started"),
+    "finished": gettext_lazy("finished"),
+    "failed": gettext_lazy("failed"),
+    "deferred": gettext_lazy("deferred"),
+    "scheduled": gettext_lazy("waits to be tried again"),
+    "stopped": gettext_lazy("stopped"),
+    "canceled": gettext_lazy("canceled"),
+    "": gettext_lazy("forgotten by RQ"),
+}
+"""RQ's states of a job; RQ deletes most jobs after some time."""
+
+_RQ_PAGES = ("admin:django_rq_{}", "django_rq:{}", "rq_{}")
+"""django-rq's names of its pages: in the admin, included with a namespace, and without one."""
+
+
+def outcome(run: Run) -> str:
+    """The state of a run's job."""
+    return str(OUTCOMES.get(run.status, run.status))
+
+
+def job_url(queue_name: str, job_id: str) -> str | None:
+    """The address of django-rq's page of a job; None if there is none."""
+    queues = sorted(getattr(settings, "RQ_QUEUES", None) or {})  # as django-rq numbers them
+    if queue_name not in queues:
+        return None
+    for name in _RQ_PAGES:
+        try:
+            return reverse(name.format("job_detail"), args=[queues.index(queue_name), job_id])
+        except NoReverseMatch:
+            continue
+    return None
+
+
+# Pages
+
+TEMPLATES = "admin/django_rediscron/schedule"
+
+
+def page_url(model_admin: Any, page: str, id: str | None = None) -> str:
+    """The address of a page of all schedules or, with an id, of one."""
+    name = f"{model_admin.admin_site.name}:django_rediscron_schedule_{page}"
+    return reverse(name, args=() if id is None else (quote(id),))
+
+
+def page_context(
+    model_admin: Any, request: HttpRequest, title: str, schedule: Schedule | None = None
+) -> dict[str, Any]:
+    """What Django's templates need for a page of this package; its breadcrumbs end with the
+    schedule, if it is about one."""
+    site, opts = model_admin.admin_site, model_admin.opts
+    request.current_app = site.name
+    may_look = model_admin.has_view_or_change_permission(request)
+    changelist = page_url(model_admin, "changelist") if may_look else None
+    trail = [
+        (reverse(f"{site.name}:index"), _("Home")),
+        (reverse(f"{site.name}:app_list", args=[opts.app_label]), opts.app_config.verbose_name),
+        (changelist, capfirst(opts.verbose_name_plural)),
+    ]
+    if schedule is not None:
+        url = page_url(model_admin, "change", schedule.id) if may_look else None
+        trail.append((url, str(schedule)))
+    return {
+        **site.each_context(request),
+        "title": title,
+        "opts": opts,
+        "trail": trail,
+        "trail_is_list": django.VERSION >= (6, 1),
+        "media": model_admin.media,
+    }

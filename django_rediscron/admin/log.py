@@ -1,4 +1,4 @@
-"""Changes of a schedule in Django's log, with old and new values."""
+"""Django's log of a schedule: changes with old and new values, and who made them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import get_content_type_for_model
+from django.db.models import QuerySet
 from django.utils.translation import override
 
 from ..core.job import RedisCronJob
 from ..core.schedule.codec import EDITABLE_FIELDS
-from .labels import label, shown
+from ..models import Schedule
+from .display import display_value, label
 
 
 def definition(job: RedisCronJob) -> dict[str, str]:
-    """All that people may change, as texts."""
+    """All fields that people may change, as texts."""
     return {**job.definition(), "enabled": str(int(job.enabled))}
 
 
 def changed_fields(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """The fields that differ between two definitions, in the order of people's interest."""
+    """The fields that differ between two definitions, the most important ones first."""
     return [name for name in EDITABLE_FIELDS if before.get(name, "") != after.get(name, "")]
 
 
 def change_message(before: Mapping[str, str], after: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What `log_change` takes: each changed field with its old and its new value."""
+    """The message for `log_change`: each changed field with its old and its new value."""
     names = changed_fields(before, after)
     if not names:
         return []
@@ -34,15 +37,23 @@ def change_message(before: Mapping[str, str], after: Mapping[str, str]) -> list[
     return [{"changed": {"fields": fields, "names": names}}]
 
 
+def entries(id: str) -> QuerySet[LogEntry]:
+    """The log of a schedule, newest first."""
+    found: QuerySet[LogEntry] = LogEntry.objects.filter(
+        content_type=get_content_type_for_model(Schedule), object_id=id
+    ).select_related("user")
+    return found
+
+
 def names_field(entry: LogEntry, name: str) -> bool:
-    """Whether an entry of the log says that this field was changed."""
+    """Whether a log entry says that this field was changed."""
     try:
         parts = json.loads(entry.change_message)
         return any(name in part.get("changed", {}).get("names", ()) for part in parts)
-    except (ValueError, AttributeError, TypeError):  # an entry of somebody else's
+    except (ValueError, AttributeError, TypeError):  # not written by this package
         return False
 
 
 def _change(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    old, new = (shown(name, each.get(name, "")) for each in (before, after))
+    old, new = (display_value(name, each.get(name, "")) for each in (before, after))
     return f"{label(name)}: {old} → {new}"

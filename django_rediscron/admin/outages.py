@@ -1,4 +1,4 @@
-"""Pages that Redis fails: a message and a way on, instead of an error of the server."""
+"""The page that is shown if Redis is unavailable: the reason, and a way to go on."""
 
 from __future__ import annotations
 
@@ -13,41 +13,40 @@ from django.utils.translation import gettext as _
 
 from ..query.queryset import connection
 from ..unreachable import UnreachableError, reaching
-from .breadcrumbs import page_context
+from .display import TEMPLATES, page_context
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
-KEPT_BACK = ("csrfmiddlewaretoken",)
+NOT_SENT_AGAIN = ("csrfmiddlewaretoken",)
 
 
-def answering(view: View) -> View:
-    """A view (a method of a ModelAdmin) that says so where Redis does not answer, or refuses.
+def showing_outages(view: View) -> View:
+    """A view (a method of a ModelAdmin) that shows this page during an outage of Redis.
 
-    What was sent can be sent again from that page, so nothing that was typed is lost. The page is
-    made here, for a template that is rendered later would meet Redis outside of this.
+    The response is rendered here: later, an error of Redis in its template would not be caught.
     """
 
     @wraps(view)
-    def answered(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def shown(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             with reaching(connection()):
                 response = view(self, request, *args, **kwargs)
                 render = getattr(response, "render", None)
                 return render() if render else response
         except UnreachableError as error:
-            return outage_page(self, request, str(error))
+            return _outage_page(self, request, str(error))
 
-    return cast(View, answered)
+    return cast(View, shown)
 
 
-def outage_page(model_admin: Any, request: HttpRequest, reason: str) -> HttpResponse:
-    """The reason, and what was sent, to be sent again."""
+def _outage_page(model_admin: Any, request: HttpRequest, reason: str) -> HttpResponse:
+    """The reason, with all that was sent in hidden inputs, so that it can be sent again."""
     sent = None
     if request.method == "POST":
         sent = [
             (name, value)
             for name, values in request.POST.lists()
-            if name not in KEPT_BACK
+            if name not in NOT_SENT_AGAIN
             for value in values
         ]
     context = {
@@ -56,7 +55,4 @@ def outage_page(model_admin: Any, request: HttpRequest, reason: str) -> HttpResp
         "sent": sent,
         "back": reverse(f"{model_admin.admin_site.name}:index"),
     }
-    page = TemplateResponse(
-        request, "admin/django_rediscron/schedule/outage.html", context, status=503
-    )
-    return page.render()
+    return TemplateResponse(request, f"{TEMPLATES}/outage.html", context, status=503).render()

@@ -1,15 +1,225 @@
-"""The admin of schedules, put together from its pages."""
+"""The admin of schedules: Django's hooks, each of which calls the module that does the work."""
 
 from __future__ import annotations
 
-from django.contrib import admin
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
-from .changelist.page import ScheduleList
-from .operations import ScheduleOperations
-from .pages import SchedulePages
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..models import Schedule
+from ..query.queryset import ScheduleQuerySet, connection
+from ..unreachable import UnreachableError, reaching
+from . import log
+from .changeform import page as form_page
+from .changeform.form import ScheduleForm
+from .changeform.preview import preview_field, preview_page
+from .changelist import columns, filters
+from .changelist import page as list_page
+from .changelist.actions import (
+    delete_selected,
+    disable_selected,
+    enable_selected,
+    reset_selected,
+    run_selected,
+)
+from .display import TEMPLATES
+from .one_schedule.reset import reset_page
+from .one_schedule.run_now import run_page
+from .outages import showing_outages
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Schedule]
+else:
+    Base = admin.ModelAdmin
 
 
-class ScheduleAdmin(SchedulePages, ScheduleOperations, ScheduleList):
-    """List, form, detail and history of schedules."""
+class ScheduleAdmin(Base):
+    """List, form, details and history of schedules; no page fails during an outage of Redis."""
 
+    # The list
+
+    # On a narrow page only the first columns are visible.
+    list_display = (
+        columns.named,
+        columns.current_state,
+        columns.next_run,
+        columns.timing,
+        columns.last_run,
+        "queue_name",
+        columns.zone,
+    )
+    list_filter = (
+        filters.StateFilter,
+        filters.QueueFilter,
+        filters.SourceFilter,
+        filters.ApplicationFilter,
+    )
+    actions = (
+        enable_selected,
+        disable_selected,
+        delete_selected,
+        run_selected,
+        reset_selected,
+    )
+    search_fields = ("id", "func_name")
+    ordering = ("id",)
+    # Counting all schedules in addition to those found would search Redis twice.
+    show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+    change_list_template = f"{TEMPLATES}/change_list.html"
+
+    # The form
+
+    form = ScheduleForm
+    change_form_template = f"{TEMPLATES}/change_form.html"
+
+    class Media:
+        css = {"all": ("django_rediscron/schedules.css",)}  # noqa: RUF012
+        js = ("django_rediscron/schedules.js",)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Django's own, and before them those of this package."""
+        wrap = self.admin_site.admin_view
+        name = "django_rediscron_schedule_{}".format
+        return [
+            path("refresh/", wrap(self.refresh_view), name=name("refresh")),
+            path("preview/", wrap(self.preview_view), name=name("preview")),
+            path("<path:object_id>/run/", wrap(self.run_view), name=name("run")),
+            path("<path:object_id>/reset/", wrap(self.reset_view), name=name("reset")),
+            *super().get_urls(),
+        ]
+
+    # Permissions
+
+    def has_change_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
+        """Nobody changes one that is locked by the code or cannot be read."""
+        is_fixed = obj is not None and (obj.job is None or bool(obj.job.locked))
+        return super().has_change_permission(request, obj) and not is_fixed
+
+    def has_delete_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
+        """Nobody deletes one that is locked by the code."""
+        is_locked = obj is not None and obj.job is not None and bool(obj.job.locked)
+        return super().has_delete_permission(request, obj) and not is_locked
+
+    def has_run_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether this user may run a schedule now."""
+        user: Any = request.user
+        return bool(user.has_perm("django_rediscron.run_schedule"))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Django's own; schedules that are locked by the code are protected."""
+        locked = [obj for obj in objs if obj.job is not None and obj.job.locked]
+        if not locked:
+            return super().get_deleted_objects(objs, request)
+        text = _("Schedule %(id)s: locked by the code, %(place)s")
+        protected = [text % {"id": obj.id, "place": obj.job.place} for obj in locked]
+        return [], {}, set(), protected
+
+    # The list
+
+    def get_queryset(self, request: HttpRequest) -> ScheduleQuerySet:
+        """All schedules; a search is not repeated within one request."""
+        return cast(ScheduleQuerySet, super().get_queryset(request)).remembering()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """A list that is empty during an outage."""
+        return list_page.ScheduleChangeList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Django's own with a banner, which explains an outage."""
+        try:
+            with reaching(connection()):
+                response = super().changelist_view(request, extra_context)
+        except UnreachableError as error:  # only for an action: the list handles an outage itself
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+        return list_page.add_banner(self, response)
+
+    def refresh_view(self, request: HttpRequest) -> HttpResponse:
+        """What changed in the rows of the list."""
+        return list_page.refresh(self, request)
+
+    # The form
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
+        """What the form shows as text."""
+        return form_page.readonly_fields(obj)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
+        """The form's fields in groups."""
+        may_change = obj is not None and self.has_change_permission(request, obj)
+        return form_page.fieldsets(obj, may_change=may_change)
+
+    @admin.display(description=gettext_lazy("next runs"))
+    def preview(self, obj: Schedule) -> SafeString:
+        """The next runs, which a script updates as one types."""
+        return preview_field(self, obj)
+
+    @showing_outages
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Django's own; somebody else may change the schedule meanwhile."""
+        page = partial(super().changeform_view, request, object_id, form_url, extra_context)
+        return form_page.save_page(self, request, object_id, page)
+
+    def save_model(self, request: Any, obj: Schedule, form: Any, change: bool) -> None:
+        """Write it to Redis, unless its version has changed since it was loaded."""
+        form.write()
+
+    def construct_change_message(
+        self, request: Any, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """Old and new values."""
+        if add or form.stored is None:
+            return super().construct_change_message(request, form, formsets, add)
+        return log.change_message(log.definition(form.stored), log.definition(form.job))
+
+    def render_change_form(
+        self,
+        request: Any,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Schedule | None = None,
+    ) -> HttpResponse:
+        """Django's own, with the state of the schedule and what it did."""
+        form_page.open_wrong_groups(context["adminform"])
+        if obj is not None:
+            context.update(form_page.state_context(self, request, obj))
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def preview_view(self, request: HttpRequest) -> HttpResponse:
+        """The next runs of what is in the form, as a piece of HTML."""
+        return preview_page(self, request)
+
+    add_view = form_page.explaining_size_limit(admin.ModelAdmin.add_view)
+    change_view = form_page.explaining_size_limit(admin.ModelAdmin.change_view)
+
+    # One schedule
+
+    delete_view = showing_outages(admin.ModelAdmin.delete_view)
+    history_view = showing_outages(admin.ModelAdmin.history_view)
+
+    @showing_outages
+    def run_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Run it now, after a confirmation."""
+        return run_page(self, request, object_id)
+
+    @showing_outages
+    def reset_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Reset it to the values of the code."""
+        return reset_page(self, request, object_id)

@@ -11,6 +11,7 @@ from django.test import Client
 from redis import Redis
 
 from django_rediscron import RedisCronJob, RedisCronScheduler
+from django_rediscron.admin.changelist.columns import last_run
 from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
 from django_rediscron.models import Schedule
 from django_rediscron.query.queryset import LatestRun
@@ -69,7 +70,7 @@ def test_the_last_run_is_what_the_list_sorts_by(
         time = utc_text(moment + timedelta(minutes=minutes))
         connection.hset(f"rq:cron_job:{id}", "latest_enqueue_time", time)
     connection.zadd("rq:cron_job:b:jobs", {"by hand": (moment + timedelta(minutes=9)).timestamp()})
-    column = operator.get(LIST).context["cl"].list_display.index("last_run")
+    column = operator.get(LIST).context["cl"].list_display.index(last_run)
     assert shown(operator, o=str(column)) == ["c", "a", "b", "d"]
     assert shown(operator, o=f"-{column}") == ["b", "a", "c", "d"]
     ordered = Schedule.objects.order_by(LatestRun().desc(), "-id")

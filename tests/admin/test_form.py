@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.test import Client, override_settings
 from redis import Redis
@@ -162,6 +163,16 @@ def test_the_order_of_dates_is_checked(operator: Client) -> None:
     dates = {"start_at_0": "2031-01-01", "start_at_1": "0:00", "end_at_0": "2030-01-01"}
     response = send(operator, ADD, load(operator, ADD), **RIGHT, **dates, end_at_1="0:00")
     assert "must not be before start_at" in errors(response)["end_at"][0]
+
+
+def test_a_queue_that_cannot_be_used_is_told_at_its_field(
+    operator: Client, connection: Redis
+) -> None:
+    queues = {**settings.RQ_QUEUES, "odd": {"URL": settings.REDIS_URL, "QUEUE_CLASS": "no.Such"}}
+    with override_settings(RQ_QUEUES=queues):
+        response = send(operator, ADD, load(operator, ADD), **{**RIGHT, "queue_name": "odd"})
+    assert "check its QUEUE_CLASS" in errors(response)["queue_name"][0]
+    assert not connection.exists("rq:cron_job:new")
 
 
 def test_an_id_that_somebody_takes_meanwhile_is_not_overwritten(

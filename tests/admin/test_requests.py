@@ -11,6 +11,7 @@ from django.test import Client
 from redis import Redis
 
 from django_rediscron import RedisCronJob
+from django_rediscron.admin import ScheduleAdmin
 from django_rediscron.models import Schedule
 
 from .conftest import LIST
@@ -33,7 +34,7 @@ FIELDS = {
     "select_across": "1",
     "_selected_action": "job",
 }
-ACTIONS = ["", *admin.site.get_model_admin(Schedule).actions]
+ACTIONS = ["", *(action.__name__ for action in ScheduleAdmin.actions)]
 
 
 def paths() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Two people at one schedule: what the second one is told of what the first one did."""
+"""Concurrent edits: what the second user is shown of the changes of the first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import datetime
 from hashlib import sha256
 
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.options import get_content_type_for_model
 from django.core import signing
 from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
@@ -19,58 +18,59 @@ from rq.utils import now
 from ...core.job import RedisCronJob
 from ...core.schedule.texts import parse_time
 from ...core.timing.cron_times import utc_text
-from ...models import Schedule
 from ...use_tz import as_django_has_it, local
-from ..labels import label, shown
+from .. import log
+from ..display import display_value, label
 from ..log import changed_fields, definition, names_field
 
 _SALT = "django_rediscron.base"
 
 _LONGEST = 1000
-"""Characters of a value that travel with the form; of a longer one, a digest does."""
+"""Characters of a value that travel with the form; longer ones are cut and get a digest."""
 
 _CUT = "\0sha256:"
-"""Between the beginning of a longer one and its digest; no field holds a zero byte."""
+"""Between the beginning of a longer one and its digest; no field contains a zero byte."""
 
 
 @dataclass(frozen=True)
-class Base:
+class LoadedSchedule:
     """A schedule as it was when the form was loaded; it travels with the form, signed."""
 
     id: str
     version: str
     at: str
     fields: Mapping[str, str]
-    """The definition, as `brief` has it."""
+    """The definition, long values as `brief` shortens them."""
 
     @classmethod
-    def of(cls, job: RedisCronJob) -> Base:
+    def of(cls, job: RedisCronJob) -> LoadedSchedule:
         return cls(job.id, job.version, utc_text(now()), brief_definition(job))
 
     @classmethod
-    def load(cls, text: str, id: str) -> Base | None:
+    def load(cls, text: str, id: str) -> LoadedSchedule | None:
         """What `dump` wrote for this schedule; None for anything else."""
         try:
-            base = cls(**signing.loads(text, salt=_SALT))
+            loaded = cls(**signing.loads(text, salt=_SALT))
         except (signing.BadSignature, TypeError):
             return None
-        return base if base.id == id else None
+        return loaded if loaded.id == id else None
 
     def dump(self) -> str:
         facts = {"id": self.id, "version": self.version, "at": self.at, "fields": self.fields}
         return signing.dumps(facts, salt=_SALT, compress=True)
 
     def job(self, stored: RedisCronJob) -> RedisCronJob:
-        """The schedule as it was; what was too long to travel is as it is in `stored`."""
-        now = definition(stored)
+        """The schedule as it was; values that were too long to travel are those of `stored`."""
+        current = definition(stored)
         texts = {
-            name: now.get(name, "") if _CUT in text else text for name, text in self.fields.items()
+            name: current.get(name, "") if _CUT in text else text
+            for name, text in self.fields.items()
         }
         return RedisCronJob.restore({"id": self.id, **texts})
 
     def replaced(self, stored: RedisCronJob) -> dict[str, str]:
-        """Of the values that were too long to travel, those that are others by now: how they began,
-        and their digests."""
+        """The values that were too long to travel and were replaced since, as `brief` shortens
+        them."""
         texts = brief_definition(stored)
         return {
             name: text
@@ -84,7 +84,7 @@ class Base:
 
 
 def brief(text: str) -> str:
-    """A value, or of one that is too long to travel its beginning and its digest."""
+    """A value or, if it is too long to travel, its beginning and its digest."""
     if len(text) <= _LONGEST:
         return text
     return f"{text[:_LONGEST]}{_CUT}{sha256(text.encode()).hexdigest()}"
@@ -102,25 +102,28 @@ class Difference:
     old: str
     new: str
     mine: str | None
-    """What this user wants it to be; None where they left it alone."""
+    """The value that this user wants; None if they did not change it."""
     who: str
 
 
 class Conflict:
     """What changed since the form was loaded, and by whom.
 
-    `mine` is what this user wanted to save, as `brief_definition` has it.
+    `mine` is the definition that this user wanted to save, from `brief_definition`.
     """
 
-    def __init__(self, base: Base, stored: RedisCronJob, mine: Mapping[str, str]) -> None:
-        before, after = base.fields, brief_definition(stored)
-        entries = _entries(stored.id, base.loaded_at)
+    def __init__(
+        self, loaded: LoadedSchedule, stored: RedisCronJob, mine: Mapping[str, str]
+    ) -> None:
+        before, after = loaded.fields, brief_definition(stored)
+        since = as_django_has_it(loaded.loaded_at)
+        entries = list(log.entries(stored.id).filter(action_time__gt=since))
         self.who = _names(entries)
         self.differences = [
             Difference(
                 field=label(name),
-                old=shown(name, before.get(name, "")),
-                new=shown(name, after.get(name, "")),
+                old=display_value(name, before.get(name, "")),
+                new=display_value(name, after.get(name, "")),
                 mine=_wanted(name, before, after, mine),
                 who=_who(name, entries),
             )
@@ -128,14 +131,14 @@ class Conflict:
         ]
 
     def message(self) -> SafeString:
-        """For people, with all values escaped."""
+        """The text for the user, with all values escaped."""
         if not self.differences:
-            told = _("%(who)s saved this schedule while you had the form open; save again.")
-            return format_html("{}", told % {"who": self.who})
-        told = _("While you had the form open, %(who)s changed this schedule. Nothing was saved.")
+            text = _("%(who)s saved this schedule while you had the form open; save again.")
+            return format_html("{}", text % {"who": self.who})
+        text = _("While you had the form open, %(who)s changed this schedule. Nothing was saved.")
         return format_html(
             '{}<ul class="conflict">{}</ul>{}',
-            told % {"who": self.who},
+            text % {"who": self.who},
             format_html_join("", "<li>{}</li>", ((_line(each),) for each in self.differences)),
             _(
                 "The form below shows these changes, and yours over them. Save again to apply "
@@ -145,7 +148,7 @@ class Conflict:
 
 
 def _line(difference: Difference) -> SafeString:
-    told = format_html(
+    text = format_html(
         "<strong>{}</strong>: <del>{}</del> → <ins>{}</ins> ({})",
         difference.field,
         difference.old,
@@ -153,8 +156,8 @@ def _line(difference: Difference) -> SafeString:
         difference.who,
     )
     if difference.mine is None:
-        return told
-    return format_html("{}; {} <strong>{}</strong>", told, _("yours:"), difference.mine)
+        return text
+    return format_html("{}; {} <strong>{}</strong>", text, _("yours:"), difference.mine)
 
 
 def _wanted(
@@ -163,18 +166,7 @@ def _wanted(
     wanted = mine.get(name, "")
     if wanted in (before.get(name, ""), after.get(name, "")):
         return None
-    return shown(name, wanted)
-
-
-def _entries(id: str, since: datetime) -> list[LogEntry]:
-    """The log since then, newest first."""
-    return list(
-        LogEntry.objects.filter(
-            content_type=get_content_type_for_model(Schedule),
-            object_id=id,
-            action_time__gt=as_django_has_it(since),
-        ).select_related("user")
-    )
+    return display_value(name, wanted)
 
 
 def _names(entries: Sequence[LogEntry]) -> str:
@@ -183,7 +175,7 @@ def _names(entries: Sequence[LogEntry]) -> str:
 
 
 def _who(name: str, entries: Sequence[LogEntry]) -> str:
-    """Who changed a field last, by the log; what is not in the log was done by a program."""
+    """Who changed a field last; changes that are not in the log were made by a program."""
     for entry in entries:
         if names_field(entry, name):
             time = localize(local(entry.action_time))

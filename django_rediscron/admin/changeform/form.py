@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -18,23 +19,29 @@ from ...core.schedule.rq_options import CALLBACKS
 from ...core.schedule.texts import dump_json
 from ...models import Schedule
 from ...query.queryset import connection
-from ...queues import queues_beside
+from ...queues import get_queue, queues_beside
 from ..log import definition
-from .conflicts import Base, Conflict, brief, brief_definition
+from .conflicts import Conflict, LoadedSchedule, brief, brief_definition
 from .job_fields import JobForm
 from .timing_fields import TimingForm
 from .values import RUN_FIELDS, apply, values_of
 
+_FIRST_WORD = re.compile(r"[a-z_]+", re.ASCII)
+_OF_WORD = {
+    "function": "func_name",
+    "queue": "queue_name",
+    "either": "cron",
+    "retry": "retry_max",
+}
+"""Fields of errors that do not begin with the name of a field."""
+
 
 class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-arg]
-    """All that people may say of a schedule.
+    """All that people can set of a schedule.
 
-    Nothing is written before `write`. A form of a stored schedule carries what was loaded, so that
-    only what was changed in the form is written, and changes that others made meanwhile are shown.
+    Nothing is written before `write`. The form of a stored schedule carries what was loaded, so
+    that only changed fields are written, and changes that others made meanwhile are shown.
     """
-
-    refusal: InvalidScheduleError | None = None
-    """Why the core refused to write what seemed to be right."""
 
     base = forms.CharField(required=False, widget=forms.HiddenInput)
     id = forms.CharField(
@@ -63,41 +70,42 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
         self.stored = self.instance.job
         self.conflict: Conflict | None = None
         self.job: RedisCronJob | None = None
-        self._offer()
+        self._set_choices()
         if self.stored is not None:
             for name in fixed_fields(self.stored):
                 self.fields.pop(name, None)
             self._load(self.stored)
 
-    def _offer(self) -> None:
-        """What there is to choose from."""
-        choices = list(queues_beside(connection()))
+    def _set_choices(self) -> None:
+        queues = list(queues_beside(connection()))
         stored = self.stored.queue_name if self.stored else None
-        if stored and stored not in choices:
-            choices.append(stored)
-        queue: Any = self.fields.get("queue_name")
-        if queue is not None:
-            queue.choices = [(name, name) for name in choices]
+        if stored and stored not in queues:
+            queues.append(stored)
+        field: Any = self.fields.get("queue_name")
+        if field is not None:
+            field.choices = [(name, name) for name in queues]
         suggestions = allowed_functions()
         for name in ("func_name", *CALLBACKS):
             if name in self.fields:
                 self.fields[name].widget.suggestions = suggestions
 
     def _load(self, stored: RedisCronJob) -> None:
-        """Begin with what stands in Redis, or, where the form comes back, with what it was sent."""
-        self.loaded = Base.of(stored)
+        """Set the initial values: the stored ones or, if the form was sent, those it carries."""
+        self.loaded = LoadedSchedule.of(stored)
         self.initial = {**values_of(stored), "base": self.loaded.dump()}
-        if self.is_bound:
-            base = Base.load(self.data.get(self.add_prefix("base"), ""), stored.id)
-            if base is not None:
-                self.loaded = base
-                self.initial.update(values_of(base.job(stored)))
-                for name, text in base.replaced(stored).items():
-                    self._keep_what_was_loaded(name, text)
+        loaded = self._sent_base(stored) if self.is_bound else None
+        if loaded is not None:
+            self.loaded = loaded
+            self.initial.update(values_of(loaded.job(stored)))
+            for name, text in loaded.replaced(stored).items():
+                self._load_long_value(name, text)
 
-    def _keep_what_was_loaded(self, name: str, text: str) -> None:
-        """A long value that others replaced counts as touched here only if it differs from what was
-        loaded, of which only the digest is known."""
+    def _sent_base(self, stored: RedisCronJob) -> LoadedSchedule | None:
+        return LoadedSchedule.load(self.data.get(self.add_prefix("base"), ""), stored.id)
+
+    def _load_long_value(self, name: str, text: str) -> None:
+        """A long value that others replaced counts as changed here only if what was sent differs
+        from what was loaded, of which only the digest is known."""
         if name in self.fields:
             sent = self.data.get(self.add_prefix(name), "")
             with suppress(ValidationError):
@@ -106,13 +114,13 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
                     self.initial[name] = value
 
     def is_multipart(self) -> bool:
-        """Always: arguments in another encoding are up to three times as long."""
+        """Always: in the other encoding, arguments are up to three times as long."""
         return True
 
-    # Judging
+    # Checking
 
     def clean_id(self) -> str:
-        """Refused here already, for it is a key of Redis and a part of URLs."""
+        """Checked before anything is looked up, because it becomes a Redis key and part of URLs."""
         id: str = self.cleaned_data["id"]
         try:
             check_id(id)
@@ -124,24 +132,31 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.stored is not None:
             self.keep_untouched(cleaned)
-        if self.refusal is not None:
-            self.refuse(self.refusal)
-        if self.stored is not None and self.is_bound:
-            self._look_for_conflict(self.stored)
+            if self.is_bound:
+                self._look_for_conflict(self.stored)
         if not self.errors:
-            self._check_call(cleaned)
+            self.check_call(cleaned)
         if not self.errors:
-            self.accept(lambda: self._make(cleaned))
+            try:
+                self.job = self._make_job(cleaned)
+            except InvalidScheduleError as error:
+                field = field_of(error)
+                name = field if field in self.fields else None
+                self.add_error(name, ValidationError(str(error)))
         return cleaned
 
-    def _make(self, cleaned: dict[str, Any]) -> None:
+    def _make_job(self, cleaned: dict[str, Any]) -> RedisCronJob:
+        """The schedule that `write` saves.
+
+        Raises `InvalidScheduleError` if that would be refused.
+        """
         names = set(self.fields) - {"id", "base"}
         if self.stored is not None:
             job = self.stored.snapshot()
             job.job_options = dict(job.job_options)
             names.intersection_update(self.changed_data)
         else:
-            # Any timing does until the form's own stands in its place.
+            # Any timing will do until it is replaced by the form's own.
             job = RedisCronJob(
                 cleaned["id"],
                 cleaned["queue_name"],
@@ -152,34 +167,36 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
             job.next_enqueue_time = None
         apply(job, cleaned, names)
         job.validate()
-        self.job = job
+        job.import_functions(names)
+        if "queue_name" in names:
+            get_queue(job.queue_name, connection())
+        return job
 
     def _look_for_conflict(self, stored: RedisCronJob) -> None:
-        base = Base.load(self.data.get(self.add_prefix("base"), ""), stored.id)
-        if base is None:
+        loaded = self._sent_base(stored)
+        if loaded is None:
             raise ValidationError(
                 _("This form is incomplete: open the page again and repeat your changes."),
                 code="base",
             )
-        if base.version == stored.version:
+        if loaded.version == stored.version:
             return
-        self.conflict = Conflict(base, stored, self._wanted(base))
-        self._take_over(stored)
+        self.conflict = Conflict(loaded, stored, self._wanted(loaded, stored))
+        self._show_stored(stored)
         raise ValidationError(self.conflict.message(), code="conflict")
 
-    def _wanted(self, base: Base) -> dict[str, str]:
-        """The definition that this form asks for, as far as it is right."""
-        assert self.stored is not None
-        job = base.job(self.stored)
+    def _wanted(self, loaded: LoadedSchedule, stored: RedisCronJob) -> dict[str, str]:
+        """The definition that this form asks for, as far as it is valid."""
+        job = loaded.job(stored)
         names = set(self.changed_data) & set(self.cleaned_data)
         with suppress(InvalidScheduleError):
             apply(job, self.cleaned_data, names)
         return brief_definition(job)
 
-    def _take_over(self, stored: RedisCronJob) -> None:
-        """Show what stands in Redis now, but for what was changed in this form."""
+    def _show_stored(self, stored: RedisCronJob) -> None:
+        """Show what is stored now, except in fields that were changed in this form."""
         data: Any = self.data.copy()  # type: ignore[attr-defined]
-        values = {**values_of(stored), "base": Base.of(stored).dump()}
+        values = {**values_of(stored), "base": LoadedSchedule.of(stored).dump()}
         for name, field in self.fields.items():
             if name not in values or (name in self.changed_data and name != "base"):
                 continue
@@ -217,13 +234,19 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
 
 
 def fixed_fields(job: RedisCronJob) -> tuple[str, ...]:
-    """Fields that the form does not let anybody change: whoever may say with which arguments a
-    function runs that is not on the allow-list runs it."""
+    """Fields that nobody can change in the form: whoever sets the arguments of a function that is
+    not on the allow-list controls what it does."""
     return () if is_allowed(job.func_name) else RUN_FIELDS
 
 
+def field_of(error: InvalidScheduleError) -> str:
+    """The field that an error of the core is about; its text begins with it."""
+    word = _FIRST_WORD.match(str(error))
+    return _OF_WORD.get(word[0], word[0]) if word else ""
+
+
 def _put(data: Any, name: str, field: forms.Field, value: Any) -> None:
-    """Give a bound form the value as its widget would send it."""
+    """Give a bound form a value as its widget would send it."""
     widget = field.widget
     value = field.prepare_value(value)
     if isinstance(widget, forms.MultiWidget):

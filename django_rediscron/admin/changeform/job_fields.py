@@ -1,4 +1,4 @@
-"""The part of a schedule's form that says what runs and how."""
+"""What a schedule runs and how: all of its form but the timing."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from django.utils.translation import gettext_lazy
 from ...allowlist import FunctionNotAllowedError, allowed_function, check_call
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
-from ..labels import LabelledForm
 from .values import RUN_FIELDS
-from .widgets import IntervalsField, JsonField, SecondsField, SuggestingInput
+from .widgets import IntervalsField, JsonField, LabelledForm, SecondsField, SuggestingInput
 
 
 class JobForm(LabelledForm):
-    """What is called with which arguments, late runs and overlap, and what RQ is told."""
+    """The call, late and overlapping runs, and the options of the RQ job."""
 
     stored: RedisCronJob | None = None
-    """The schedule that is changed; None where one is added."""
+    """The schedule that is changed; None if one is added."""
 
     func_name = forms.CharField(
         widget=SuggestingInput,
@@ -111,7 +110,7 @@ class JobForm(LabelledForm):
     )
 
     def clean_func_name(self) -> str:
-        """On the allow-list, and importable."""
+        """Must be on the allow-list and importable."""
         name: str = self.cleaned_data["func_name"]
         self._allowed(name, "func_name")
         return name
@@ -136,7 +135,7 @@ class JobForm(LabelledForm):
 
     def _clean_callback(self, name: str) -> str:
         value: str = self.cleaned_data[name]
-        # One that was stored by a program, and is left as it is, has nothing to do with this user.
+        # This user is not responsible for one that a program stored and that is left as it is.
         if value and not (self.stored and self.stored.job_options.get(name) == value):
             self._allowed(value.partition(" ")[0], name)
         return value
@@ -149,7 +148,8 @@ class JobForm(LabelledForm):
         except InvalidScheduleError as error:
             raise ValidationError(str(error)) from None
 
-    def _check_call(self, cleaned: dict[str, Any]) -> None:
+    def check_call(self, cleaned: dict[str, Any]) -> None:
+        """Show an error if the function does not take the arguments."""
         if not {*RUN_FIELDS}.intersection(self.changed_data):
             return
         try:

@@ -4,35 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from datetime import datetime
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import cache, partial, wraps
+from typing import Any, TypeVar, cast
 
+from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin.models import DELETION, LogEntry
-from django.contrib.admin.options import get_content_type_for_model
-from django.contrib.admin.utils import flatten, flatten_fieldsets, unquote
+from django.contrib.admin.models import DELETION
+from django.contrib.admin.utils import flatten, unquote
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string
+from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.formats import localize
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from ...core.exceptions import InvalidScheduleError, NoSuchJobError, ScheduleChangedError
+from ...core.exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
 from ...core.schedule.options import TIME_DEFAULTS
 from ...models import Schedule
+from ...query.queryset import connection
 from ...use_tz import local
-from ..labels import LABELS
-from ..log import change_message, definition
+from .. import log
+from ..changelist.columns import badges, last_run, next_run, timing
+from ..display import LABELS, TEMPLATES, absolute, page_context, page_url
+from ..one_schedule.details import read_details
 from .form import ScheduleForm, fixed_fields
-from .preview import preview
 from .values import values_of
-
-if TYPE_CHECKING:
-    Base = admin.ModelAdmin[Schedule]
-else:
-    Base = admin.ModelAdmin
 
 GROUPS: tuple[tuple[Any, tuple[str | tuple[str, ...], ...], bool], ...] = (
     (None, ("id", "name", "enabled"), True),
@@ -64,145 +63,48 @@ GROUPS: tuple[tuple[Any, tuple[str | tuple[str, ...], ...], bool], ...] = (
         False,
     ),
 )
-"""Heading, lines of fields, and whether they are shown where all have their defaults."""
+"""Heading, lines of fields, and whether a group is open even if all fields have their defaults."""
 
-TEMPLATES = "admin/django_rediscron/schedule"
+Page = Callable[[], HttpResponse]
+View = TypeVar("View", bound=Callable[..., HttpResponse])
 
-
-class ScheduleChange(Base):
-    """Add form and change form."""
-
-    form = ScheduleForm
-    change_form_template = f"{TEMPLATES}/change_form.html"
-
-    def has_change_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
-        """One that is locked by the code, or cannot be read, is changed by nobody."""
-        return super().has_change_permission(request, obj) and not _is_fixed(obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
-        """One that is locked by the code is deleted by nobody."""
-        return super().has_delete_permission(request, obj) and not _is_locked(obj)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
-        """The preview; of what is stored the id, and what is fixed."""
-        if obj is None:
-            return ("preview",)
-        return ("preview", "id", *map(_text_of, fixed_fields(obj.job) if obj.job else ()))
-
-    def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
-        """The form's fields in groups; what cannot be changed as text."""
-        if obj is None:
-            return [_fieldset(*group) for group in GROUPS]
-        if obj.job is None:
-            return [(None, {"fields": ("id", "func_name", "queue_name")})]
-        job = obj.job
-        if self.has_change_permission(request, obj):
-            fixed: tuple[str, ...] = fixed_fields(job)
-        else:
-            fixed = tuple(each for group in GROUPS for line in group[1] for each in _names(line))
-        values = values_of(job)
-        groups = []
-        texts = frozenset(fixed) & values.keys()
-        for heading, lines, shown in GROUPS:
-            fields = tuple(_line(line, texts) for line in lines)
-            names = [name for line in lines for name in _names(line)]
-            is_open = shown or any(_says_something(name, values.get(name)) for name in names)
-            groups.append(_fieldset(heading, fields, is_open))
-        if self.has_change_permission(request, obj):
-            groups[0][1]["fields"] = (*groups[0][1]["fields"], "base")
-        return groups
-
-    def get_form(
-        self, request: Any, obj: Schedule | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        """The form; with why the core refused it, where it did."""
-        names = kwargs.pop("fields", None) or flatten_fieldsets(self.get_fieldsets(request, obj))
-        fields = [name for name in names if isinstance(name, str)]
-        form: Any = super().get_form(request, obj, change, fields=fields, **kwargs)
-        refusal = getattr(request, "_rediscron_refusal", None)
-        return type(form)(form.__name__, (form,), {"refusal": refusal}) if refusal else form
-
-    @admin.display(description=gettext_lazy("next runs"))
-    def preview(self, obj: Schedule) -> SafeString:
-        """The next runs, which a script brings up to what one types."""
-        found = preview(obj.job) if obj.job is not None else None
-        context = {
-            "preview": found,
-            "url": reverse(f"{self.admin_site.name}:django_rediscron_schedule_preview"),
-            "id": obj.job.id if obj.job is not None else "",
-        }
-        return render_to_string(f"{TEMPLATES}/preview_field.html", context)
-
-    def render_change_form(
-        self, request: Any, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        """Django's own, with every group open that holds an error."""
-        shown = context["adminform"]
-        shown.fieldsets = [_opened(shown.form, *group) for group in shown.fieldsets]
-        return super().render_change_form(request, context, *args, **kwargs)
-
-    # Saving
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Django's own, which learns here what Redis said to a form that seemed right."""
-        page = partial(super().changeform_view, request, object_id, form_url, extra_context)
-        if request.method == "POST" and object_id is not None and self._is_gone(request, object_id):
-            return self._deleted_meanwhile(request, unquote(object_id))
-        try:
-            return page()
-        except ScheduleChangedError:
-            # Between reading and writing: read again, and the form tells the differences.
-            return page()
-        except InvalidScheduleError as error:
-            request._rediscron_refusal = error  # type: ignore[attr-defined]
-            return page()
-        except NoSuchJobError:
-            return self._deleted_meanwhile(request, unquote(object_id or ""))
-
-    def save_model(self, request: Any, obj: Schedule, form: Any, change: bool) -> None:
-        """Write it to Redis, over nothing but what was loaded."""
-        form.write()
-
-    def construct_change_message(
-        self, request: Any, form: Any, formsets: Any, add: bool = False
-    ) -> Any:
-        """Old and new values."""
-        if add or form.stored is None:
-            return super().construct_change_message(request, form, formsets, add)
-        return change_message(definition(form.stored), definition(form.job))
-
-    def _is_gone(self, request: HttpRequest, object_id: str) -> bool:
-        return self.has_view_or_change_permission(request) and (
-            self.get_object(request, unquote(object_id)) is None
-        )
-
-    def _deleted_meanwhile(self, request: HttpRequest, id: str) -> HttpResponse:
-        told = _("Nothing was saved: schedule “%(id)s” was deleted %(who)s.")
-        self.message_user(request, told % {"id": id, "who": _deleted_by(id)}, messages.ERROR)
-        page = "changelist" if self.has_view_permission(request) else None
-        name = f"{self.admin_site.name}:"
-        name += f"django_rediscron_schedule_{page}" if page else "index"
-        return HttpResponseRedirect(reverse(name))
+# Fields
 
 
-def _names(line: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (line,) if isinstance(line, str) else line
+def fieldsets(schedule: Schedule | None, *, may_change: bool) -> list[tuple[Any, dict[str, Any]]]:
+    """The form's fields in groups; those that cannot be changed are shown as text."""
+    if schedule is None:
+        return [_fieldset(*group) for group in GROUPS]
+    if schedule.job is None:
+        return [(None, {"fields": ("id", "func_name", "queue_name")})]
+    values = values_of(schedule.job)
+    texts = frozenset(fixed_fields(schedule.job)) if may_change else values.keys()
+    groups = []
+    for heading, lines, always_open in GROUPS:
+        fields = tuple(_line(line, texts) for line in lines)
+        is_open = always_open or any(_is_set(name, values.get(name)) for name in flatten(lines))
+        groups.append(_fieldset(heading, fields, is_open))
+    if may_change:
+        groups[0][1]["fields"] = (*groups[0][1]["fields"], "base")
+    return groups
+
+
+def readonly_fields(schedule: Schedule | None) -> tuple[Any, ...]:
+    """The preview; of a stored schedule its id, and what cannot be changed."""
+    if schedule is None:
+        return ("preview",)
+    fixed = fixed_fields(schedule.job) if schedule.job else ()
+    return ("preview", "id", *map(_as_text, fixed))
 
 
 def _line(line: str | tuple[str, ...], texts: Container[str]) -> Any:
-    """One line of a form, with what cannot be changed as text."""
-    fields = tuple(_text_of(name) if name in texts else name for name in _names(line))
-    return fields[0] if isinstance(line, str) else fields
+    if isinstance(line, tuple):
+        return tuple(_line(name, texts) for name in line)
+    return _as_text(line) if line in texts else line
 
 
-def _says_something(name: str, value: Any) -> bool:
-    """Whether a value is of interest; how long to keep results is none, each queue has its own."""
+def _is_set(name: str, value: Any) -> bool:
+    """Whether a value is not the default; the default of `result_ttl` depends on the queue."""
     default: tuple[Any, ...] = (None, "", False, [], {}, TIME_DEFAULTS.get(name))
     return name != "result_ttl" and value not in default
 
@@ -211,17 +113,9 @@ def _fieldset(heading: Any, fields: tuple[Any, ...], is_open: bool) -> tuple[Any
     return heading, {"fields": fields, "classes": () if is_open else ("collapse",)}
 
 
-def _opened(form: Any, heading: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The group, open if one of its fields is wrong; Django overlooks those that share a line."""
-    names = flatten(options["fields"])
-    if form.errors.keys() & {name for name in names if isinstance(name, str)}:
-        options = {**options, "classes": ()}
-    return heading, options
-
-
 @cache
-def _text_of(name: str) -> Callable[[Schedule], str]:
-    """A column of Django's for a field that is only looked at."""
+def _as_text(name: str) -> Callable[[Schedule], str]:
+    """What Django shows of a field that cannot be changed."""
 
     def text(obj: Schedule) -> str:
         value = values_of(obj.job)[name] if obj.job is not None else ""
@@ -236,24 +130,111 @@ def _text_of(name: str) -> Callable[[Schedule], str]:
     return admin.display(description=LABELS[name])(text)
 
 
-def _is_locked(obj: Schedule | None) -> bool:
-    return obj is not None and obj.job is not None and bool(obj.job.locked)
+# Showing
 
 
-def _is_fixed(obj: Schedule | None) -> bool:
-    """Whether nobody may change it, whatever their permissions."""
-    return obj is not None and (obj.job is None or _is_locked(obj))
+def open_wrong_groups(shown: Any) -> None:
+    """Open each group with a wrong field; Django does not see fields that share a line."""
+    wrong = shown.form.errors.keys()
+    shown.fieldsets = [
+        (heading, {**options, "classes": ()})
+        if wrong & {name for name in flatten(options["fields"]) if isinstance(name, str)}
+        else (heading, options)
+        for heading, options in shown.fieldsets
+    ]
+
+
+def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) -> dict[str, Any]:
+    """What is shown with the form: the state of the schedule, its runs, and buttons."""
+    job = schedule.job
+    details = read_details(schedule, connection())
+    context: dict[str, Any] = {"details": details, "job": job}
+    if job is None:
+        return context
+    schedule.latest_run = next((row.run for row in details.runs), None)
+    context["facts"] = [
+        (_("State"), badges(schedule)),  # the whole error follows below
+        (_("Runs"), timing(schedule)),
+        (_("Next run"), next_run(schedule)),
+        (_("Last run"), last_run(schedule)),
+    ]
+    if job.max_runs is not None:
+        context["facts"].append((_("Runs so far"), f"{job.runs} / {job.max_runs}"))
+    if model_admin.has_run_permission(request, schedule):
+        context["run_url"] = page_url(model_admin, "run", schedule.id)
+    if model_admin.has_change_permission(request, schedule):
+        context["reset_url"] = page_url(model_admin, "reset", schedule.id)
+        context["fixed_function"] = bool(fixed_fields(job))
+    if job.last_error_at is not None:
+        context["last_error_at"] = absolute(job.last_error_at)
+    return context
+
+
+# Saving
+
+
+def save_page(
+    model_admin: Any, request: HttpRequest, object_id: str | None, page: Page
+) -> HttpResponse:
+    """Django's page; it is repeated if somebody else changed the schedule meanwhile."""
+    id = unquote(object_id or "")
+    if request.method == "POST" and object_id is not None and _is_gone(model_admin, request, id):
+        return _deleted_meanwhile(model_admin, request, id)
+    try:
+        try:
+            return page()
+        except (ScheduleChangedError, ScheduleLockedError):
+            # Changed between reading and writing: read it again, and show the differences.
+            return page()
+    except NoSuchJobError:
+        return _deleted_meanwhile(model_admin, request, id)
+
+
+def _is_gone(model_admin: Any, request: HttpRequest, id: str) -> bool:
+    return model_admin.has_view_or_change_permission(request) and (
+        model_admin.get_object(request, id) is None
+    )
+
+
+def _deleted_meanwhile(model_admin: Any, request: HttpRequest, id: str) -> HttpResponse:
+    text = _("Nothing was saved: schedule “%(id)s” was deleted %(who)s.")
+    model_admin.message_user(request, text % {"id": id, "who": _deleted_by(id)}, messages.ERROR)
+    if model_admin.has_view_permission(request):
+        return HttpResponseRedirect(page_url(model_admin, "changelist"))
+    return HttpResponseRedirect(reverse(f"{model_admin.admin_site.name}:index"))
 
 
 def _deleted_by(id: str) -> str:
-    entry = (
-        LogEntry.objects.filter(
-            content_type=get_content_type_for_model(Schedule), object_id=id, action_flag=DELETION
-        )
-        .select_related("user")
-        .first()
-    )
+    entry = log.entries(id).filter(action_flag=DELETION).first()
     if entry is None:
         return _("meanwhile")
     time = localize(local(entry.action_time))
     return _("by %(user)s, %(time)s") % {"user": entry.user, "time": time}
+
+
+def explaining_size_limit(view: View) -> View:
+    """A view (a method of a ModelAdmin) that explains why a form is too large, instead of a bare
+    "400".
+
+    Django's middleware looks for the token in the form, and so would fail before the view. Here the
+    form is read first, and then the view is protected as usual.
+    """
+
+    @csrf_exempt
+    @wraps(view)
+    def explained(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            _ = request.POST
+        except RequestDataTooBig:
+            return _too_large(self, request)
+        return csrf_protect(partial(view, self))(request, *args, **kwargs)
+
+    return cast(View, explained)
+
+
+def _too_large(model_admin: Any, request: HttpRequest) -> HttpResponse:
+    context = {
+        **page_context(model_admin, request, _("The form is too large")),
+        "limit": filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0),
+    }
+    return TemplateResponse(request, f"{TEMPLATES}/too_large.html", context, status=413)

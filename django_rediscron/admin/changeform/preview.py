@@ -1,21 +1,29 @@
-"""When a schedule would run: what the form shows as one types."""
+"""The preview in the form: when the schedule would run, updated as one types."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.formats import date_format
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from redis.exceptions import RedisError
 from rq.utils import now
 
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
 from ...core.timing.recurrence import Grid
 from ...core.timing.zones import find_zone
+from ...models import Schedule
+from ..display import TEMPLATES, page_url
 from .timing_fields import TimingForm
 from .values import apply, values_of
 
@@ -24,14 +32,14 @@ TIMING = ("interval", "cron", "timezone", "start_at", "end_at", "max_runs", "jit
 
 
 @dataclass(frozen=True)
-class Run:
-    """One time at which it runs."""
+class PreviewRun:
+    """One run."""
 
     time: datetime
     """In the zone of the schedule."""
     text: str
     jump: str = ""
-    """What the clocks do between the run before and this one."""
+    """How the clocks change between the previous run and this one."""
     note: str = ""
     """What is special about this wall time."""
 
@@ -41,7 +49,7 @@ class Preview:
     """A description in words and the next runs, or errors."""
 
     description: str = ""
-    runs: list[Run] = field(default_factory=list)
+    runs: list[PreviewRun] = field(default_factory=list)
     last: bool = False
     """Whether nothing comes after these runs."""
     disabled: bool = False
@@ -51,8 +59,36 @@ class Preview:
     errors: list[str] = field(default_factory=list)
 
 
+def preview_field(model_admin: Any, schedule: Schedule) -> SafeString:
+    """The preview that is loaded with the form; a script updates it."""
+    job = schedule.job
+    context = {
+        "preview": preview(job) if job is not None else None,
+        "url": page_url(model_admin, "preview"),
+        "id": job.id if job is not None else "",
+    }
+    return render_to_string(f"{TEMPLATES}/preview_field.html", context)
+
+
+def preview_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
+    """The preview of what is in the form now."""
+    may_look = model_admin.has_view_or_change_permission(request)
+    if not (may_look or model_admin.has_add_permission(request)):
+        raise PermissionDenied
+    if request.method != "GET":
+        return HttpResponseNotAllowed(["GET"])
+    stored = None
+    id = request.GET.get("stored")
+    if id and may_look:
+        with suppress(RedisError):  # a preview needs no Redis
+            schedule = model_admin.get_object(request, id)
+            stored = schedule.job if schedule else None
+    form = PreviewForm(request.GET, stored=stored)
+    return render(request, f"{TEMPLATES}/preview.html", {"preview": form.preview()})
+
+
 class PreviewForm(TimingForm):
-    """The timing fields of the form, of a schedule that is stored or not."""
+    """The timing fields of the form; a stored schedule continues from its last run."""
 
     def __init__(self, *args: Any, stored: RedisCronJob | None = None, **kwargs: Any) -> None:
         self.stored = stored
@@ -66,9 +102,9 @@ class PreviewForm(TimingForm):
         return cleaned
 
     def preview(self) -> Preview | None:
-        """Evaluates nothing but what says when; imports no function and reads no Redis.
+        """The preview, from the timing alone: no function is imported, and Redis is not read.
 
-        None where neither interval nor expression was given yet.
+        None if neither an interval nor a cron expression has been given.
         """
         if not any(self.data.get(name, "").strip() for name in ("interval", "cron")):
             return None
@@ -100,7 +136,7 @@ class PreviewForm(TimingForm):
 
 
 def preview(job: RedisCronJob) -> Preview:
-    """What a schedule says of its next runs."""
+    """The next runs of a schedule."""
     zone = find_zone(job.timezone) if job.timezone else None
     enabled = job if job.enabled else _as_if_enabled(job)
     times = list(enabled.upcoming(RUNS))
@@ -124,12 +160,12 @@ def _as_if_enabled(job: RedisCronJob) -> RedisCronJob:
     return wanted
 
 
-def _runs(times: Iterable[datetime], zone: tzinfo | None) -> Iterable[Run]:
+def _runs(times: Iterable[datetime], zone: tzinfo | None) -> Iterable[PreviewRun]:
     before = now().astimezone(zone)
     times = [time.astimezone(zone) for time in times]
     exact = any(time.second or time.microsecond for time in times)
     for time in times:
-        yield Run(time, wall_text(time, exact=exact), _jump(before, time), _note(time, zone))
+        yield PreviewRun(time, wall_text(time, exact=exact), _jump(before, time), _note(time, zone))
         before = time
 
 
@@ -152,14 +188,14 @@ def _jump(before: datetime, time: datetime) -> str:
         return ""
     minutes = round(abs(change).total_seconds() / 60)
     length = f"{minutes // 60}:{minutes % 60:02} h"
-    told = _("clocks go forward by %s") if change > timedelta() else _("clocks go back by %s")
-    return told % length
+    text = _("clocks go forward by %s") if change > timedelta() else _("clocks go back by %s")
+    return text % length
 
 
 def _next_change(job: RedisCronJob, after: datetime, zone: tzinfo | None) -> str:
-    """When the clocks change within a year, and which run comes next then."""
+    """The next change of the clocks within a year, and the first run after it."""
     offset = after.astimezone(zone).utcoffset()
-    low = after.astimezone(timezone.utc)  # in a zone, a day would be one of the wall clock
+    low = after.astimezone(timezone.utc)  # in a zone, adding a day would move the wall clock
     for _day in range(366):
         high = low + timedelta(days=1)
         if high.astimezone(zone).utcoffset() != offset:
@@ -173,13 +209,13 @@ def _next_change(job: RedisCronJob, after: datetime, zone: tzinfo | None) -> str
             low = middle
         else:
             high = middle
-    # A time that the clocks skip runs at the very moment of the change.
+    # A time that the clocks skip runs at the moment of the change.
     runs = list(_runs(job.upcoming(1, after=high - timedelta(seconds=2)), zone))
-    told = _jump(low.astimezone(zone), high.astimezone(zone))
+    jump = _jump(low.astimezone(zone), high.astimezone(zone))
     if not runs:
         return ""
     return _("Later: %(change)s on %(day)s; the run then: %(run)s") % {
-        "change": told,
+        "change": jump,
         "day": date_format(high.astimezone(zone), "D Y-m-d"),
         "run": " ".join(filter(None, (runs[0].text, runs[0].note and f"({runs[0].note})"))),
     }

@@ -10,7 +10,7 @@ from ...core.schedule.rq_options import CALLBACKS
 from ...queues import default_result_ttl
 
 RUN_FIELDS = ("func_name", "args", "kwargs")
-"""What runs: fixed where the function is not on the allow-list."""
+"""What runs: fixed if the function is not on the allow-list."""
 
 ATTRIBUTES = (
     "func_name",
@@ -33,12 +33,9 @@ ATTRIBUTES = (
 OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "at_front", "description", *CALLBACKS)
 """Fields that are options of its jobs."""
 
-FORM_FIELDS = {"retry": ("retry_max", "retry_intervals")}
-"""Fields of the hash that have another name in the form, or several there."""
-
 
 def values_of(job: RedisCronJob) -> dict[str, Any]:
-    """The value of every field of the form."""
+    """The values of all fields of the form."""
     values: dict[str, Any] = {name: getattr(job, name) for name in ATTRIBUTES}
     values.update({name: job.job_options.get(name) for name in OPTIONS})
     for name in ("cron", "timezone", "description", *CALLBACKS):
@@ -57,7 +54,7 @@ def values_of(job: RedisCronJob) -> dict[str, Any]:
 
 
 def apply(job: RedisCronJob, values: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Give a schedule the values of these fields of the form."""
+    """Set the attributes and options of a schedule that these fields of the form are for."""
     names = set(names)
     for name in names.intersection(ATTRIBUTES):
         value = values[name]
@@ -75,21 +72,8 @@ def apply(job: RedisCronJob, values: Mapping[str, Any], names: Iterable[str]) ->
         job.kwargs = values["kwargs"]
     if "meta" in names:
         job.job_options["meta"] = values["meta"] or None
-    if names.intersection(FORM_FIELDS["retry"]):
+    if names.intersection(("retry_max", "retry_intervals")):
         job.job_options["retry"] = _retry(job, values)
-
-
-def form_fields(name: str) -> tuple[str, ...]:
-    """The fields of the form that show this field of the hash."""
-    return FORM_FIELDS.get(name, (name,))
-
-
-def hash_field(name: str) -> str:
-    """The field of the hash that a field of the form shows."""
-    for field, names in FORM_FIELDS.items():
-        if name in names:
-            return field
-    return name
 
 
 def _retry(job: RedisCronJob, values: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Form fields for what a schedule says."""
+"""Form fields and inputs for the options of a schedule."""
 
 from __future__ import annotations
 
@@ -10,16 +10,38 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from ...core.quoting import LONGEST, cut
 from ...core.timing.durations import seconds_from_text
+from ..display import LABELS
 
 LONGEST_INDENTED = 20_000
-"""Characters of JSON: blanks make a longer one too long to be sent, and nobody reads it."""
+"""Characters of JSON: with blanks, longer text would be too long to send, and nobody reads it."""
+
+
+class LabelledForm(forms.Form):
+    """A form whose fields have the labels of the admin, unless they have their own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.label = capfirst(str(field.label or LABELS.get(name, "")))
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Django's own, with long values cut: the input shows what was sent."""
+        for each in getattr(error, "error_list", ()):
+            if each.params:
+                each.params = {
+                    name: cut(value, LONGEST) if isinstance(value, str) else value
+                    for name, value in each.params.items()
+                }
+        super().add_error(field, error)
 
 
 class JsonField(forms.CharField):
-    """A JSON list or object; an error names line and column. Empty text is the empty value."""
+    """A JSON list or object; errors name line and column. Empty text means an empty value."""
 
     widget = forms.Textarea(attrs={"rows": 3, "cols": 60, "spellcheck": "false", "dir": "ltr"})
 
@@ -70,7 +92,7 @@ class JsonField(forms.CharField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         if isinstance(data, str) and data.replace("\r\n", "\n") == self.prepare_value(initial):
-            return False  # NaN, say, which would be refused, and which this field did not make
+            return False  # untouched, even if it would be refused now, such as NaN
         try:
             return bool(_exact(self.to_python(data)) != _exact(initial))
         except ValidationError:
@@ -78,7 +100,7 @@ class JsonField(forms.CharField):
 
 
 class SecondsField(forms.CharField):
-    """Seconds, whole or with a fraction, or a number with a unit: `90`, `10m`, `2h`, `1d`."""
+    """Seconds, or a number with a unit: `90`, `10m`, `2h`, `1d`; whole unless `fraction` is set."""
 
     widget = forms.TextInput(attrs={"size": 12, "autocomplete": "off", "dir": "ltr"})
 
@@ -114,7 +136,7 @@ class SecondsField(forms.CharField):
 
 
 class IntervalsField(forms.CharField):
-    """Seconds between further attempts, separated by commas; the last one repeats."""
+    """Seconds before each retry, separated by commas; the last one repeats."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(required=False, **options)
@@ -136,7 +158,7 @@ class IntervalsField(forms.CharField):
 
 
 class SuggestingInput(forms.TextInput):
-    """A text input with a list to choose from, which the browser searches as one types."""
+    """A text input with suggestions, which the browser searches as one types."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         plain = {"size": 60, "spellcheck": "false", "autocomplete": "off", "dir": "ltr"}
@@ -153,7 +175,7 @@ class SuggestingInput(forms.TextInput):
 
 
 def _exact(value: Any) -> str:
-    """A text that differs for 1 and true, which are equal to Python."""
+    """A text that differs for 1 and true, which are equal in Python."""
     return json.dumps(value)
 
 

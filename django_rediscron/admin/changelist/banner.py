@@ -12,9 +12,9 @@ from redis.exceptions import RedisError
 from ...core.monitoring.health import Health, check_health
 from ...query.queryset import connection
 from ...terminal import one_line
-from ..display import LATE, span
+from ..display import LATE, TEMPLATES, span
 
-TEMPLATE = "admin/django_rediscron/schedule/banner.html"
+TEMPLATE = f"{TEMPLATES}/banner.html"
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Banner:
 
 
 def read_banner() -> Banner:
-    """What Redis says of the schedulers; that it cannot be read, where that is so."""
+    """The health of the schedulers, or why it cannot be read."""
     try:
         return banner_of(check_health(connection(), max_lag=LATE))
     except RedisError as error:
@@ -36,17 +36,17 @@ def read_banner() -> Banner:
 
 
 def unreachable(reason: str) -> Banner:
-    """Redis does not answer, or refuses."""
+    """The banner during an outage of Redis."""
     return Banner("error", _("The schedules cannot be reached"), [reason])
 
 
 def render(banner: Banner) -> str:
-    """As HTML."""
+    """The banner as HTML."""
     return render_to_string(TEMPLATE, {"banner": banner})
 
 
 def banner_of(health: Health) -> Banner:
-    """The verdict on a probe, and its facts."""
+    """The verdict on the health of the schedulers, and its facts."""
     level, verdict = _verdict(health)
     return Banner(level, verdict, [fact for fact in _facts(health) if fact])
 
@@ -71,8 +71,8 @@ def _facts(health: Health) -> list[str]:
     facts.append(_lateness(health))
     if health.errors:
         count = health.errors
-        told = ngettext("%(count)d schedule in error", "%(count)d schedules in error", count)
-        facts.append(told % {"count": count})
+        text = ngettext("%(count)d schedule in error", "%(count)d schedules in error", count)
+        facts.append(text % {"count": count})
     return facts
 
 
@@ -84,19 +84,19 @@ def _leader(health: Health) -> str:
     name = f"{health.leader} ({', '.join(where)})" if where else health.leader
     if health.heartbeat_age is None:
         return _("leader: %(name)s, no heartbeat is known") % {"name": name}
-    told = _("leader: %(name)s, last heartbeat %(time)s ago")
-    return told % {"name": name, "time": span(health.heartbeat_age)}
+    text = _("leader: %(name)s, last heartbeat %(time)s ago")
+    return text % {"name": name, "time": span(health.heartbeat_age)}
 
 
 def _lateness(health: Health) -> str:
     if health.late:
-        told = ngettext(
+        text = ngettext(
             "%(count)d schedule is late, “%(id)s” by %(time)s",
             "%(count)d schedules are late, the oldest, “%(id)s”, by %(time)s",
             health.late,
         )
         parts = {"count": health.late, "id": health.oldest_late, "time": span(health.oldest_lag)}
-        return told % parts
+        return text % parts
     if health.oldest_lag >= 1:
         return _("the oldest due schedule waits for %(time)s") % {"time": span(health.oldest_lag)}
     return _("no schedule is late")

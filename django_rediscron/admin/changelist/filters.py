@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from ...core.store import search
 from ...core.store.names_in_use import Census
 from ...core.store.search import Condition
-from ...query.queryset import ScheduleQuerySet, census, connection
+from ...query.queryset import ScheduleQuerySet, connection
 from ...queues import queues_beside
 from .columns import STATES
 
@@ -24,25 +24,29 @@ Choices = Iterable[tuple[str, Any]]
 class ScheduleFilter(admin.SimpleListFilter):
     """A filter whose values are conditions of a search."""
 
+    def __init__(self, *args: Any, names_in_use: Census) -> None:
+        self.names_in_use = names_in_use
+        super().__init__(*args)
+
     def queryset(self, request: HttpRequest, queryset: Any) -> ScheduleQuerySet:
-        """The schedules that meet the condition of the chosen value."""
+        """The schedules that match the chosen value."""
         found: ScheduleQuerySet = queryset
         value = self.value()
         return found if value is None else found.meeting(self.condition(value))
 
     def condition(self, value: str) -> Condition:
-        """What a value means. An unknown one is met by nothing."""
+        """The condition of a value. Nothing matches an unknown one."""
         raise NotImplementedError
 
 
 class QueueFilter(ScheduleFilter):
-    """Queues of the project on the Redis of the schedules, and others that schedules name."""
+    """The project's queues on the Redis of the schedules, and others that schedules name."""
 
     title = gettext_lazy("queue")
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        names = {*queues_beside(connection()), *_census(request).queues}
+        names = {*queues_beside(connection()), *self.names_in_use.queues}
         return [(name, name) for name in sorted(names)]
 
     def condition(self, value: str) -> Condition:
@@ -50,7 +54,7 @@ class QueueFilter(ScheduleFilter):
 
 
 class StateFilter(ScheduleFilter):
-    """States, and how a schedule differs from the code."""
+    """The states, and how a schedule differs from the code."""
 
     title = gettext_lazy("state")
     parameter_name = "state"
@@ -68,7 +72,7 @@ class StateFilter(ScheduleFilter):
 
 
 class SourceFilter(ScheduleFilter):
-    """Declared in code, or made at run time."""
+    """Declared in code, or created at run time."""
 
     title = gettext_lazy("source")
     parameter_name = "source"
@@ -86,29 +90,22 @@ class ApplicationFilter(ScheduleFilter):
     title = gettext_lazy("function's app")
     parameter_name = "app"
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        self._functions: dict[str, list[str]] = {}
-        for name in _census(request).functions:
-            self._functions.setdefault(application(name), []).append(name)
-        super().__init__(request, *args, **kwargs)
-
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        labels = sorted(label for label in self._functions if label)
+        used = {application(name) for name in self.names_in_use.functions}
+        labels = sorted(used - {""})
         found = [(label, apps.get_app_config(label).verbose_name) for label in labels]
-        return [*found, (OTHERS, _("no app of this project"))] if "" in self._functions else found
+        return [*found, (NO_APPLICATION, _("no app of this project"))] if "" in used else found
 
     def condition(self, value: str) -> Condition:
-        return search.one_of("func_name", self._functions.get(value.removeprefix(OTHERS), []))
+        label = value.removeprefix(NO_APPLICATION)
+        functions = self.names_in_use.functions
+        return search.one_of("func_name", [n for n in functions if application(n) == label])
 
 
-OTHERS = "-"
+NO_APPLICATION = "-"
 
 
 def application(func_name: str) -> str:
-    """The label of the application of this project that a function belongs to; "" for none."""
+    """The label of this project's application that a function belongs to; "" for none."""
     config = apps.get_containing_app_config(func_name)
     return config.label if config else ""
-
-
-def _census(request: HttpRequest) -> Census:
-    return Census() if hasattr(request, "rediscron_outage") else census()

@@ -1,84 +1,110 @@
-"""The list of schedules."""
+"""The list page: schedules with their last runs, the banner, and how both are refreshed."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
-from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
 
-from ...query.queryset import ScheduleQuerySet, connection
+from ...core.store.names_in_use import Census
+from ...core.store.runs import read_runs
+from ...models import Schedule
+from ...query.queryset import census, connection
 from ...unreachable import UnreachableError, reaching
-from ..lastruns import with_last_runs
-from ..refresh import ScheduleRefresh
+from ..display import page_url
 from . import banner
-from .actions import ScheduleActions
-from .filters import ApplicationFilter, QueueFilter, SourceFilter, StateFilter
+from .columns import current_state, last_run, next_run
+from .filters import ScheduleFilter
+
+MOST_ROWS = 500
+"""Rows that one request can refresh."""
+
+CHANGING = (next_run, last_run, current_state)
+"""Columns that the page refreshes, because they change by themselves."""
 
 
-class ScheduleList(ScheduleActions, ScheduleRefresh):
-    """What the list shows, and how it is searched, filtered and sorted."""
+class ScheduleChangeList(ChangeList):
+    """The schedules of one page. During an outage of Redis it is empty; a POST raises
+    `UnreachableError`."""
 
-    # What an operator looks for first comes first: a narrow page shows no more.
-    list_display = (
-        "named",
-        "current_state",
-        "next_run",
-        "timing",
-        "last_run",
-        "queue_name",
-        "zone",
-    )
-    list_filter = (StateFilter, QueueFilter, SourceFilter, ApplicationFilter)
-    search_fields = ("id", "func_name")
-    ordering = ("id",)
-    # Counting all of them beside those found would search Redis twice.
-    show_full_result_count = False
-    change_list_template = "admin/django_rediscron/schedule/change_list.html"
+    outage = ""
+    """Why Redis is unavailable."""
 
-    def get_queryset(self, request: HttpRequest) -> ScheduleQuerySet:
-        """All schedules; within one request, what was found is not searched for again."""
-        found = cast(ScheduleQuerySet, super().get_queryset(request))
-        if hasattr(request, "rediscron_outage"):
-            found = found.none()
-        return found.remembering()
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Django's own; where a page is shown, with the last runs of its schedules."""
-        changelist = super().get_changelist_instance(request)
-        if request.method != "POST" and not hasattr(request, "rediscron_outage"):
-            changelist.result_list = with_last_runs(changelist.result_list)
-        return changelist
-
-    def get_urls(self) -> list[URLPattern]:
-        """With the view that refreshes the list."""
-        view = self.admin_site.admin_view(self.refresh_view)
-        name = "django_rediscron_schedule_refresh"
-        return [path("refresh/", view, name=name), *super().get_urls()]
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Django's own with a banner; where Redis fails, that alone, without schedules."""
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         try:
             with reaching(connection()):
-                response = super().changelist_view(request, extra_context)
-            above = banner.read_banner
+                self.names_in_use = census()
+                super().__init__(request, *args, **kwargs)
+                if request.method != "POST":
+                    self.result_list = with_last_runs(self.result_list)
         except UnreachableError as error:
             if request.method == "POST":
-                self.message_user(request, str(error), messages.ERROR)
-                return HttpResponseRedirect(request.get_full_path())
-            request.rediscron_outage = True  # type: ignore[attr-defined]
-            response = super().changelist_view(request, extra_context)
-            reason = str(error)
-            above = lambda: banner.unreachable(reason)  # noqa: E731
-        if isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
-            url = reverse(f"{self.admin_site.name}:django_rediscron_schedule_refresh")
-            response.context_data.update(banner=above(), refresh_url=url)  # type: ignore[union-attr]
-        return response
+                raise
+            self.outage = str(error)
+            self.names_in_use = Census()
+            super().__init__(request, *args, **kwargs)
 
-    class Media:
-        css = {"all": ("django_rediscron/schedules.css",)}  # noqa: RUF012
-        js = ("django_rediscron/schedules.js",)
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Django's own; they share one reading of the names in use."""
+        filters: Any = [
+            partial(each, names_in_use=self.names_in_use)
+            if isinstance(each, type) and issubclass(each, ScheduleFilter)
+            else each
+            for each in self.list_filter
+        ]
+        self.list_filter = filters
+        return super().get_filters(request)
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Django's own; empty during an outage."""
+        found = super().get_queryset(request, *args, **kwargs)
+        return found.none() if self.outage else found
+
+
+def with_last_runs(schedules: Iterable[Schedule]) -> list[Schedule]:
+    """These schedules, each with its `latest_run`."""
+    found = list(schedules)
+    runs = read_runs([schedule.id for schedule in found], connection())
+    for schedule in found:
+        schedule.latest_run = next(iter(runs[schedule.id]), None)
+    return found
+
+
+def add_banner(model_admin: Any, response: HttpResponse) -> HttpResponse:
+    """Add the banner to the page."""
+    context: dict[str, Any] = getattr(response, "context_data", None) or {}
+    if "cl" in context:
+        outage = context["cl"].outage
+        context["banner"] = banner.unreachable(outage) if outage else banner.read_banner()
+        context["refresh_url"] = page_url(model_admin, "refresh")
+    return response
+
+
+def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
+    """The banner, cells of `CHANGING` by id and column, and as `gone` the ids that do not exist.
+
+    It changes nothing; it is a POST because the ids of a page would make a long URL.
+    """
+    if not model_admin.has_view_or_change_permission(request):
+        raise PermissionDenied
+    ids = request.POST.getlist("id")[:MOST_ROWS]
+    try:
+        with reaching(connection()):
+            found = with_last_runs(model_admin.get_queryset(request).filter(pk__in=ids))
+    except UnreachableError as error:
+        shown = banner.render(banner.unreachable(str(error)))
+        return JsonResponse({"banner": shown, "rows": {}, "gone": []}, status=503)
+    rows = {each.id: {cell.__name__: cell(each) for cell in CHANGING} for each in found}
+    return JsonResponse(
+        {
+            "banner": banner.render(banner.read_banner()),
+            "rows": rows,
+            "gone": [id for id in ids if id not in rows],
+            "goneText": _("deleted"),
+        }
+    )

@@ -1,4 +1,4 @@
-"""What a schedule did: runs, skipped runs, errors and changes, below its form."""
+"""What a schedule did: runs, skipped runs, errors and changes, shown with its form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
-from django.contrib.admin.options import get_content_type_for_model
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -22,10 +21,8 @@ from rq.job import Job
 from ...core.job import RedisCronJob
 from ...core.store.runs import Run, read_runs
 from ...models import Schedule
-from ..display import span, time_tag
-from ..labels import label, shown
-from ..links import job_url
-from ..outcomes import outcome
+from .. import log
+from ..display import display_value, job_url, label, outcome, span, time_tag
 
 RUNS = 10
 SKIPS = 10
@@ -41,7 +38,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run, and where to read more of it."""
+    """One run, and where to read more about it."""
 
     run: Run
     outcome: str
@@ -64,7 +61,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class SkipRow:
-    """An occurrence that did not run, or a row of them."""
+    """An occurrence that was skipped, or several in succession."""
 
     occurrence: datetime
     until: datetime | None
@@ -79,7 +76,7 @@ class SkipRow:
 
 @dataclass(frozen=True)
 class Override:
-    """A field that says something else than the code."""
+    """A field whose value is not that of the code."""
 
     name: str
     label: str
@@ -89,7 +86,7 @@ class Override:
 
 @dataclass
 class Details:
-    """What is shown of a schedule beside its form."""
+    """What is shown with the form of a schedule."""
 
     runs: list[RunRow] = field(default_factory=list)
     skips: list[SkipRow] = field(default_factory=list)
@@ -100,8 +97,8 @@ class Details:
 
 
 def read_details(schedule: Schedule, connection: Redis) -> Details:
-    """All of it. What Redis refuses to tell is left out, with the reason."""
-    details = Details(changes=list(_changes(schedule.id)))
+    """All of it. What cannot be read from Redis is left out, with the reason."""
+    details = Details(changes=list(log.entries(schedule.id)[:CHANGES]))
     if schedule.job is not None:
         details.overrides = list(_overrides(schedule.job))
     try:
@@ -113,16 +110,11 @@ def read_details(schedule: Schedule, connection: Redis) -> Details:
     return details
 
 
-def _changes(id: str) -> Any:
-    entries = LogEntry.objects.filter(
-        content_type=get_content_type_for_model(Schedule), object_id=id
-    )
-    return entries.select_related("user").order_by("-action_time")[:CHANGES]
-
-
 def _overrides(job: RedisCronJob) -> Iterable[Override]:
     for name, (actual, declared) in job.overrides.items():
-        yield Override(name, label(name), shown(name, actual), shown(name, declared))
+        yield Override(
+            name, label(name), display_value(name, actual), display_value(name, declared)
+        )
 
 
 def _runs(id: str, connection: Redis) -> list[RunRow]:
@@ -147,7 +139,7 @@ def _skips(job: RedisCronJob, connection: Redis) -> Iterable[SkipRow]:
 
 
 def _errors(job_ids: Sequence[str], connection: Redis) -> dict[str, str]:
-    """What RQ keeps of the failures of these jobs."""
+    """The errors of these jobs, as far as RQ keeps them."""
     with connection.pipeline(transaction=False) as pipe:
         for id in job_ids:
             pipe.xrevrange(_results_key(id), count=1)
