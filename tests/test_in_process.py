@@ -35,8 +35,8 @@ RUN_NOW = """
 import django
 django.setup()
 from django_rediscron import RedisCronJob, get_scheduler
-from django_rediscron.core import in_process
-in_process.HEARTBEAT, in_process.LIFE = 0.5, 2
+from django_rediscron.core.dispatch import run_now
+run_now.HEARTBEAT, run_now.LIFE = 0.5, 2
 connection = get_scheduler().connection
 RedisCronJob.fetch("report", connection).enqueue(connection)
 """
