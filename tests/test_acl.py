@@ -22,7 +22,7 @@ from django_rediscron.core import RedisCronJob, RedisCronScheduler, UnreadableSc
 from django_rediscron.core.declared.merging import merge
 from django_rediscron.core.declared.wanted import Wanted
 from django_rediscron.core.monitoring.health import check_health
-from django_rediscron.core.store import fetch_many, list_schedules, reindex, scripts
+from django_rediscron.core.store import fetch_many, list_schedules, reindex
 from django_rediscron.core.store.keys import (
     EVENTS,
     INDEX,
@@ -35,6 +35,7 @@ from django_rediscron.core.store.keys import (
 )
 from tests import tasks
 from tests.processes import SCHEDULER, close, next_job_id, start_python, wait_until
+from tests.scripts import loaded_scripts
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "docs" / "deploy.md"
@@ -131,14 +132,16 @@ def test_the_documentation_names_three_users() -> None:
 
 def test_their_rights_cover_every_command_of_the_scripts_they_run() -> None:
     """Some of these run rarely."""
-    changes = scripts.SAVE + scripts.DELETE + scripts.READ + scripts.PRUNE
-    passes = scripts.DUE + scripts.DISPATCH + scripts.REPLACE_LOCK
+    changes = ["save", "delete", "read", "prune"]
+    passes = ["due", "dispatch", "replace_lock"]
+    scripts = loaded_scripts()
     for name, run in {
         "rediscron-scheduler": changes + passes,
         "rediscron-editor": changes,
-        "rediscron-reader": scripts.READ,
+        "rediscron-reader": ["read"],
     }.items():
-        needed = {f"+{command.lower()}" for command in SCRIPT_CALL.findall(run)}
+        text = "".join(scripts[each].text for each in run)
+        needed = {f"+{command.lower()}" for command in SCRIPT_CALL.findall(text)}
         assert needed
         assert needed - set(documented_users()[name]) == set(), name
 

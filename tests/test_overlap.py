@@ -15,7 +15,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job, JobStatus
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.store.scripts import overlap
+from django_rediscron.core.dispatch.batch import MISSING
 from tests import tasks
 from tests.clock import Clock, set_clock
 from tests.processes import close, start_python, wait_until
@@ -186,7 +186,7 @@ def test_a_job_that_is_lost_between_queue_and_worker_blocks_for_a_minute(
     lost = connection.lpop("rq:queue:metrics")
     clock.advance(MINUTE)
     assert leader.enqueue_jobs() == []
-    clock.advance(timedelta(seconds=overlap.MISSING))
+    clock.advance(timedelta(seconds=MISSING))
     assert len(leader.enqueue_jobs()) == 1
     assert job.get_job_ids(connection)[1].encode() == lost
     # One that only seemed to be lost counts as waiting for as long as it waits.

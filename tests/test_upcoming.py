@@ -16,7 +16,7 @@ from redis import Redis
 
 from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
 from django_rediscron.core.store.keys import INDEX
-from django_rediscron.core.store.scripts.times import TIMES
+from django_rediscron.core.store.scripts import FOLDER
 from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
 from tests import tasks
 from tests.clock import Clock, set_clock
@@ -109,7 +109,8 @@ def test_jitter_delays_each_occurrence_alike_everywhere(connection: Redis) -> No
     assert float(told.stdout) == occurrence_delay("report", nominal[0], 600)
     assert nominal[0] + timedelta(seconds=float(told.stdout)) == jittered[0]
     for id, jitter in (("report", 600), ("größe/ñ:\"'", 0.5), ("x", 0)):
-        lua = TIMES + "return string.format('%.9f', delay(ARGV[1], ARGV[2], ARGV[3]))"
+        lua = (FOLDER / "includes" / "jitter.lua").read_text()
+        lua += "return string.format('%.9f', jitter_delay(ARGV[1], ARGV[2], ARGV[3]))"
         found = connection.eval(lua, 0, id, utc_text(nominal[0]), repr(jitter))
         assert float(found) == pytest.approx(occurrence_delay(id, nominal[0], jitter), abs=1e-6)
 

@@ -14,11 +14,11 @@ from ..core.declared.merging import Merge
 from ..core.declared.orphans import delete_orphans, orphan
 from ..core.schedule.origin import Origin
 from ..core.store.change import Change
-from ..core.store.keys import DISABLED, INDEX, INDEXED, LAST_UPDATE
+from ..core.store.keys import DISABLED, INDEX, INDEXED, JOB_PREFIX, LAST_UPDATE
 from ..core.store.listing import scan_ids
 from ..core.store.reading import read_stored
 from ..core.store.saving import write_merged
-from ..core.store.scripts import DECLARED, run_scripts
+from ..core.store.scripts import Script, run_scripts
 from ..core.store.steps import Step, in_steps, no_step
 from ..core.store.tombstones import read_tombstones
 from .groups import Elsewhere
@@ -32,6 +32,8 @@ PAGES = 20
 
 WRITTEN = 5000
 """Changes or deletions in one round trip, in which others get their turn."""
+
+DECLARED = Script("declared", JOB_PREFIX=JOB_PREFIX)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from redis import Redis
 from django_rediscron.core import NoSuchJobError, RedisCronJob, RedisCronScheduler
 from django_rediscron.core.store.keys import INDEX, LOCK, job_key
 from tests.processes import wait_until
+from tests.scripts import replace
 
 from . import edits
 from .proxy import Proxy, RoundTrip, cut_after, is_batch
 from .resp import arguments
-from .victims import KILLED, LOCKED, STOPPED, Victim, edit, lead, remove
+from .victims import KILLED, LOCKED, STOPPED, Victim, edit, lead
 from .world import World, count_jobs, count_runs, read_hashes
 
 LOCK_CHECK = ("if call('GET', KEYS[1]) ~= ARGV[1] then return false end", "")
@@ -29,8 +30,8 @@ COMPARISON = (
 EXTENSION = ("call('PEXPIRE', KEYS[1], ARGV[2])", "")
 
 EXISTENCE = ("if not stored and not change.create then return 'NOSUCHJOB', 'was deleted' end", "")
-RECOMPUTATION = ("if expected then", "if true then")
-PLACE = ("redis.call('ZADD', 'rq:cron_jobs', ", "tostring(")
+RECOMPUTATION = ("if is_computed(change, schedule) then", "if true then")
+PLACE = ("redis.call('ZADD', INDEX, ", "tostring(")
 
 
 def is_batch_in_full(trip: RoundTrip) -> bool:
@@ -115,7 +116,7 @@ def test_without_the_check_of_existence_a_save_brings_back_the_dead(
     RedisCronJob.fetch("later", connection).delete()
     with pytest.raises(NoSuchJobError):
         edits.change_queue(job)
-    remove("SAVE", [EXISTENCE], monkeypatch.setattr)
+    replace("save", [EXISTENCE], monkeypatch.setattr)
     with connection.pipeline() as pipe:
         edits.change_queue(job, pipeline=pipe)
         pipe.execute()
@@ -138,7 +139,7 @@ def test_without_the_recomputation_a_new_interval_waits_for_the_old_one(
     connection: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     World(connection)
-    remove("SAVE", [RECOMPUTATION], monkeypatch.setattr)
+    replace("save", [RECOMPUTATION], monkeypatch.setattr)
     early, late = (RedisCronJob.fetch("off", connection) for _ in range(2))
     edits.change_interval(early)
     late.enable()

@@ -27,10 +27,10 @@ from django_rediscron.core.dispatch import dispatcher as dispatch
 from django_rediscron.core.process import leading as life
 from django_rediscron.core.store import listing as store
 from django_rediscron.core.store import reading
-from django_rediscron.core.store import scripts as lua
 from django_rediscron.core.store.keys import ERRORS, INDEX, LAST_UPDATE, LOCK, SCHEDULERS
 from tests import tasks
 from tests.processes import wait_until
+from tests.scripts import all_scripts, loaded_scripts
 
 from .proxy import Proxy, RoundTrip, is_batch
 from .victims import STOPPED, Victim, lead
@@ -75,9 +75,13 @@ def fail_all(client: Redis) -> None:
         client.hset(f"rq:cron_job:s{number}", "last_error", "it failed")
 
 
-def runs(script: str) -> Callable[[RoundTrip], bool]:
-    digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest().encode()
-    return lambda trip: digest in trip.request
+def runs(name: str) -> Callable[[RoundTrip], bool]:
+    def is_run(trip: RoundTrip) -> bool:
+        text = loaded_scripts()[name].text
+        digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        return digest.encode() in trip.request
+
+    return is_run
 
 
 def sends(words: str) -> Callable[[RoundTrip], bool]:
@@ -87,14 +91,14 @@ def sends(words: str) -> Callable[[RoundTrip], bool]:
 KINDS = {
     "pass": Work(register, is_batch),
     "scan": Work(lambda client: client.mset(dict.fromkeys(map(str, range(99)), "")), sends("SCAN")),
-    "reindex": Work(register_for_later, runs(lua.PLACE)),
+    "reindex": Work(register_for_later, runs("reindex")),
     "members": Work(register_for_later, sends(f"ZRANGE {INDEX} ")),
     "errors": Work(fail_all, sends(f"ZADD {INDEX} ")),
-    "retiming": Work(register_as_another_program, runs(lua.READ)),
-    "sync, reading": Work(lambda client: None, runs(lua.READ), syncs=True),
-    "sync, creating": Work(lambda client: None, runs(lua.CREATE), syncs=True),
-    "sync, changing": Work(register_for_later, runs(lua.SAVE), syncs=True),
-    "sync, orphans": Work(register_for_later, runs(lua.DECLARED), syncs=True),
+    "retiming": Work(register_as_another_program, runs("read")),
+    "sync, reading": Work(lambda client: None, runs("read"), syncs=True),
+    "sync, creating": Work(lambda client: None, runs("create"), syncs=True),
+    "sync, changing": Work(register_for_later, runs("save"), syncs=True),
+    "sync, orphans": Work(register_for_later, runs("declared"), syncs=True),
 }
 
 each_kind = pytest.mark.parametrize("work", KINDS.values(), ids=KINDS)
@@ -144,9 +148,8 @@ def test_long_work_ends_between_two_steps(connection: Redis, proxy: Proxy, work:
 
 def prepare(connection: Redis, work: Work) -> None:
     connection.script_flush()
-    for name in lua.__all__:
-        if name.isupper() and isinstance(script := getattr(lua, name), str):
-            connection.script_load(script)  # else the first one of a kind takes two round trips
+    for script in all_scripts().values():
+        connection.script_load(script.text)  # else the first one of a kind takes two round trips
     work.prepare(connection)
 
 

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, ClassVar
@@ -29,12 +29,10 @@ from django_rediscron.core.dispatch import dispatcher as dispatch
 from django_rediscron.core.dispatch import occurrences
 from django_rediscron.core.dispatch.batch import LockLostError
 from django_rediscron.core.process.leading import Life
+from tests.scripts import Replacements, replace
 
 STOPPED, LOCKED, CUT_OFF, FAILED = 0, 3, 4, 5
 """Exit codes: ended by itself; does not lead; Redis was away or refused; anything else."""
-
-Removed = Sequence[tuple[str, str]]
-"""Protections to take out of a script: pieces of its text, and what to put in their place."""
 
 KILLED = -signal.SIGKILL
 
@@ -113,7 +111,7 @@ def lead(
     lock_ttl: float = 30,
     standby: bool = False,
     retries: int = 0,
-    removed: Removed = (),
+    removed: Replacements = (),
     heartbeats: bool = True,
 ) -> None:
     """A scheduler, for one pass or until it is stopped.
@@ -124,7 +122,7 @@ def lead(
     """
     dispatch.BATCH = occurrences.ROOM = batch
     scheduler_module.SHORTEST_LOCK_TTL = 0
-    remove("DISPATCH", removed)
+    replace("dispatch", removed)
     if not heartbeats:
         Life.keep_alive = lambda life: None  # type: ignore[method-assign]
     if retries:
@@ -147,10 +145,10 @@ def edit(
     *,
     how: Callable[[Redis], None],
     retries: int = 0,
-    removed: Removed = (),
+    removed: Replacements = (),
 ) -> None:
     """An editor."""
-    remove("SAVE", removed)
+    replace("save", removed)
     how(connect(url, retries))
 
 
@@ -162,23 +160,6 @@ def connect(url: str, retries: int = 0) -> Redis:
     retry = Retry(ConstantBackoff(0.001), retries)
     errors = [ConnectionError, TimeoutError] if retries else []
     return Redis.from_url(url, retry=retry, retry_on_error=errors)
-
-
-def remove(
-    name: str, removed: Removed, set_attribute: Callable[[Any, str, str], None] = setattr
-) -> None:
-    """Take pieces out of the script of that name, in this process."""
-    modules = [
-        module
-        for module in list(sys.modules.values())
-        if module.__name__.startswith("django_rediscron.core") and hasattr(module, name)
-    ]
-    script = getattr(modules[0], name)
-    for old, new in removed:
-        assert script.count(old) == 1, f"{name} does not hold this once: {old}"
-        script = script.replace(old, new)
-    for module in modules:
-        set_attribute(module, name, script)
 
 
 def _run(

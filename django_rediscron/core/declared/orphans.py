@@ -13,8 +13,8 @@ from ..schedule.origin import Differences
 from ..store.change import Change
 from ..store.keys import job_key
 from ..store.reading import Absent, Damaged, Fields
-from ..store.saving import BATCH
-from ..store.scripts import DELETE, run_scripts
+from ..store.saving import BATCH, DELETE
+from ..store.scripts import CHANGES_KEYS, run_scripts
 from ..store.tombstones import Tombstone
 from .expectation import Expectation, expectation
 from .merging import UNCHANGED, UPDATED, Merge
@@ -51,7 +51,7 @@ def delete_orphans(doomed: Mapping[str, Expectation], connection: Redis) -> list
     parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
     calls = [
         (
-            [job_key(id) for id in part],
+            [*CHANGES_KEYS, *map(job_key, part)],
             [f"{now().timestamp():.6f}", json.dumps([doomed[id] for id in part]), *part],
         )
         for part in parts

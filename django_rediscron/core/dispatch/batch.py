@@ -16,19 +16,41 @@ from rq.utils import now
 from ..exceptions import InvalidScheduleError
 from ..job import RedisCronJob
 from ..quoting import LONGEST_REASON, quoted
-from ..schedule.skips import Skip
+from ..schedule.skips import SKIPS_KEPT, SKIPS_TTL, Skip
 from ..schedule.upcoming import next_time
-from ..store.keys import LOCK
+from ..store.keys import (
+    DISABLED,
+    ERRORS,
+    EXECUTION_PREFIX,
+    EXECUTIONS_PREFIX,
+    HISTORY_SUFFIX,
+    INDEX,
+    JOB_PREFIX,
+    LOCK,
+    QUEUE_PREFIX,
+    SKIPPED_PREFIX,
+)
 from ..store.listing import prune
 from ..store.reading import Absent, Damaged, Fields, read_schedules, read_what_fits
-from ..store.scripts import DISPATCH, run_script
+from ..store.scripts import Script, run_script
 from ..timing.cron_times import occurrence_delay, utc_text
 from . import msgpack
 from .corrections import Corrections
-from .fingerprint import Fingerprint
+from .fingerprint import LONGEST, SEPARATOR, Fingerprint
 from .next_times import Rule
 from .occurrences import Occurrences
-from .prepared import DONE, OVERLAPPED, REFUSED, Ready
+from .prepared import (
+    BAD_HISTORY,
+    BAD_QUEUE,
+    CHANGED,
+    DONE,
+    NEARLY_FULL,
+    OCCURRENCE_LENGTH,
+    OVERLAPPED,
+    REFUSED,
+    WRITTEN,
+    Ready,
+)
 from .run_now import run_here
 from .template import create_job, packed_times
 
@@ -39,8 +61,8 @@ logger = logging.getLogger(__name__)
 
 _CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microseconds
 _BLOCKED = {
-    "h": "its history {history} is not a sorted set; delete that key",
-    "q": "the key of its queue {queue} is not a list; delete that key",
+    BAD_HISTORY: "its history {history} is not a sorted set; delete that key",
+    BAD_QUEUE: "the key of its queue {queue} is not a list; delete that key",
     REFUSED: "Redis refused to enqueue it in queue {queue}: {refusal}; {remedy}",
 }
 _REMEDY = "check what the Redis user of the scheduler may do"
@@ -50,6 +72,39 @@ _REFUSED = f"Redis refused to write it: {{}}; {_REMEDY}"
 HISTORY_LIMIT = 1000
 HISTORY_TTL = 365 * 86400
 """Entries and seconds; RQ's own numbers."""
+
+LOOKED_AT = 20
+"""Of the newest jobs in the history: with overlapping runs refused, older ones have ended."""
+
+MISSING = 60
+"""Seconds: a job that is said to be queued, but is in no queue, is lost when this has passed. A
+worker takes it out of the queue a moment before it says that it runs it."""
+
+DISPATCH = Script(
+    "dispatch",
+    JOB_PREFIX=JOB_PREFIX,
+    HISTORY_SUFFIX=HISTORY_SUFFIX,
+    SKIPPED_PREFIX=SKIPPED_PREFIX,
+    QUEUE_PREFIX=QUEUE_PREFIX,
+    EXECUTION_PREFIX=EXECUTION_PREFIX,
+    EXECUTIONS_PREFIX=EXECUTIONS_PREFIX,
+    DISABLED=DISABLED,
+    ERRORS=ERRORS,
+    SKIPS_KEPT=SKIPS_KEPT,
+    SKIPS_TTL=SKIPS_TTL,
+    LOOKED_AT=LOOKED_AT,
+    MISSING=MISSING,
+    SEPARATOR=SEPARATOR,
+    LONGEST=LONGEST,
+    OCCURRENCE_LENGTH=OCCURRENCE_LENGTH,
+    WRITTEN=WRITTEN,
+    NEARLY_FULL=NEARLY_FULL,
+    OVERLAPPED=OVERLAPPED,
+    CHANGED=CHANGED,
+    BAD_HISTORY=BAD_HISTORY,
+    BAD_QUEUE=BAD_QUEUE,
+    REFUSED=REFUSED,
+)
 
 
 class LockLostError(Exception):
@@ -272,7 +327,7 @@ class Batch:
             msgpack.array(lists),
             utc_text(moment),
         )
-        reply = run_script(self.owner.connection, DISPATCH, [LOCK], arguments)
+        reply = run_script(self.owner.connection, DISPATCH, [LOCK, INDEX], arguments)
         if reply is None:
             raise LockLostError
         outcomes, *refusals = reply.decode(errors="backslashreplace").split("\n")

@@ -26,8 +26,9 @@ from ..job import RedisCronJob
 from ..schedule.definition import FUNCTION_FIELDS
 from ..schedule.sizes import Pace
 from ..store.applications import Applications
+from ..store.keys import INDEX
 from ..store.rq_queues import get_queue, overridden
-from ..store.scripts import DUE, run_script
+from ..store.scripts import Script, run_script
 from ..store.steps import Step, in_steps, no_step
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
 from .custom_queues import enqueue_into
@@ -39,6 +40,8 @@ from .run_now import run_here, write_unqueued
 from .template import OCCURRENCE_FIELDS, Templates, create_job
 
 logger = logging.getLogger(__name__)
+
+DUE = Script("due")
 
 BATCH = 200
 """Schedules in one script call: it holds Redis for a few milliseconds."""
@@ -150,7 +153,7 @@ class Dispatcher:
         return left
 
     def _due(self, lowest: float, moment: datetime, limit: int) -> list[tuple[bytes, float]]:
-        reply = run_script(self.connection, DUE, [], [lowest, moment.timestamp(), limit])
+        reply = run_script(self.connection, DUE, [INDEX], [lowest, moment.timestamp(), limit])
         found = json.loads(reply.decode(errors="surrogateescape"))
         ids = [id.encode(errors="surrogateescape") for id in found[::2]]
         return list(zip(ids, map(float, found[1::2]), strict=True))

@@ -11,11 +11,15 @@ from . import msgpack
 from .fingerprint import FOLLOWS, Fingerprint
 from .template import JobTemplate
 
-DONE, NEARLY_FULL, OVERLAPPED = "1fs", "f", "s"
-"""What the dispatch script says of an occurrence that is settled."""
+WRITTEN, NEARLY_FULL, OVERLAPPED = "1", "f", "s"
+CHANGED, BAD_HISTORY, BAD_QUEUE, REFUSED = "0", "h", "q", "r"
+"""What the dispatch script says of an occurrence or a correction, a character each; see there."""
 
-REFUSED = "r"
-"""What it says where Redis refused a write, so that none was made."""
+DONE = frozenset((WRITTEN, NEARLY_FULL, OVERLAPPED))
+"""What it says of one that is settled."""
+
+OCCURRENCE_LENGTH = 13
+"""Items of an occurrence as the script takes it, without the values of its RQ job."""
 
 POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overlap"}
 """Options that take more than one step from the due occurrence to the next one."""
@@ -23,7 +27,6 @@ POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overla
 Times = tuple["datetime | None", "datetime | None"]
 
 _EMPTY = msgpack.text("")
-_LENGTH = 13  # of an occurrence as the script takes it, without the values of its RQ job
 _SIZE = 980  # of this in memory, without texts
 _UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
 _UNTIDIED_SPAN = 86400.0
@@ -71,7 +74,7 @@ class Ready:
         self.weight = fingerprint.size + len(values)
         """Bytes that Redis reads and writes for an occurrence, or about that many."""
         self.is_heavy = self.weight > LIGHT_BYTES
-        self.length = _LENGTH + template.values_count
+        self.length = OCCURRENCE_LENGTH + template.values_count
         """How many items the script is told of an occurrence."""
         # The history is kept short, and its TTL long, now and then: each costs as much as a write.
         self._untidied = _UNTIDIED_RUNS

@@ -7,14 +7,13 @@ import random
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
+from ..store.listing import LONGEST_DELAY
+
 DELAYS = (1, 2, 4, 8, 15, 30, 60)
 """Seconds until a schedule that fails is tried again; the last one repeats."""
 
 RATE = 8
 """Attempts a second, however many schedules fail: each costs Redis about five commands."""
-
-LONGEST_DELAY = 300
-"""Seconds; it wins over the rate, so that no schedule waits for long when its fault is mended."""
 
 _REMEMBERED = 2 * LONGEST_DELAY
 """Seconds: what did not fail again meanwhile was mended or deleted."""

@@ -25,11 +25,13 @@ from ..exceptions import InvalidScheduleError
 from ..job import RedisCronJob
 from ..quoting import quoted
 from ..store.rq_queues import overridden
-from ..store.scripts import ENDED, run_script
+from ..store.scripts import Script, run_script
 from ..timing.cron_times import utc_text
 from .custom_queues import enqueue
 
 logger = logging.getLogger(__name__)
+
+NOTE_END = Script("note_end")
 
 HEARTBEAT = 30.0
 LIFE = 90
@@ -100,7 +102,7 @@ def _settle(job: Job) -> None:
     """Add what RQ leaves out."""
     failed = job.get_status(refresh=False) == JobStatus.FAILED or job.ended_at is None
     if failed:
-        run_script(job.connection, ENDED, [job.key], [utc_text(now())])
+        run_script(job.connection, NOTE_END, [job.key], [utc_text(now())])
     # RQ 2 reads the status again of a job that it is about to delete.
     status = JobStatus.FAILED if failed else JobStatus.FINISHED
     job.set_status(status, pipeline=job.connection.pipeline())  # for this object only

@@ -13,8 +13,10 @@ from redis.lock import Lock
 from ..exceptions import SchedulerLockedError
 from ..schedule.texts import shown_bytes
 from ..store.keys import LOCK
-from ..store.scripts import REPLACE_LOCK, run_script
+from ..store.scripts import Script, run_script
 from .identity import died_here
+
+REPLACE_LOCK = Script("replace_lock")
 
 _unanswered: WeakKeyDictionary[Redis, str] = WeakKeyDictionary()
 """By client: a token that may hold the lock without anybody knowing, as Redis did not answer."""

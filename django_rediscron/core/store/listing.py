@@ -18,7 +18,7 @@ from rq.utils import as_text, now
 from ..job import RedisCronJob
 from ..monitoring.leadership import Leadership
 from ..schedule.checks import NO_ADDRESS, check_id
-from ..timing.cron_times import utc_text
+from ..timing.cron_times import MAX_SECONDS, utc_text
 from .change import Change
 from .connections import bytes_client
 from .creation import create_new
@@ -34,7 +34,7 @@ from .keys import (
 )
 from .reading import Absent, Damaged, displayed_id, read_schedules
 from .saving import save_changes
-from .scripts import PLACE, PRUNE, run_script
+from .scripts import Script, run_script
 from .search import search
 from .steps import Step, in_steps, no_step
 from .tombstones import Tombstone
@@ -44,6 +44,15 @@ BATCH = 500
 
 SCANNED = 1000
 """Keys of any kind that Redis looks at in one step of a scan."""
+
+LONGEST_DELAY = 300
+"""Seconds until a schedule that cannot be enqueued is tried again, at the most. It wins over the
+rate of attempts, so that none waits for long when its fault is mended."""
+
+REINDEX = Script(
+    "reindex", JOB_PREFIX=JOB_PREFIX, LONGEST_DELAY=LONGEST_DELAY, MAX_SECONDS=MAX_SECONDS
+)
+PRUNE = Script("prune")
 
 
 @dataclass
@@ -236,7 +245,7 @@ def _index(ids: Sequence[str], connection: Redis, report: ReindexReport) -> None
     soon = utc_text(moment + timedelta(seconds=1))
     arguments = [f"{moment.timestamp():.6f}", soon, *ids]
     schedules, restored, misplaced, *ahead = json.loads(
-        run_script(connection, PLACE, [], arguments)
+        run_script(connection, REINDEX, [INDEX, DISABLED], arguments)
     )
     report.schedules += schedules
     report.restored += restored

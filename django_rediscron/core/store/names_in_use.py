@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from redis import Redis
 
-from .keys import DISABLED, INDEX, LAST_UPDATE
-from .scripts import CENSUS, run_script
+from .keys import DISABLED, INDEX, JOB_PREFIX, LAST_UPDATE
+from .scripts import Script, run_script
 from .search import shown
 
 PAGE = 2000
 """Members of an index in one script call: it holds Redis for a few milliseconds."""
+
+
+NAMES_IN_USE = Script("names_in_use", JOB_PREFIX=JOB_PREFIX)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ def read_census(connection: Redis) -> Census:
     for index in (INDEX, DISABLED):
         cursor = "0"
         while True:
-            reply = run_script(connection, CENSUS, [index], [cursor, PAGE])
+            reply = run_script(connection, NAMES_IN_USE, [index], [cursor, PAGE])
             cursor, *names = json.loads(reply.decode(errors="surrogateescape"))
             queues.update(map(shown, names[0]))
             functions.update(map(shown, names[1]))

@@ -12,8 +12,9 @@ from redis import Redis
 from ..exceptions import DamagedScheduleError, UnreadableScheduleError
 from ..job import RedisCronJob
 from ..quoting import cut, quoted_id
-from ..schedule.sizes import ADVICE, CALL_BYTES, MAX_BYTES
-from .scripts import READ, run_script, run_scripts
+from ..schedule.sizes import ADVICE, CALL_BYTES, LIGHT_BYTES, MAX_BYTES
+from .keys import HISTORY_SUFFIX, JOB_PREFIX
+from .scripts import Script, run_script, run_scripts
 from .steps import Step, in_steps, no_step
 
 BATCH = 200
@@ -24,6 +25,26 @@ CALLS = 20
 
 _LATER = 2
 """What the script says of a hash for which there was no room."""
+
+LONG_FIELDS = ("args", "kwargs", "meta", "declared", "description", "webhooks")
+SHORT_FIELDS = (
+    *("id", "func_name", "queue_name", "interval", "cron", "timezone", "enabled", "revision"),
+    *("created_at", "updated_at", "latest_enqueue_time", "next_enqueue_time", "finished_at"),
+    *("last_error", "last_error_at", "source", "application"),
+)
+SHORT_BYTES = 1000
+"""What is told of a schedule that holds too much: these fields, as far as they are shorter."""
+
+READ = Script(
+    "read",
+    JOB_PREFIX=JOB_PREFIX,
+    HISTORY_SUFFIX=HISTORY_SUFFIX,
+    LONG_FIELDS=LONG_FIELDS,
+    SHORT_FIELDS=SHORT_FIELDS,
+    SHORT_BYTES=SHORT_BYTES,
+    LIGHT_BYTES=LIGHT_BYTES,
+    MAX_BYTES=MAX_BYTES,
+)
 
 Fields = dict[str, str]
 _Restore = Callable[[Fields, Redis], RedisCronJob]

@@ -15,9 +15,17 @@ from ..job import RedisCronJob
 from ..schedule.sizes import in_calls
 from ..timing.cron_times import utc_text
 from .change import Change, new_receipt
-from .keys import RECEIPT_PREFIX, member_key
+from .keys import (
+    FACTS,
+    HISTORY_SUFFIX,
+    RECEIPT_PREFIX,
+    RECEIPT_TTL,
+    SKIPPED_PREFIX,
+    TIMING_FIELDS,
+    member_key,
+)
 from .rq_queues import get_queue
-from .scripts import DELETE, SAVE, run_script, run_scripts
+from .scripts import CHANGES_KEYS, Script, run_script, run_scripts
 
 BATCH = 250
 """Changes in one script call: Redis is held for a few milliseconds."""
@@ -31,6 +39,15 @@ REFUSALS: dict[str, type[Exception]] = {
 
 MAX_QUEUED = 100
 """Changes queued in pipelines that an object remembers until it knows what came of them."""
+
+SAVE = Script(
+    "save",
+    FACTS=FACTS,
+    TIMING_FIELDS=TIMING_FIELDS,
+    RECEIPT_PREFIX=RECEIPT_PREFIX,
+    RECEIPT_TTL=RECEIPT_TTL,
+)
+DELETE = Script("delete", HISTORY_SUFFIX=HISTORY_SUFFIX, SKIPPED_PREFIX=SKIPPED_PREFIX)
 
 
 def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | None = None) -> None:
@@ -105,13 +122,13 @@ def _send(
     keys, arguments = _call(batch, moment)
     if pipeline is None:
         return _decode(run_script(connection, SAVE, keys, arguments))
-    return connection.register_script(SAVE)(keys, [*arguments, "once"], client=pipeline)
+    return connection.register_script(SAVE.text)(keys, [*arguments, "once"], client=pipeline)
 
 
 def _call(batch: list[Change], moment: datetime) -> tuple[list[str], list[str]]:
     """Keys and arguments of the script."""
     items = [change.to_script(moment) for change in batch]
-    keys = [change.job.key for change in batch]
+    keys = [*CHANGES_KEYS, *(change.job.key for change in batch)]
     return keys, [f"{moment.timestamp():.6f}", utc_text(moment), json.dumps(items)]
 
 
@@ -150,10 +167,10 @@ def delete_schedules(
     locked: list[tuple[str | bytes, str]] = []
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
-        keys = [member_key(id) for id in batch]
+        keys = [*CHANGES_KEYS, *map(member_key, batch)]
         arguments = [f"{now().timestamp():.6f}", "once" if pipeline is not None else "", *batch]
         if pipeline is not None:
-            connection.register_script(DELETE)(keys, arguments, client=pipeline)
+            connection.register_script(DELETE.text)(keys, arguments, client=pipeline)
             continue
         for id, outcome in zip(batch, run_script(connection, DELETE, keys, arguments), strict=True):
             if isinstance(outcome, int):

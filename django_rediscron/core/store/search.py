@@ -10,14 +10,16 @@ from typing import Any
 from redis import Redis
 
 from ..schedule.codec import DEFINITION_FIELDS, LEFT_OUT, OPTIONAL_FIELDS
-from .keys import DISABLED, INDEX
-from .scripts import SEARCH, run_script
+from .keys import DISABLED, HISTORY_SUFFIX, INDEX, JOB_PREFIX
+from .scripts import Script, run_script
 
 Condition = dict[str, Any]
 """A test of one field, or several tests with a connector; made by the functions below."""
 
 PAGE = 2000
 """Members of an index in one script call: it holds Redis for a few milliseconds."""
+
+SEARCH = Script("search", JOB_PREFIX=JOB_PREFIX, HISTORY_SUFFIX=HISTORY_SUFFIX)
 
 ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
@@ -126,8 +128,8 @@ def _pages(connection: Redis, request: dict[str, Any]) -> Iterator[list[str]]:
     for key in (INDEX, DISABLED):
         cursor = "0"
         while True:
-            page = {**request, "key": key, "cursor": cursor, "count": PAGE}
-            cursor, cells = _run(connection, page, [])
+            page = {**request, "cursor": cursor, "count": PAGE}
+            cursor, cells = _run(connection, [key], page)
             yield cells
             if cursor == "0":
                 break
@@ -138,13 +140,13 @@ def _chosen(
 ) -> Iterator[list[str]]:
     members = [each for id in dict.fromkeys(among) for each in member(id)]
     for start in range(0, len(members), PAGE):
-        yield _run(connection, request, members[start : start + PAGE])[1]
+        yield _run(connection, [], request, members[start : start + PAGE])[1]
 
 
 def _run(
-    connection: Redis, request: dict[str, Any], members: Sequence[bytes]
+    connection: Redis, keys: Sequence[str], request: dict[str, Any], members: Sequence[bytes] = ()
 ) -> tuple[str, list[str]]:
-    reply = run_script(connection, SEARCH, [], [json.dumps(request), *members])
+    reply = run_script(connection, SEARCH, keys, [json.dumps(request), *members])
     cursor, cells = json.loads(reply.decode(errors="surrogateescape"))
     # cjson writes an empty list as an object
     return cursor, cells if reply.isascii() else [shown(cell) for cell in cells]

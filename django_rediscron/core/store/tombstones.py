@@ -13,7 +13,9 @@ from ..schedule.origin import CODE, Origin
 from ..schedule.texts import load_object
 from .connections import bytes_client
 from .keys import DELETED
-from .scripts import TOMBSTONES, run_script
+from .scripts import Script, run_script
+
+REPLACE_TOMBSTONES = Script("replace_tombstones")
 
 
 @dataclass(frozen=True)
@@ -74,4 +76,4 @@ def replace_tombstones(replacements: Mapping[Tombstone, str], connection: Redis)
         part for stone, text in replacements.items() for part in (stone.id, stone.text, text)
     ]
     if arguments:
-        run_script(connection, TOMBSTONES, [], arguments)
+        run_script(connection, REPLACE_TOMBSTONES, [DELETED], arguments)

@@ -1,12 +1,9 @@
-"""The lock."""
-
-from __future__ import annotations
-
-REPLACE_LOCK = """
 -- Hand the lock on from a dead holder.
--- KEYS[1]: the lock; ARGV: its token, the new token, TTL in ms.
+--
+-- KEYS[1]: the lock
+-- ARGV[1]: its token, ARGV[2]: the new token, ARGV[3]: TTL in ms
 -- Returns 1, or 0 where another holds it by now.
+
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
-"""

@@ -1,11 +1,9 @@
-"""The script that tries what the others need."""
-
-from __future__ import annotations
-
-PROBE = """
 -- Whether a script may do what ours do. Writes nothing.
--- KEYS: two keys of ours, which a cluster must have in one slot; ARGV[1]: a key that is not
--- declared. Returns 1, or a list of what does not work and the error.
+--
+-- KEYS: two keys of ours, which a cluster must have in one slot
+-- ARGV[1]: a key that is not declared
+-- Returns 1, or a list of what does not work and the error.
+
 local works, reason = pcall(function() return cmsgpack.unpack(cmsgpack.pack(KEYS)) end)
 if not works then return {'cmsgpack', tostring(reason)} end
 works, reason = pcall(function() return cjson.decode(cjson.encode(KEYS)) end)
@@ -15,4 +13,3 @@ if type(reply) == 'table' and reply.err and not string.find(reply.err, 'NOPERM')
   return {'keys that are not declared', reply.err}
 end
 return 1
-"""

@@ -1,43 +1,55 @@
-"""Finding schedules without reading all of each."""
-
-from __future__ import annotations
-
-from ..keys import HISTORY_SUFFIX, JOB_PREFIX
-from .times import TIMES
-
-SEARCH = (
-    TIMES
-    + f"""
 -- Which schedules meet a condition, and what they are to be sorted by. Writes nothing.
 --
+-- KEYS[1]: a sorted set of ids of which a page is searched; without it the ids are in ARGV
 -- ARGV[1]: JSON object
 --   fields: hash fields to read of each
---   condition: false for any, or a leaf {{field, op, values}}, or a node {{connector, negated,
---     children}} of such; fields are those of the hash and some made of them (see `value`);
+--   condition: false for any, or a leaf {field, op, values}, or a node {connector, negated,
+--     children} of such; fields are those of the hash and some made of them (see `MADE`);
 --     icontains: values are a text in small letters, then letters beyond ASCII, capital and small
 --   sort: fields whose values are wanted
 --   defaults: fields of the definition with their defaults, where `overridden` is asked for
---   key, cursor, count: a page of this sorted set; or no key: the ids in ARGV[2], ...
--- Returns JSON: {{the next cursor, list of id, values of sort..., id, ...}}. What has no hash is
--- left out. What stands in the set from the first page to the last is found at least once.
+--   cursor, count: of the page
+-- ARGV[2], ...: the ids
+-- Returns JSON: {the next cursor, list of id, values of sort..., id, ...}. What has no hash is
+--   left out. What stands in the set from the first page to the last is found at least once.
+
+-- include: epoch
+
 local request = cjson.decode(ARGV[1])
 local fields, sort = request.fields, request.sort
-local id, row, kind
+-- Of the schedule that is looked at: its id, what was read of its hash, and whether it is one.
+local id, row, is_hash
 
 local function stored(name)
   return row[name] or ''
 end
 
+local MADE = {}
+
+function MADE.id() return id end
+
+function MADE.enabled() return stored('enabled') == '0' and '0' or '1' end
+
 -- Whether it waits for its next time, and if not, why.
-local function state()
+function MADE.state()
   if stored('enabled') == '0' then return 'disabled' end
   if stored('finished_at') ~= '' then return 'finished' end
-  if kind ~= 'hash' or stored('last_error') ~= '' then return 'error' end
+  if not is_hash or stored('last_error') ~= '' then return 'error' end
   return 'enabled'
 end
 
+function MADE.source()
+  local source = stored('source')
+  return is_hash and source == '' and 'runtime' or source
+end
+
+function MADE.next_enqueue_time()
+  if row.enabled == '0' or stored('finished_at') ~= '' then return '' end
+  return stored('next_enqueue_time')
+end
+
 -- Whether it says anything else than the code, where that declares it.
-local function overridden()
+function MADE.overridden()
   local known, declared = pcall(cjson.decode, stored('declared'))
   if not known or type(declared) ~= 'table' then return '' end
   for name, default in pairs(request.defaults) do
@@ -47,42 +59,35 @@ local function overridden()
 end
 
 -- When the newest job of its history was enqueued, else its latest time; a text that sorts.
-local function latest_run()
-  local key = '{JOB_PREFIX}' .. id .. '{HISTORY_SUFFIX}'
+function MADE.latest_run()
+  local key = JOB_PREFIX .. id .. HISTORY_SUFFIX
   local newest = redis.pcall('ZREVRANGE', key, 0, 0, 'WITHSCORES')
   local at = tonumber(newest[2] or '') or epoch(stored('latest_enqueue_time'))
   return at and string.format('%020.6f', at) or ''
 end
 
 local function value(name)
-  if name == 'id' then return id end
-  if name == 'latest_run' then return latest_run() end
-  if name == 'state' then return state() end
-  if name == 'overridden' then return overridden() end
-  if name == 'enabled' then return stored(name) == '0' and '0' or '1' end
-  if name == 'source' and kind == 'hash' and stored(name) == '' then return 'runtime' end
-  if name == 'next_enqueue_time' then
-    if row.enabled == '0' or stored('finished_at') ~= '' then return '' end
-  end
-  return stored(name)
+  local make = MADE[name]
+  return make and make() or stored(name)
 end
 
-local tests = {{}}
-local sets = {{}}
+local tests, sets, seen = {}, {}, {}
+
 tests['in'] = function(text, values)
   local set = sets[values]
   if not set then
-    set = {{}}
+    set = {}
     for _, each in ipairs(values) do set[each] = true end
     sets[values] = set
   end
   return set[text] == true
 end
+
 function tests.contains(text, values) return string.find(text, values[1], 1, true) ~= nil end
-local seen = {{}}
+
 -- Few functions are named by many schedules: each text is looked at once.
 function tests.icontains(text, values)
-  seen[values] = seen[values] or {{}}
+  seen[values] = seen[values] or {}
   local known = seen[values][text]
   if known == nil then
     local small = string.lower(text)
@@ -92,9 +97,11 @@ function tests.icontains(text, values)
   end
   return known
 end
+
 function tests.startswith(text, values)
   return string.sub(text, 1, #values[1]) == values[1]
 end
+
 function tests.gt(text, values) return text ~= '' and text > values[1] end
 function tests.gte(text, values) return text ~= '' and text >= values[1] end
 function tests.lt(text, values) return text ~= '' and text < values[1] end
@@ -111,25 +118,27 @@ local function meets(condition)
   return met
 end
 
-local found, size = {{}}, 0
-local function look(member)
-  local key = '{JOB_PREFIX}' .. member
-  id, row, kind = member, {{}}, 'hash'
-  if fields[1] then
-    local values = redis.pcall('HMGET', key, unpack(fields))
-    if values.err then
-      kind = 'other'
-    else
-      local any = false
-      for i, name in ipairs(fields) do
-        row[name] = values[i]
-        any = any or values[i]
-      end
-      if not any and redis.call('EXISTS', key) == 0 then return end
-    end
-  elseif redis.call('EXISTS', key) == 0 then
-    return
+-- Read what is asked for of a schedule; false where there is none.
+local function fetch(member)
+  local key = JOB_PREFIX .. member
+  id, row, is_hash = member, {}, true
+  if not fields[1] then return redis.call('EXISTS', key) == 1 end
+  local values = redis.pcall('HMGET', key, unpack(fields))
+  if values.err then
+    is_hash = false
+    return true
   end
+  local any = false
+  for i, name in ipairs(fields) do
+    row[name] = values[i]
+    any = any or values[i]
+  end
+  return any or redis.call('EXISTS', key) == 1
+end
+
+local found, size = {}, 0
+local function look(member)
+  if not fetch(member) then return end
   if request.condition and not meets(request.condition) then return end
   size = size + 1
   found[size] = id
@@ -140,34 +149,11 @@ local function look(member)
 end
 
 local cursor = '0'
-if request.key then
-  local reply = redis.call('ZSCAN', request.key, request.cursor, 'COUNT', request.count)
+if KEYS[1] then
+  local reply = redis.call('ZSCAN', KEYS[1], request.cursor, 'COUNT', request.count)
   cursor = reply[1]
   for i = 1, #reply[2], 2 do look(reply[2][i]) end
 else
   for i = 2, #ARGV do look(ARGV[i]) end
 end
-return cjson.encode({{cursor, found}})
-"""
-)
-
-CENSUS = f"""
--- Which queues and functions the schedules of a page name. Writes nothing.
--- KEYS: a sorted set of ids, ARGV: cursor, count.
--- Returns JSON: {{the next cursor, queues, functions}}.
-local reply = redis.call('ZSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
-local queues, functions = {{}}, {{}}
-for i = 1, #reply[2], 2 do
-  local values = redis.pcall('HMGET', '{JOB_PREFIX}' .. reply[2][i], 'queue_name', 'func_name')
-  if not values.err then
-    if values[1] then queues[values[1]] = true end
-    if values[2] then functions[values[2]] = true end
-  end
-end
-local function names(set)
-  local list = {{}}
-  for name in pairs(set) do list[#list + 1] = name end
-  return list
-end
-return cjson.encode({{reply[1], names(queues), names(functions)}})
-"""
+return cjson.encode({cursor, found})

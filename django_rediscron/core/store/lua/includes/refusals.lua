@@ -1,17 +1,11 @@
-"""Writes that Redis may refuse for one schedule only: by permissions, or by the type of a key."""
+-- Writes that Redis may refuse for one schedule only: by permissions, or by the type of a key.
 
-from __future__ import annotations
-
-from ...schedule.skips import SKIPS_KEPT, SKIPS_TTL
-from ..keys import INDEX, SKIPPED_PREFIX
-
-REFUSALS = f"""
 -- What takes back the writes of the schedule in hand, if a later one of them is refused.
-local undo = {{}}
+local undo = {}
 
 local function take_back()
   for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
-  undo = {{}}
+  undo = {}
 end
 
 local function is_wrong_type(reply)
@@ -28,50 +22,48 @@ end
 -- Skipped occurrences. What can take the records back is tried before they are written.
 local function record(id, records)
   if not records[1] then return end
-  local key = '{SKIPPED_PREFIX}' .. id
+  local key = SKIPPED_PREFIX .. id
   if is_wrong_type(redis.pcall('LTRIM', key, 0, -1)) then redis.call('DEL', key) end
   redis.call('LTRIM', key, 0, -1)
   redis.call('LPUSH', key, unpack(records))
-  undo[#undo + 1] = {{'LTRIM', key, #records, -1}}
-  redis.call('LTRIM', key, 0, {SKIPS_KEPT - 1})
-  redis.call('EXPIRE', key, {SKIPS_TTL})
+  undo[#undo + 1] = {'LTRIM', key, #records, -1}
+  redis.call('LTRIM', key, 0, SKIPS_KEPT - 1)
+  redis.call('EXPIRE', key, SKIPS_TTL)
 end
 
 -- Deletions come after other writes. Raises an error if they would be refused then.
 local function try_deletions(key)
   redis.call('HDEL', key, 'no such field')
-  redis.call('ZREM', '{INDEX}', '')
+  redis.call('ZREM', INDEX, '')
 end
 
 -- Enqueues an RQ job as the class of its queue would. What can take that back is tried before.
 local function send(commands, job, queue, job_id)
-  redis.call('ZREM', '{INDEX}', '')
+  redis.call('ZREM', INDEX, '')
   redis.call('DEL', job)
   redis.call('LREM', job, 0, '') -- the queue may be long
   redis.call('LTRIM', queue, 0, -1)
-  undo[#undo + 1] = {{'DEL', job}}
-  undo[#undo + 1] = {{'LREM', queue, 0, job_id}}
+  undo[#undo + 1] = {'DEL', job}
+  undo[#undo + 1] = {'LREM', queue, 0, job_id}
   for _, command in ipairs(commands) do redis.call(unpack(command)) end
 end
 
 -- Writes and pushes the first RQ job of a shape, in a way that can be taken back. Raises an error
 -- where that is refused; else no other job of this shape can be refused in this script.
-local function write_first(shape, job, job_id, fields)
-  local ttl, queue, at_front = shape[2], shape[3], shape[5] == 1
-  redis.call('ZREM', '{INDEX}', '')
+local function write_first(shape, job, job_id)
+  redis.call('ZREM', INDEX, '')
   redis.call('DEL', job)
-  redis.call('HSET', job, unpack(fields))
-  undo[#undo + 1] = {{'DEL', job}}
-  if ttl > 0 then redis.call('EXPIRE', job, ttl) end
-  if queue == '' then return end
-  redis.call('LTRIM', queue, 0, -1)
-  if at_front then
+  redis.call('HSET', job, unpack(shape.fields))
+  undo[#undo + 1] = {'DEL', job}
+  if shape.ttl > 0 then redis.call('EXPIRE', job, shape.ttl) end
+  if shape.queue == '' then return end
+  redis.call('LTRIM', shape.queue, 0, -1)
+  if shape.at_front == 1 then
     -- Only for a moment: it is to come before those that are pushed later.
-    redis.call('LPUSH', queue, job_id)
-    redis.call('LTRIM', queue, 1, -1)
+    redis.call('LPUSH', shape.queue, job_id)
+    redis.call('LTRIM', shape.queue, 1, -1)
   else
-    redis.call('RPUSH', queue, job_id)
-    undo[#undo + 1] = {{'LTRIM', queue, 0, -2}}
+    redis.call('RPUSH', shape.queue, job_id)
+    undo[#undo + 1] = {'LTRIM', shape.queue, 0, -2}
   end
 end
-"""

@@ -1,33 +1,19 @@
-"""Whether an earlier run of a schedule has not ended, by what RQ itself says of its jobs.
+-- Whether an earlier run of a schedule has not ended, by what RQ itself says of its jobs. Keys of
+-- the wrong type hold no jobs; what may not be read at all is an error of the schedule.
 
-Keys of the wrong type hold no jobs; what may not be read at all is an error of the schedule.
-"""
+-- include: refusals
 
-from __future__ import annotations
-
-from ..keys import EXECUTION_PREFIX, EXECUTIONS_PREFIX, QUEUE_PREFIX
-
-LOOKED_AT = 20
-"""Of the newest jobs in the history: with overlapping runs refused, older ones have ended."""
-
-MISSING = 60
-"""Seconds: a job that is said to be queued, but is in no queue, is lost when this has passed. A
-worker takes it out of the queue a moment before it says that it runs it."""
-
-OVERLAP = f"""
 -- What RQ says of jobs that no worker can take yet.
-local waiting = {{
-  deferred = true, scheduled = true, rate_limited = true, ready_to_enqueue = true
-}}
+local WAITING = {deferred = true, scheduled = true, rate_limited = true, ready_to_enqueue = true}
 
 -- Jobs that this very script makes are not in their queue before it ends.
-local created = {{}}
+local created = {}
 
 -- Whether RQ's heartbeat for an execution of the job has not run out.
 local function is_alive(job_id)
-  local executions = read('ZRANGE', '{EXECUTIONS_PREFIX}' .. job_id, 0, -1)
+  local executions = read('ZRANGE', EXECUTIONS_PREFIX .. job_id, 0, -1)
   for _, execution in ipairs(executions) do
-    local key = '{EXECUTION_PREFIX}' .. job_id .. ':' .. execution
+    local key = EXECUTION_PREFIX .. job_id .. ':' .. execution
     if redis.call('EXISTS', key) == 1 then return true end
   end
   return false
@@ -36,7 +22,7 @@ end
 -- `queue`: '' where its jobs run in the process that makes them.
 local function is_listed(queue, job_id)
   if queue == '' then return false end
-  for _, list in ipairs({{queue, queue .. ':intermediate'}}) do
+  for _, list in ipairs({queue, queue .. ':intermediate'}) do
     if type(read('LPOS', list, job_id)) == 'number' then return true end
   end
   return false
@@ -44,8 +30,7 @@ end
 
 -- Whether a job that is said to be queued waits, or has just been taken by a worker.
 local function is_queued(job_id, job, queue, origin, missing_since, now)
-  if created[job_id] or is_listed(queue, job_id)
-     or is_listed('{QUEUE_PREFIX}' .. origin, job_id) then
+  if created[job_id] or is_listed(queue, job_id) or is_listed(QUEUE_PREFIX .. origin, job_id) then
     if missing_since ~= '' then redis.call('HDEL', job, 'missing_since') end
     return true
   end
@@ -54,18 +39,18 @@ local function is_queued(job_id, job, queue, origin, missing_since, now)
     redis.call('HSET', job, 'missing_since', now)
     return true
   end
-  return now - (tonumber(missing_since) or 0) < {MISSING}
+  return now - (tonumber(missing_since) or 0) < MISSING
 end
 
 -- Whether one of the newest jobs of this history waits or, unless only waiting ones count, runs.
 -- A job that is gone has ended, and so has one whose worker died.
 local function overlaps(history, prefix, queue, waiting_only, now)
-  local newest = read('ZREVRANGE', history, 0, {LOOKED_AT - 1})
+  local newest = read('ZREVRANGE', history, 0, LOOKED_AT - 1)
   for _, job_id in ipairs(newest) do
     local job = prefix .. job_id
     local said = read('HMGET', job, 'status', 'origin', 'missing_since')
     local status, origin, missing_since = said[1], said[2] or '', said[3] or ''
-    if waiting[status] then return true end
+    if WAITING[status] then return true end
     if status == 'queued' and is_queued(job_id, job, queue, origin, missing_since, now) then
       return true
     end
@@ -73,4 +58,3 @@ local function overlaps(history, prefix, queue, waiting_only, now)
   end
   return false
 end
-"""

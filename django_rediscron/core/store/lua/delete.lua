@@ -1,0 +1,71 @@
+-- Delete schedules with their places in the indexes and their histories.
+--
+-- KEYS: those of `changes`, then the hashes
+-- ARGV[1]: epoch seconds
+-- ARGV[2]: 'once' in a pipeline, where a refusal is an error reply and nothing is deleted, or a
+--   JSON list of what a sync read of each, which deletes nothing else and leaves no tombstones
+-- ARGV[3], ...: the ids in the order of the hashes
+-- Returns for each 1 if there was one, else 0; 'changed' if it is not what a sync read; if it is
+--   locked the place where it is declared.
+
+-- include: changes
+-- include: as_expected
+
+local replies, events, declared = {}, {}, {}
+local expected = string.sub(ARGV[2], 1, 1) == '[' and cjson.decode(ARGV[2])
+
+-- What a hash says of the code that declares the schedule; nil where none does (any more).
+local function declaration(key)
+  local names = {'source', 'application', 'place', 'declared', 'locked', 'orphaned_at'}
+  local values = redis.pcall('HMGET', key, unpack(names))
+  if values.err or values[1] ~= 'code' or values[6] then return nil end
+  local told = {}
+  for i, name in ipairs(names) do told[name] = values[i] or '' end
+  return told
+end
+
+-- A schedule that is deleted while it is declared stays deleted.
+local function leave_tombstone(id, told)
+  told.locked, told.orphaned_at = nil, nil
+  redis.call('HSET', DELETED, id, cjson.encode(told))
+end
+
+-- What to say of one that may not be deleted; nil for all others.
+local function refusal(i, key, id)
+  if expected then
+    local kind = redis.call('TYPE', key).ok
+    return not as_expected(key, id, kind, expected[i]) and 'changed' or nil
+  end
+  declared[i] = declaration(key)
+  return declared[i] and declared[i].locked == '1' and declared[i].place or nil
+end
+
+local function delete(key, id)
+  local deleted = redis.call('DEL', key)
+  if deleted == 1 then
+    redis.call('ZREM', INDEX, id)
+    redis.call('DEL', key .. HISTORY_SUFFIX, SKIPPED_PREFIX .. id)
+    events[#events + 1] = cjson.encode({event = 'deleted', job_id = id})
+  end
+  redis.call('ZREM', DISABLED, id)
+  redis.call('ZREM', ERRORS, id)
+  return deleted
+end
+
+for i, key in ipairs(hashes) do
+  local id = ARGV[i + 2]
+  replies[i] = refusal(i, key, id)
+  if replies[i] and ARGV[2] == 'once' then
+    return redis.error_reply('SCHEDULELOCKED nothing was deleted: ' .. id
+                             .. ' is locked; remove it where it is declared: ' .. replies[i])
+  end
+end
+for i, key in ipairs(hashes) do
+  local id = ARGV[i + 2]
+  if not replies[i] then
+    replies[i] = delete(key, id)
+    if declared[i] then leave_tombstone(id, declared[i]) end
+  end
+end
+if #events > 0 then announce(ARGV[1], events) end
+return replies

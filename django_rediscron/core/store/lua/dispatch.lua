@@ -1,0 +1,289 @@
+-- One batch of a pass. Occurrences: for each its RQ job, the schedule's new times, its place in the
+-- index and its history. Corrections: recorded errors and places in the index.
+--
+-- KEYS[1]: the lock, KEYS[2]: the index. Not the hashes of the schedules: Redis refuses a script
+--   that declares a key which its user may not write, and one such schedule must not stop others.
+-- ARGV[1]: the token that must hold the lock, ARGV[2]: its TTL in ms, ARGV[3]: longest history,
+-- ARGV[4]: TTL of a history in seconds, ARGV[5]: time for the history
+-- ARGV[6]: msgpack list of three lists:
+--   shapes of RQ jobs: start of the key, TTL (0: none), queue key ('' not to push), key of the set
+--     of queues, 1 to push to the front, count of variable fields, field/value list that begins
+--     with these and ends with the id of the schedule and the time of the occurrence
+--   occurrences, the items of all in one row, which takes less time to unpack. Of each: id,
+--     next_enqueue_time as read ('' for a missing field), new latest ('' where it is the next one
+--     as read) and next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ
+--     job, index of its shape, 1 to tidy the history up; the hash as read: places of next and
+--     latest time among its items, and all others as one text ('' where another occurrence of the
+--     schedule goes before it), or else revision, time of the last change, and 0; values of the
+--     variable fields..., and 0 or, where the schedule has options for it, a list: records of what
+--     was skipped before, overlap ('' to allow it), record for the case that it overlaps, most runs
+--     ('' for any number), and where its queue's class enqueues the RQ job, the commands for that
+--   corrections: id, list of the hash as read, in the same way, and the next_enqueue_time (an empty
+--     list: it was no hash), field/value list to set, place in the index ('' to take it out: it
+--     waits for nothing), 1 to list it among the errors, records of what was skipped, 1 if nothing
+--     is left to run
+-- Where a next_enqueue_time is '', the schedule is finished: nothing is left to run.
+-- ARGV[7]: the time as UTC text
+-- Returns false where the token does not hold the lock and nothing was done; else a text with a
+--   character for each occurrence, then for each correction: WRITTEN; NEARLY_FULL: written, tidy
+--   the history up next time; OVERLAPPED: skipped, because an earlier run had not ended; left
+--   alone: CHANGED meanwhile, BAD_HISTORY: no sorted set, BAD_QUEUE: no list, REFUSED: a write
+--   was. Behind them a line for each refused one: what Redis said.
+
+local call, try = redis.call, redis.pcall
+local INDEX = KEYS[2]
+if call('GET', KEYS[1]) ~= ARGV[1] then return false end
+-- Where Redis takes no writes at all (out of memory, read-only, too few replicas), it refuses the
+-- first one, which changes nothing. What it refuses later belongs to the schedule that it hits.
+call('ZADD', INDEX, 'XX', 0, '')
+call('PEXPIRE', KEYS[1], ARGV[2])
+
+-- include: refusals
+-- include: overlap
+-- include: unchanged
+
+local history_limit, history_ttl, moment = tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local finished = {}
+local shapes, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
+local outcomes, scores, scored = {}, {}, 0
+for _, shape in ipairs(shapes) do
+  shape.prefix, shape.ttl, shape.queue, shape.queues, shape.at_front, shape.variable, shape.fields
+    = unpack(shape)
+  shape.pushed, shape.count = {}, 0
+end
+
+local function put(id, score)
+  scores[scored + 1], scores[scored + 2] = score, id
+  scored = scored + 2
+end
+
+local function heal(key, id)
+  call('HDEL', key, 'last_error', 'last_error_at')
+  try('ZREM', ERRORS, id)
+end
+
+-- The schedule's next time, or that it has none any more, and other fields.
+local function move_on(key, id, following, score, ...)
+  if following ~= '' then
+    call('HSET', key, 'next_enqueue_time', following, ...)
+    put(id, score)
+  else
+    try_deletions(key)
+    call('HSET', key, 'finished_at', ARGV[7], ...)
+    call('HDEL', key, 'next_enqueue_time')
+    try('ZADD', DISABLED, moment, id)
+    call('ZREM', INDEX, id)
+    finished[id] = true
+  end
+end
+
+-- A history in which a job was entered is kept short, and its TTL long.
+local function tidy_up(history)
+  local entries = call('ZCARD', history)
+  if entries > history_limit then
+    call('ZREMRANGEBYRANK', history, 0, entries - history_limit - 1)
+  end
+  call('EXPIRE', history, history_ttl)
+  return entries > history_limit * 0.9 and NEARLY_FULL or WRITTEN
+end
+
+-- Where a job was entered whose schedule may not have been written.
+local entered_in, entered_id
+
+-- Whether the first job of a shape could be written; else `refused` of the shape says why not.
+local function begin(shape, job, job_id)
+  local ok, reason = pcall(write_first, shape, job, job_id)
+  shape.refused = not ok and (type(reason) == 'table' and reason or {err = tostring(reason)})
+  if not ok then take_back() end
+  return ok
+end
+
+-- Whether an occurrence is skipped, because an earlier run has not ended.
+local function is_skipped(policy, id, key, history, shape, following, score, is_failed)
+  local records, overlap, overlapping = unpack(policy)
+  if overlap == '' then return false end
+  local waiting_only = overlap == 'queue_one'
+  if not overlaps(history, shape.prefix, shape.queue, waiting_only, moment) then return false end
+  records[#records + 1] = overlapping
+  record(id, records)
+  move_on(key, id, following, score)
+  if is_failed == 1 then heal(key, id) end
+  moved[id] = true
+  return true
+end
+
+-- What an occurrence of a schedule with options changes of it.
+local function move_on_by_policy(policy, id, key, latest, following, score, job_id)
+  record(id, policy[1])
+  local fields, most_runs = {'latest_enqueue_time', latest}, policy[4]
+  if most_runs ~= '' then
+    local runs = (tonumber(call('HGET', key, 'runs') or '') or 0) + 1
+    if runs >= tonumber(most_runs) then following = '' end
+    fields[3], fields[4] = 'runs', runs
+  end
+  move_on(key, id, following, score, unpack(fields))
+  created[job_id], moved[id] = true, true
+end
+
+-- Writes the job of an occurrence that was written, if it is not the first one of its shape.
+-- Nothing of that can be refused.
+local function add_job(shape, job, job_id, is_first)
+  if not is_first then
+    call('HSET', job, unpack(shape.fields))
+    if shape.ttl > 0 then call('EXPIRE', job, shape.ttl) end
+  end
+  if not is_first or shape.at_front == 1 then
+    shape.count = shape.count + 1
+    shape.pushed[shape.count] = job_id
+  end
+end
+
+-- That of which the items stand behind the first `at` of all.
+local function occur(at)
+  local id, due, latest, following, score, is_failed, job_id, shape, tidy, next_at, latest_at, text
+    = unpack(occurrences, at + 1, at + OCCURRENCE_LENGTH - 1)
+  shape = shapes[shape]
+  local key = JOB_PREFIX .. id
+  local history = key .. HISTORY_SUFFIX
+  if not unchanged(key, id, next_at, latest_at, text, due) then
+    -- Our own write, whose reply was lost, so that the client sent it again?
+    return type(try('ZSCORE', history, job_id)) == 'string' and WRITTEN or CHANGED
+  end
+  if is_failed == 1 then try_deletions(key) end
+  if latest == '' then latest = due end
+  local policy = occurrences[at + OCCURRENCE_LENGTH + shape.variable]
+  if policy ~= 0 and is_skipped(policy, id, key, history, shape, following, score, is_failed) then
+    return OVERLAPPED
+  end
+  local fields, job = shape.fields, shape.prefix .. job_id
+  for i = 1, shape.variable do fields[2 * i] = occurrences[at + OCCURRENCE_LENGTH - 1 + i] end
+  fields[#fields - 2], fields[#fields] = id, latest
+  local commands = policy ~= 0 and policy[5]
+  if commands then send(commands, job, shape.queue, job_id) end
+  local is_first = not commands and shape.refused == nil and begin(shape, job, job_id)
+  if shape.refused then
+    if is_wrong_type(shape.refused) then return BAD_QUEUE end
+    error(shape.refused)
+  end
+  local entered = try('ZADD', history, moment, job_id)
+  if type(entered) ~= 'number' then
+    if not is_wrong_type(entered) then error(entered) end
+    take_back()
+    return BAD_HISTORY
+  end
+  entered_in, entered_id = history, job_id
+  local outcome = tidy == 1 and tidy_up(history) or WRITTEN
+  if policy == 0 then
+    call('HSET', key, 'latest_enqueue_time', latest, 'next_enqueue_time', following)
+    put(id, score)
+  else
+    move_on_by_policy(policy, id, key, latest, following, score, job_id)
+  end
+  entered_in = nil
+  if not commands then add_job(shape, job, job_id, is_first) end
+  if is_failed == 1 then heal(key, id) end
+  return outcome
+end
+
+local function correct(item)
+  local id, seen, set, score, failed, records, is_finished = unpack(item)
+  local key = JOB_PREFIX .. id
+  if not seen[1] then
+    if try('HGETALL', key)[1] then return CHANGED end
+  elseif not unchanged(key, id, unpack(seen)) then
+    return CHANGED
+  end
+  record(id, records)
+  if is_finished == 1 then
+    move_on(key, id, '')
+    return WRITTEN
+  end
+  if failed == 1 then try('ZADD', ERRORS, moment, id) end
+  if set[1] then call('HSET', key, unpack(set)) end
+  if score ~= '' then
+    put(id, score)
+  else
+    try('ZADD', DISABLED, call('ZSCORE', INDEX, id) or 0, id)
+    call('ZREM', INDEX, id)
+  end
+  return WRITTEN
+end
+
+local at, number, corrected = 0, 0, 0
+
+local function length_of(first)
+  return OCCURRENCE_LENGTH + shapes[occurrences[first + 8]].variable
+end
+
+local function settle()
+  while occurrences[at + 1] do
+    outcomes[number + 1] = occur(at)
+    number, at = number + 1, at + length_of(at)
+    if undo[1] then undo = {} end
+  end
+  while corrections[corrected + 1] do
+    outcomes[number + 1] = correct(corrections[corrected + 1])
+    number, corrected = number + 1, corrected + 1
+    if undo[1] then undo = {} end
+  end
+end
+
+-- The one in hand is left as it was; but an error that cannot be written waits all the same.
+local reasons = {}
+local function refuse(reason)
+  if entered_in then try('ZREM', entered_in, entered_id) end
+  entered_in = nil
+  take_back()
+  local outcome = REFUSED
+  if occurrences[at + 1] then
+    at = at + length_of(at)
+  else
+    corrected = corrected + 1
+    local id, _, _, score, failed = unpack(corrections[corrected])
+    if failed == 1 then
+      put(id, score)
+      outcome = WRITTEN
+    end
+  end
+  if outcome == REFUSED then
+    reason = type(reason) == 'table' and reason.err or tostring(reason)
+    reasons[#reasons + 1] = '\n' .. string.gsub(reason, '%c', ' ')
+  end
+  number = number + 1
+  outcomes[number] = outcome
+end
+
+local function push(shape)
+  local pushed = shape.pushed
+  if pushed[1] and shape.at_front == 1 then
+    -- The last one pushed comes first, and that shall be the oldest.
+    local oldest_last = {}
+    for i = #pushed, 1, -1 do oldest_last[#oldest_last + 1] = pushed[i] end
+    call('LPUSH', shape.queue, unpack(oldest_last))
+  elseif pushed[1] then
+    call('RPUSH', shape.queue, unpack(pushed))
+  end
+  if shape.refused == false then try('SADD', shape.queues, shape.queue) end
+end
+
+local function without_finished()
+  local waiting = {}
+  for i = 1, #scores, 2 do
+    if not finished[scores[i + 1]] then
+      waiting[#waiting + 1] = scores[i]
+      waiting[#waiting + 1] = scores[i + 1]
+    end
+  end
+  return waiting
+end
+
+repeat
+  local ok, reason = pcall(settle)
+  if not ok then refuse(reason) end
+until ok
+for _, shape in ipairs(shapes) do
+  if shape.queue ~= '' then push(shape) end
+end
+if next(finished) then scores = without_finished() end
+if scores[1] then call('ZADD', INDEX, unpack(scores)) end
+return table.concat(outcomes) .. table.concat(reasons)

@@ -1,0 +1,46 @@
+-- Whether a schedule is what it was when it was read: the other side of `Fingerprint` in Python.
+
+-- include: refusals
+
+-- Ids of which an occurrence was written in this call.
+local moved = {}
+
+-- By its next time and the marks of an edit.
+local function has_same_marks(key, revision, changed_at, following)
+  local stored = redis.pcall('HMGET', key, 'next_enqueue_time', 'revision', 'updated_at',
+                             'created_at')
+  if stored.err and not is_wrong_type(stored) then error(stored) end
+  if stored.err or (stored[1] or '') ~= following or (stored[2] or '') ~= revision then
+    return false
+  end
+  local found = stored[3]
+  if not found or found == '' then found = stored[4] or '' end
+  if found ~= changed_at then return false end
+  -- Nothing at all also stands in a hash that was deleted meanwhile.
+  return following ~= '' or changed_at ~= '' or revision ~= ''
+         or redis.call('EXISTS', key) == 1
+end
+
+-- By the whole hash: the next time at one place, any latest one at another (0: it has none), and
+-- the text of all names and other values, or its SHA-1; or, with 0 for the text, by revision and
+-- time of the last change instead of the places; or, with '' for it, by the next time alone, which
+-- another occurrence wrote.
+local function unchanged(key, id, next_at, latest_at, text, following)
+  if text == '' then
+    return moved[id] and redis.call('HGET', key, 'next_enqueue_time') == following
+  end
+  if text == 0 then return has_same_marks(key, next_at, latest_at, following) end
+  local stored = redis.pcall('HGETALL', key)
+  if stored.err and not is_wrong_type(stored) then error(stored) end
+  if not stored[1] or latest_at > #stored or (stored[next_at] or '') ~= following then
+    return false
+  end
+  stored[next_at], stored[latest_at] = '', ''
+  local found = table.concat(stored, SEPARATOR)
+  if #found > LONGEST then
+    found = redis.sha1hex(found)
+  elseif found == '' then
+    found = SEPARATOR
+  end
+  return found == text
+end

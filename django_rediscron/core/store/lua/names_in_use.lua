@@ -1,0 +1,23 @@
+-- Which queues and functions the schedules of a page name. Writes nothing.
+--
+-- KEYS[1]: a sorted set of ids
+-- ARGV[1]: cursor, ARGV[2]: count
+-- Returns JSON: {the next cursor, queues, functions}.
+
+local reply = redis.call('ZSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local queues, functions = {}, {}
+for i = 1, #reply[2], 2 do
+  local values = redis.pcall('HMGET', JOB_PREFIX .. reply[2][i], 'queue_name', 'func_name')
+  if not values.err then
+    if values[1] then queues[values[1]] = true end
+    if values[2] then functions[values[2]] = true end
+  end
+end
+
+local function names(set)
+  local list = {}
+  for name in pairs(set) do list[#list + 1] = name end
+  return list
+end
+
+return cjson.encode({reply[1], names(queues), names(functions)})

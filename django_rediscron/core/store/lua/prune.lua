@@ -1,0 +1,25 @@
+-- Take members out of the indexes that have neither a hash nor a history, and out of the errors
+-- where no error stands in the hash.
+--
+-- KEYS[1]: index, KEYS[2]: disabled index, KEYS[3]: errors
+-- ARGV[1], ARGV[2]: what stands before and behind an id in the name of its history; then members
+-- Returns how many were taken out.
+
+local INDEX, DISABLED, ERRORS = unpack(KEYS, 1, 3)
+local pruned = 0
+for i = 3, #ARGV do
+  local member = ARGV[i]
+  local hash, gone = ARGV[1] .. member, 0
+  if not redis.pcall('HGET', hash, 'last_error') then
+    gone = redis.call('ZREM', ERRORS, member)
+  end
+  if redis.call('EXISTS', hash) == 0 then
+    gone = math.max(gone, redis.call('ZREM', DISABLED, member))
+    -- With a history it is a name in RQ's own registry of cron jobs, which is the same key.
+    if redis.call('EXISTS', hash .. ARGV[2]) == 0 then
+      gone = math.max(gone, redis.call('ZREM', INDEX, member))
+    end
+  end
+  pruned = pruned + gone
+end
+return pruned

@@ -1,0 +1,338 @@
+-- Write definitions, place them in the indexes, announce them.
+--
+-- KEYS: those of `changes`, then the hashes of the schedules
+-- ARGV[1]: epoch seconds, ARGV[2]: the same as UTC text
+-- ARGV[3]: JSON list, for each hash:
+--   id, event ('' for created or updated as it turns out)
+--   create: whether it may be created, or replaced where it is no hash
+--   version: that must stand there ('' for nothing), where given
+--   fields: definition fields to write (for a new one: all of them), unset: fields to leave out,
+--     or to delete, because they have their defaults
+--   times: latest_enqueue_time, next_enqueue_time to move forward to, where given; a next one that
+--     is not after the latest occurrence counts as not given
+--   next: the next enqueue time, computed now, for the case that it has to be computed ('' where
+--     nothing is left to run); from:
+--     facts (after the write, by name), retimed (whether the timing fields change), and, of a cron
+--     expression, rules: of its zone, as `as_leader` takes them
+--   expected: what a merge with the code read, where given: the change is refused if that changed,
+--     and not for a lock
+--   marks: fields of the origin to write (true: the time, false: to delete), where given; quiet:
+--     nothing but these, which is no change of the definition: it raises no revision and is told
+--     to nobody
+--   receipt: name under which the reply is kept, where given; if it is there already, this very
+--     change was written before
+-- ARGV[4]: 'once' where there is no second attempt (in a pipeline)
+-- Returns a JSON list, for each: {'refused', reason, text} where it may not be changed,
+--   {'stale', true if the timing fields change, facts} where the next time must be computed anew
+--   from these and nothing was written, or {'ok', version, revision, created_at,
+--   latest_enqueue_time, next_enqueue_time, enabled, finished_at, runs}, or {'marked'} for a
+--   quiet one.
+-- With 'once' a refusal is an error reply. Stale cannot be: an occurrence to come stays the next
+-- one, else there is no next time, and the scheduler, woken at once, computes it from updated_at.
+
+-- include: changes
+-- include: as_expected
+-- include: as_leader
+-- include: sound
+-- include: jitter
+
+local now, now_text, once = ARGV[1], ARGV[2], ARGV[4] == 'once'
+local replies, events = {}, {}
+local READ = {'enabled', 'created_at', 'updated_at', 'revision', 'finished_at', 'runs', 'max_runs',
+              'jitter', 'locked', 'place', 'disabled_as_orphan_at', unpack(FACTS)}
+
+local function version_of(revision, updated_at, created_at)
+  if revision == '' then revision = '0' end
+  return revision .. '/' .. (updated_at ~= '' and updated_at or created_at)
+end
+
+-- Whether a change of a stored schedule changes its definition at all.
+local function overrides(key, change)
+  local left_out = {}
+  for _, name in ipairs(change.unset) do
+    left_out[name] = true
+    local stands = redis.call('HGET', key, name)
+    if stands and stands ~= '' and stands ~= change.fields[name] then return true end
+  end
+  for name, value in pairs(change.fields) do
+    if not left_out[name] and name ~= 'created_at' then
+      local stands = redis.call('HGET', key, name) or (name == 'enabled' and '1')
+      if stands ~= value then return true end
+    end
+  end
+  return false
+end
+
+-- Why a change may not be made: reason and text, or nothing. `stored`: nil where there is no hash.
+local function refusal(key, kind, change, stored)
+  if change.expected then
+    if as_expected(key, change.id, kind, change.expected) then return nil end
+    return 'MERGE', 'was changed meanwhile'
+  end
+  if not stored and not change.create then return 'NOSUCHJOB', 'was deleted' end
+  local version = stored and version_of(stored.revision, stored.updated_at, stored.created_at) or ''
+  if change.version and change.version ~= version then
+    return 'SCHEDULECHANGED', 'was changed meanwhile'
+  end
+  if stored and stored.locked == '1' and overrides(key, change) then
+    return 'SCHEDULELOCKED', 'is locked; change it where it is declared: ' .. stored.place
+  end
+end
+
+local function read(key)
+  local stored, values = {}, redis.call('HMGET', key, unpack(READ))
+  for i, name in ipairs(READ) do stored[name] = values[i] or '' end
+  return stored
+end
+
+local function write(key, pairs_, gone)
+  if pairs_[1] then redis.call('HSET', key, unpack(pairs_)) end
+  if gone[1] then redis.call('HDEL', key, unpack(gone)) end
+end
+
+-- Enter marks among the fields and values to write, and the fields to delete.
+local function add_marks(marks, pairs_, gone)
+  for name, value in pairs(marks) do
+    if value then
+      pairs_[#pairs_ + 1] = name
+      pairs_[#pairs_ + 1] = value == true and now_text or value
+    else
+      gone[#gone + 1] = name
+    end
+  end
+end
+
+local function forget_deletion(id)
+  if any_deleted then redis.call('HDEL', DELETED, id) end
+end
+
+-- What is known of the code, for a schedule that is created where one was deleted.
+local function tombstone_marks(id)
+  local text = any_deleted and redis.call('HGET', DELETED, id)
+  local is_read, told = pcall(cjson.decode, text or '')
+  local marks = {}
+  for _, name in ipairs({'source', 'application', 'place', 'declared'}) do
+    if is_read and type(told) == 'table' and type(told[name]) == 'string' then
+      marks[name] = told[name]
+    end
+  end
+  return marks
+end
+
+-- The later one of the stored latest time and the one to move forward to.
+local function latest_time(change, stored)
+  local latest = stored.latest_enqueue_time or ''
+  if not epoch(latest) then latest = '' end
+  local wanted = change.times.latest_enqueue_time
+  return wanted and wanted > latest and wanted or latest
+end
+
+-- The schedule as the change makes it, but for its next time. `stored`: as it is; a new one has
+-- nothing but enabled, created_at and next_enqueue_time.
+local function merge(change, stored)
+  local left_out, facts = {}, {}
+  for _, name in ipairs(change.unset) do left_out[name] = true end
+  local function value(name)
+    return not left_out[name] and (change.fields[name] or stored[name]) or ''
+  end
+  for _, name in ipairs(FACTS) do facts[name] = value(name) end
+  local changed = false
+  for _, name in ipairs(TIMING_FIELDS) do
+    if facts[name] ~= stored[name] then changed = true end
+  end
+  local latest, following = latest_time(change, stored), stored.next_enqueue_time
+  facts.latest_enqueue_time = latest
+  -- An interval that is not changed goes on in the rhythm of its next time, unless that only says
+  -- that it was due at once.
+  local goes_on = not changed and latest ~= '' and sound(following, now)
+                  and following ~= stored.created_at
+  facts.next_enqueue_time = goes_on and following or ''
+  return {
+    left_out = left_out, facts = facts, changed = changed, latest = latest, following = following,
+    enabled = change.fields.enabled or (stored.enabled == '0' and '0' or '1'),
+    jitter = value('jitter'), max_runs = value('max_runs'),
+    created_at = epoch(stored.created_at) and stored.created_at
+                 or change.fields.created_at or now_text,
+  }
+end
+
+-- How many runs count, whether they are all there may be, and since when nothing is left to run.
+local function set_end(schedule, stored)
+  local finished_at, runs = stored.finished_at or '', stored.runs or ''
+  if not epoch(finished_at) then finished_at = '' end
+  if not string.match(runs, '^%d+$') or #runs > 15 then runs = '' end
+  local end_moved = schedule.facts.end_at ~= (stored.end_at or '')
+  local limit_moved = schedule.max_runs ~= (stored.max_runs or '')
+  local max_runs = tonumber(schedule.max_runs) or math.huge
+  local function used_up() return (tonumber(runs) or 0) >= max_runs end
+  schedule.revived = finished_at ~= '' and (schedule.changed or end_moved or limit_moved)
+  if used_up() and (schedule.changed or end_moved) then runs = '' end
+  schedule.finished_at = schedule.revived and '' or finished_at
+  schedule.runs, schedule.used_up = runs, used_up()
+end
+
+-- Whether the next time that the change brings was computed from what is so.
+local function is_computed(change, schedule)
+  if schedule.latest ~= '' and schedule.changed ~= change.retimed then return false end
+  for name, fact in pairs(schedule.facts) do
+    if fact ~= change.facts[name] then return false end
+  end
+  return true
+end
+
+-- The next time to move forward to, if any. What has run would run again: such a next time is that
+-- of an object older than the hash.
+local function wanted_time(change, schedule)
+  local wanted, ran = change.times.next_enqueue_time, epoch(schedule.latest)
+  if wanted and ran and epoch(wanted) <= ran then return nil end
+  return wanted
+end
+
+-- The next time, '' for none, and since when nothing is left to run; or nothing if it has to be
+-- computed anew.
+local function next_time(change, schedule, stored)
+  local following = schedule.following
+  local renewed = schedule.changed or schedule.revived or not sound(following, now)
+  local retime = renewed or (schedule.enabled == '1' and stored.enabled == '0')
+  local wanted = wanted_time(change, schedule)
+  if schedule.finished_at ~= '' then return '', schedule.finished_at end
+  if schedule.used_up then return '', now_text end
+  if wanted and (retime or wanted > following) then return wanted, '' end
+  if not retime then return following, '' end
+  if is_computed(change, schedule) then
+    if change.next == '' then return '', now_text end
+    if change.rules and not as_leader(change.rules) then return '', '' end
+    return change.next, ''
+  end
+  if not once then return nil end
+  if renewed or following <= now_text then return '', '' end
+  return following, ''
+end
+
+-- Whether the change brings the next time, or that of the hash stands; false if neither is so.
+local function set_next(change, schedule, stored)
+  local following, finished_at = next_time(change, schedule, stored)
+  if not following then return false end
+  local end_at = epoch(schedule.facts.end_at)
+  if following ~= '' and end_at and epoch(following) > end_at then
+    following, finished_at = '', now_text
+  end
+  schedule.following, schedule.finished_at = following, finished_at
+  return true
+end
+
+-- Marks of the origin that are written with a change of the definition.
+local function marks_of(change, stored, exists)
+  local as_orphan = stored.disabled_as_orphan_at or ''
+  if not change.marks and not change.fields.enabled and as_orphan ~= ''
+     and as_orphan == stored.updated_at then
+    return {disabled_as_orphan_at = true} -- another edit says nothing of that
+  end
+  return change.marks or (not exists and tombstone_marks(change.id)) or {}
+end
+
+-- Fields and values to write, and fields to delete.
+local function contents(change, schedule, stored, exists)
+  local pairs_, gone = {'id', change.id}, {}
+  local function set(name, value)
+    pairs_[#pairs_ + 1] = name
+    pairs_[#pairs_ + 1] = value
+  end
+  local function set_or_delete(name, value)
+    if value ~= '' then set(name, value) elseif exists then gone[#gone + 1] = name end
+  end
+  for name, value in pairs(change.fields) do
+    if name ~= 'enabled' and name ~= 'created_at' and not schedule.left_out[name] then
+      set(name, value)
+    end
+  end
+  set('enabled', schedule.enabled)
+  if schedule.created_at ~= stored.created_at then set('created_at', schedule.created_at) end
+  if exists then
+    set('updated_at', now_text)
+    gone = {'last_error', 'last_error_at', unpack(change.unset)}
+    if schedule.runs == '' then gone[#gone + 1] = 'runs' end
+  end
+  set_or_delete('latest_enqueue_time', schedule.latest)
+  set_or_delete('next_enqueue_time', schedule.following)
+  set_or_delete('finished_at', schedule.finished_at)
+  add_marks(marks_of(change, stored, exists), pairs_, gone)
+  return pairs_, gone
+end
+
+local function raise_revision(key)
+  local revision = redis.pcall('HINCRBY', key, 'revision', 1)
+  if type(revision) == 'number' then return revision end
+  redis.call('HSET', key, 'revision', 1)
+  return 1
+end
+
+-- Where a schedule that waits to run stands in the index.
+local function score(id, schedule)
+  local following = schedule.following
+  if following == '' then return now end
+  return string.format('%.6f', epoch(following) + jitter_delay(id, following, schedule.jitter))
+end
+
+local function place(id, schedule)
+  redis.call('ZREM', ERRORS, id)
+  if schedule.enabled == '1' and schedule.finished_at == '' then
+    redis.call('ZADD', INDEX, score(id, schedule), id)
+    redis.call('ZREM', DISABLED, id)
+  else
+    redis.call('ZADD', DISABLED, now, id)
+    redis.call('ZREM', INDEX, id)
+  end
+end
+
+-- Write what was judged to be right; returns the reply.
+local function settle(key, kind, change, schedule, stored)
+  local exists = kind == 'hash'
+  if not exists and kind ~= 'none' then redis.call('DEL', key) end
+  write(key, contents(change, schedule, stored, exists))
+  if change.expected or not exists then forget_deletion(change.id) end
+  local revision = string.format('%.0f', exists and raise_revision(key) or 0)
+  place(change.id, schedule)
+  local event = change.event
+  if event == '' then event = exists and 'updated' or 'created' end
+  events[#events + 1] = cjson.encode({event = event, job_id = change.id})
+  local version = version_of(revision, exists and now_text or '', schedule.created_at)
+  return {'ok', version, revision, schedule.created_at, schedule.latest, schedule.following,
+          schedule.enabled, schedule.finished_at, schedule.runs}
+end
+
+local function save(key, change)
+  local receipt = change.receipt and RECEIPT_PREFIX .. change.receipt
+  local kept = receipt and redis.call('GET', receipt)
+  if kept then return cjson.decode(kept) end
+  local kind = redis.call('TYPE', key).ok
+  local stored = kind == 'hash' and read(key) or nil
+  local reason, text = refusal(key, kind, change, stored)
+  if reason then return {'refused', reason, text} end
+  if change.quiet then
+    local pairs_, gone = {}, {}
+    add_marks(change.marks, pairs_, gone)
+    write(key, pairs_, gone)
+    forget_deletion(change.id)
+    return {'marked'}
+  end
+  stored = stored or {enabled = '1', created_at = '', next_enqueue_time = ''}
+  local schedule = merge(change, stored)
+  set_end(schedule, stored)
+  if not set_next(change, schedule, stored) then
+    return {'stale', schedule.changed, schedule.facts}
+  end
+  local reply = settle(key, kind, change, schedule, stored)
+  if receipt then redis.call('SET', receipt, cjson.encode(reply), 'EX', RECEIPT_TTL) end
+  return reply
+end
+
+for i, change in ipairs(cjson.decode(ARGV[3])) do
+  replies[i] = save(hashes[i], change)
+  if once and replies[i][1] == 'refused' then
+    local text = replies[i][2] .. ' nothing was saved of ' .. change.id .. ': ' .. replies[i][3]
+    return redis.error_reply(text)
+  end
+end
+if #events > 0 then announce(now, events) end
+return cjson.encode(replies)

@@ -1,0 +1,160 @@
+"""The Lua scripts of `lua/`: what Redis does in one step.
+
+Redis runs a script alone and whole, so each of these is one transaction. A refusal of writes
+(out of memory, read-only, no replicas) comes with the first write, before anything is changed;
+therefore no script may write before it has read and judged all that it needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.client import NEVER_DECODE
+from redis.exceptions import NoScriptError
+
+from ..schedule.checks import MAX_WAIT
+from ..schedule.codec import EDITABLE_FIELDS
+from ..timing.cron_times import FIRST_YEAR, LAST_YEAR
+from .keys import (
+    DELETED,
+    DISABLED,
+    ERRORS,
+    EVENTS,
+    INDEX,
+    INDEXED,
+    LAST_UPDATE,
+    ORIGIN_FIELDS,
+    RULES,
+)
+
+FOLDER = Path(__file__).with_name("lua")
+
+Constant = str | int | float | Sequence[str]
+
+CHANGES_KEYS = (INDEX, DISABLED, ERRORS, LAST_UPDATE, INDEXED, DELETED)
+"""The first keys of a script that includes `changes`."""
+
+VERSION_FIELDS = ("revision", "updated_at", "created_at")
+
+GUARDED_FIELDS = (*EDITABLE_FIELDS, *ORIGIN_FIELDS, *VERSION_FIELDS)
+"""All that a merge with the code depends on."""
+
+INCLUDES: Mapping[str, Mapping[str, Constant]] = {
+    "as_expected": {"GUARDED_FIELDS": GUARDED_FIELDS},
+    "as_leader": {"RULES": RULES},
+    "changes": {"EVENTS": EVENTS},
+    "epoch": {"FIRST_YEAR": FIRST_YEAR, "LAST_YEAR": LAST_YEAR},
+    "sound": {"MAX_WAIT": MAX_WAIT},
+}
+"""Constants of files in `lua/includes/` that several scripts include."""
+
+_INCLUDE = re.compile(r"^-- include: *(.*?) *$", re.MULTILINE)
+
+
+class Script:
+    """The script `lua/{name}.lua`; its text is put together when it is first used.
+
+    A line `-- include: other` stands for `lua/includes/other.lua`, which is loaded once, however
+    many ask for it. `constants`, and those of what is included, stand before all the rest as
+    `local NAME = value`.
+    """
+
+    def __init__(self, name: str, folder: Path = FOLDER, **constants: Constant) -> None:
+        self.name = name
+        self._folder = folder
+        self._constants = constants
+        self._included: list[str] = []
+
+    @cached_property
+    def text(self) -> str:
+        """What Redis runs. Raises `ValueError` if an include is missing or circular."""
+        path = self._folder / f"{self.name}.lua"
+        body = self._resolve(path.read_text(encoding="utf-8"), (self.name,))
+        constants = dict(self._constants)
+        for name in self._included:
+            constants |= INCLUDES.get(name, {})
+        return "".join(f"local {n} = {_literal(v)}\n" for n, v in constants.items()) + body
+
+    def _resolve(self, text: str, way: tuple[str, ...]) -> str:
+        """A text with its includes; `way`: the files that lead to it, itself last."""
+        return _INCLUDE.sub(lambda line: self._include(line[1], way), text)
+
+    def _include(self, name: str, way: tuple[str, ...]) -> str:
+        if name in way[1:]:
+            raise ValueError(f"circular include: {' > '.join((*way, name))}")
+        if name in self._included:
+            return ""
+        path = self._folder / "includes" / f"{name}.lua"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise ValueError(f"{way[-1]} includes {name!r}, but there is no {path}") from None
+        self._included.append(name)
+        return self._resolve(text, (*way, name)).rstrip("\n")
+
+
+def _literal(value: Constant) -> str:
+    """A constant as Lua writes it."""
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        escaped = (chr(b) if _is_plain(b) else f"\\{b:03}" for b in value.encode())
+        return f"'{''.join(escaped)}'"
+    return "{\n" + "".join(f"  {_literal(item)},\n" for item in value) + "}"
+
+
+def _is_plain(byte: int) -> bool:
+    return 32 <= byte < 127 and byte not in b"'\\"
+
+
+def run_script(
+    connection: Redis, script: Script, keys: Sequence[Any], arguments: Sequence[Any]
+) -> Any:
+    """Run a script that the server may know already; texts come back as bytes.
+
+    They do so even where the client decodes replies: what stands in Redis need not be text.
+    """
+    rest = (len(keys), *keys, *arguments)
+    run: Callable[..., Any] = connection.execute_command
+    try:
+        return run("EVALSHA", _digest(script.text), *rest, **{NEVER_DECODE: True})
+    except NoScriptError:
+        return run("EVAL", script.text, *rest, **{NEVER_DECODE: True})
+
+
+@cache
+def _digest(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def run_scripts(
+    connection: Redis, script: Script, calls: Sequence[tuple[Sequence[Any], Sequence[Any]]]
+) -> list[Any]:
+    """Run a script many times in one round trip, each time with these keys and arguments.
+
+    Between two runs others get their turn, so that many short ones hold nobody up.
+    """
+    replies: list[Any] = [None] * len(calls)
+    digest = _digest(script.text)
+    pending, name, body = list(range(len(calls))), "EVALSHA", digest
+    while pending:
+        with connection.pipeline(transaction=False) as pipe:
+            queue: Callable[..., Any] = pipe.execute_command
+            for number in pending:
+                keys, arguments = calls[number]
+                queue(name, body, len(keys), *keys, *arguments, **{NEVER_DECODE: True})
+                name, body = "EVALSHA", digest
+            for number, reply in zip(pending, pipe.execute(raise_on_error=False), strict=True):
+                replies[number] = reply
+        for reply in replies:
+            if isinstance(reply, Exception) and not isinstance(reply, NoScriptError):
+                raise reply
+        pending = [number for number in pending if isinstance(replies[number], NoScriptError)]
+        name, body = "EVAL", script.text
+    return replies
