@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from itertools import pairwise
 from time import perf_counter
 from zoneinfo import ZoneInfo
 
@@ -235,6 +236,17 @@ def test_a_year_of_minutes_is_counted_and_passed_over_in_no_time() -> None:
     assert around_cron("* * * * *", due, now, zone)[0] == now - timedelta(seconds=30)
     assert count_cron_times("* * * * *", due, now, zone) == 365 * 1440
     assert perf_counter() - begin < 0.5  # walked one by one they would take seconds
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Santiago", "Africa/Casablanca", "UTC"])
+@pytest.mark.parametrize(
+    "expression", ["*/20 2 * * *", "30 2 29 2,3,10 *", "0 3 LW * MON#1", "0 0,23 13 * FRI"]
+)
+def test_centuries_are_counted_as_their_years_are(expression: str, zone: str) -> None:
+    info = ZoneInfo(zone)
+    years = [datetime(year, 6, 1, 12, tzinfo=UTC) for year in range(1990, 2290)]
+    each = sum(count_cron_times(expression, *year, info) for year in pairwise(years))
+    assert count_cron_times(expression, years[0], years[-1], info) == each
 
 
 def test_without_a_zone_the_process_local_zone_counts() -> None:

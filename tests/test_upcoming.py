@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
+from time import thread_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -162,6 +163,40 @@ def test_runs_before_a_moment_count_for_the_limit(connection: Redis) -> None:
     assert len(list(job.upcoming(100))) == 10
     assert len(list(job.upcoming(100, after=after))) == 2
     assert list(job.upcoming(100, after=after + HOUR)) == []
+
+
+FAR = datetime(8999, 6, 1, tzinfo=UTC)
+LONGEST = 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    ("options", "after"),
+    [
+        ({"cron": "*/5 * * * *", "timezone": "Europe/Berlin", "max_runs": LONGEST}, FAR),
+        ({"cron": "*/5 * * * *", "jitter": 600, "max_runs": LONGEST}, FAR),
+        ({"interval": 1, "jitter": LONGEST}, None),
+        ({"interval": 1, "jitter": LONGEST, "misfire_grace": 1}, datetime(2100, 1, 1, tzinfo=UTC)),
+        ({"interval": 2, "jitter": LONGEST}, datetime(1970, 1, 3, tzinfo=UTC)),
+        ({"cron": "* * * * * *", "jitter": LONGEST, "catch_up": "skip"}, MONDAY),
+    ],
+)
+def test_no_options_take_long(options: dict[str, Any], after: datetime | None) -> None:
+    job = make(**options, next_enqueue_time=datetime(2026, 1, 1, tzinfo=UTC))
+    begin = thread_time()
+    list(job.upcoming(10, after=after))
+    assert thread_time() - begin < 2  # some 0.1 s; without bounds, from 10 s to hours
+
+
+def test_runs_before_a_far_moment_count_for_the_limit() -> None:
+    begin, after = datetime(2026, 1, 1, tzinfo=UTC), datetime(6026, 1, 1, tzinfo=UTC)
+    days = (after - begin).days
+    job = make(cron="0 3 * * *", timezone="UTC", next_enqueue_time=begin + 3 * HOUR)
+    job.start_at = begin
+    job.max_runs = days + 2
+    passed = (datetime.now(UTC) - begin).days  # of what is overdue one runs, the latest
+    left = list(job.upcoming(10**6, after=after))
+    assert left[:1] == [after + 3 * HOUR]
+    assert len(left) in (passed + 2, passed + 1)
 
 
 def test_a_moment_before_the_next_time_says_no_more_than_that(connection: Redis) -> None:

@@ -193,7 +193,8 @@ class Definition(CronJob):
         With `after` (an aware datetime) those after that moment; without, the first one is the next
         enqueue time, or, where that has passed, what `catch_up` makes of it. Aware datetimes in the
         time zone of the schedule, without one in UTC. Ends where nothing is left to run: after
-        `end_at`, after `max_runs`, and at once where the schedule is disabled or finished.
+        `end_at`, after `max_runs`, and at once where the schedule is disabled or finished. If
+        `jitter` is thousands of times longer than the period, the times are approximate.
         """
         if type(number) is not int or number < 0:
             raise ValueError(f"number must be a whole number from 0, got {quoted(number)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..timing.recurrence import DISAGREEMENT, Grid
@@ -18,6 +19,11 @@ _LONGEST = timedelta(seconds=MAX_WAIT)
 _ROOM = 100
 _WALKED = 2000
 """Occurrences that are walked one by one to find those that are delayed past a moment."""
+
+_VAIN = 10
+"""Settlements in which all is skipped, after which each occurrence is taken to run at its own time.
+So many come only where the delay is thousands of times longer than the period, and what is late is
+skipped: which ones run can only be found by settling all of them."""
 
 
 def next_time(job: Definition, moment: datetime) -> datetime | None:
@@ -55,20 +61,37 @@ def upcoming(job: Definition, after: datetime | None, moment: datetime) -> Itera
         due = grid.next(moment)
     else:
         due = next_time(job, moment)
-    skip_to = after
+    skip_to, shown, vain = after, moment, 0
     while due is not None and left > 0:
         time = own_time(job, due)
         if time > moment and skip_to is not None:
             due, left = _skip_to(job, due, skip_to, left)
             skip_to = None
             continue
-        for step in settle_due(job, due, max(time, moment), int(min(left, _ROOM))):
+        if vain == _VAIN:
+            yield from _by_delay(job, due, max(shown, after or moment), left)
+            return
+        steps = settle_due(job, due, max(time, moment), int(min(left, _ROOM)))
+        vain += not any(step.run for step in steps)
+        for step in steps:
             due = step.following
             if step.run is not None:
                 shown = time if time > moment else own_time(job, step.run)
                 left -= 1
                 if after is None or shown > after:
                     yield shown
+
+
+def _by_delay(job: Definition, due: datetime, since: datetime, left: float) -> Iterator[datetime]:
+    """The own times after a moment of the occurrences from `due` on, of those that are walked."""
+    grid = Grid.of(job, due)
+    times: list[datetime] = []
+    time: datetime | None = due
+    while time is not None and len(times) < _WALKED:
+        times.append(own_time(job, time))
+        time = grid.next(time)
+    coming = sorted(time for time in times if time > since)
+    return islice(coming, int(min(left, _WALKED)))
 
 
 def _runs_left(job: Definition) -> float:
@@ -93,11 +116,12 @@ def _skip_to(
     """
     grid = Grid.of(job, due)
     first = grid.next(_before_delays(job, after))
-    if first is None or first <= due:
-        return (None, 0) if first is None else (due, left)
+    if first is None:
+        return None, 0
+    first = max(first, due)
     if job.jitter:
         first = grid.back(grid.last(after, first), _WALKED, first)
-    if job.max_runs is not None:
+    if first > due and job.max_runs is not None:
         skipped = grid.count(due, first) - 1
         if job.jitter and skipped <= _WALKED:
             return due, left  # some of them may be enqueued together

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from calendar import monthrange
+from calendar import isleap, monthrange
 from datetime import date, datetime, time
 from functools import lru_cache
 
@@ -35,6 +35,7 @@ class Expression:
         self._of_hour = len(self.minutes) * len(self.seconds)
         self._of_day = len(self.hours) * self._of_hour
         self._known: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._in_year: dict[tuple[int, bool], int] = {}
 
     def next(self, after: datetime) -> datetime:
         """The first one after this wall time. Raises LookupError where there is none."""
@@ -114,12 +115,25 @@ class Expression:
         """Times of the days from that of `after` on and before that of `until`."""
         count, year, month = 0, after.year, after.month
         while (year, month) <= (until.year, until.month):
+            if month == 1 and after.year < year < until.year:
+                count += self._days_in_year(year)
+                year += 1
+                continue
             days = self._days_of(year, month)
             low = after.day if (year, month) == (after.year, after.month) else 1
             high = until.day if (year, month) == (until.year, until.month) else 32
             count += bisect_left(days, high) - bisect_left(days, low)
             year, month = (year, month + 1) if month < 12 else (year + 1, 1)
         return count * self._of_day
+
+    def _days_in_year(self, year: int) -> int:
+        """How many days of a year match: those of the same calendar have as many."""
+        calendar = monthrange(year, 1)[0], isleap(year)
+        number = self._in_year.get(calendar)
+        if number is None:
+            number = sum(len(self._days_of(year, month)) for month in self.months)
+            self._in_year[calendar] = number
+        return number
 
     # Times of a day
 

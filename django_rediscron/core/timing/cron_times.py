@@ -12,7 +12,9 @@ A zone of None is the process's local zone.
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta, timezone, tzinfo
+from calendar import isleap
+from collections import Counter
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from hashlib import sha1
 
@@ -29,6 +31,11 @@ MAX_SECONDS = 2**31 - 1
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 """Those of all times that a schedule may name, so that whatever is computed from them (in another
 zone, with a delay, an interval later) is still in Python's calendar."""
+
+_SETTLED = 2101
+"""From this year on, each zone changes its clocks by the same rule every year, or not at all."""
+
+_LIKE_YEARS = {(date(year, 1, 1).weekday(), isleap(year)): year for year in range(2101, 2129)}
 
 _SECOND = timedelta(seconds=1)
 _FIELD_COUNTS = (5, 6)
@@ -118,10 +125,20 @@ def count_cron_times(
     expression: str, after: datetime, until: datetime, zone: tzinfo | None = None
 ) -> int:
     """How many occurrences there are after the one and not after the other moment."""
-    parsed = parse(expression)
     low, high = int(after.timestamp() // 1), int(until.timestamp() // 1)
+    first, last = max(_year(low) + 2, _SETTLED), _year(high) - 1
+    if first >= last:
+        return _count(expression, low, high, zone)
+    count = _count(expression, low, _before_year(first, zone), zone)
+    for year, number in Counter(map(_like_year, range(first, last))).items():
+        count += number * _count_year(expression, year, zone, time.tzname)
+    return count + _count(expression, _before_year(last, zone), high, zone)
+
+
+def _count(expression: str, low: int, high: int, zone: tzinfo | None) -> int:
+    parsed = parse(expression)
     counted, count = _wall(low, zone), 0
-    for turn in transitions(low, high, zone):
+    for turn in _known_transitions(low, high, zone):
         if parsed.follows_clock:
             count += parsed.count(counted, _wall(turn - 1, zone))
             counted = _wall(turn, zone) - _SECOND
@@ -251,12 +268,46 @@ def _transition(low: int, high: int, zone: tzinfo | None) -> int:
 def transitions(low: int, high: int, zone: tzinfo | None, *, step: int = 86400) -> list[int]:
     """The first seconds, in (low, high], of all changes of the UTC offset, one in each step."""
     found = []
+    before = offset(low, zone)
     while low < high:
         end = min(high, low + step)
-        if offset(low, zone) != offset(end, zone):
+        after = offset(end, zone)
+        if before != after:
             found.append(_transition(low, end, zone))
-        low = end
+        low, before = end, after
     return found
+
+
+def _known_transitions(low: int, high: int, zone: tzinfo | None) -> list[int]:
+    """The same, for years that are looked at again and again."""
+    years, local = range(_year(low), _year(high) + 1), time.tzname
+    found = (turn for year in years for turn in _transitions_of(year, zone, local))
+    return [turn for turn in found if low < turn <= high]
+
+
+@lru_cache(maxsize=1024)
+def _transitions_of(year: int, zone: tzinfo | None, local: tuple[str, str]) -> list[int]:
+    begin, end = (int(datetime(each, 1, 1, tzinfo=UTC).timestamp()) for each in (year, year + 1))
+    return transitions(begin - 1, end - 1, zone)
+
+
+@lru_cache(maxsize=1024)
+def _count_year(expression: str, year: int, zone: tzinfo | None, local: tuple[str, str]) -> int:
+    return _count(expression, _before_year(year, zone), _before_year(year + 1, zone), zone)
+
+
+def _like_year(year: int) -> int:
+    """One of the first settled years that has the same dates on the same days of the week."""
+    return _LIKE_YEARS[date(year, 1, 1).weekday(), isleap(year)]
+
+
+def _before_year(year: int, zone: tzinfo | None) -> int:
+    """The last second before a year of the wall clock."""
+    return _instants(datetime(year, 1, 1), zone)[0] - 1
+
+
+def _year(instant: int) -> int:
+    return datetime.fromtimestamp(instant, UTC).year
 
 
 def _count_steps(expression: str, low: int, high: int, zone: tzinfo | None) -> int:
@@ -267,4 +318,7 @@ def _count_steps(expression: str, low: int, high: int, zone: tzinfo | None) -> i
 
 
 def offset(instant: int, zone: tzinfo | None) -> timedelta:
-    return _wall(instant, zone) - datetime.fromtimestamp(instant, UTC).replace(tzinfo=None)
+    """What the wall clock is ahead of UTC."""
+    if zone is None:
+        return timedelta(seconds=time.localtime(instant).tm_gmtoff)
+    return datetime.fromtimestamp(instant, zone).utcoffset() or timedelta()
