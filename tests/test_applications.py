@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -28,6 +27,7 @@ from django_rediscron.core.store.rq_queues import use_queue_factory
 from tests import tasks
 from tests.app import queues
 from tests.clock import Clock, set_clock
+from tests.forks import run_python
 from tests.processes import close, start_python, wait_until
 
 NOON = datetime(2026, 3, 23, 12, tzinfo=timezone.utc)
@@ -89,14 +89,7 @@ class Project:
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `manage.py`."""
-        return subprocess.run(
-            [sys.executable, "-m", "django", *arguments],
-            env={**os.environ, **self._environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return run_python("-m", "django", *arguments, env={**os.environ, **self._environment})
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start one that goes on."""

@@ -29,8 +29,8 @@ from django_rediscron.core.process.probe import tell
 from django_rediscron.core.store import Damaged, Listing, define_many, keys
 from django_rediscron.core.timing.durations import Duration
 from django_rediscron.unreachable import UnreachableError, reaching
+from tests.forks import ROOT, run_python
 
-ROOT = Path(__file__).resolve().parent.parent
 NOW = datetime(2026, 6, 3, 12, 39, 35, 320659)
 TIMEOUT = 30  # seconds after which a process that should have ended is a failure
 DEAD_PORT = 1  # nothing listens there
@@ -388,20 +388,18 @@ def test_an_error_of_redis_itself_is_told_on_one_line(connection: Redis) -> None
 
 
 @contextmanager
-def running(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`rqrcron` with these arguments, which is ended with the block."""
     script = Path(sys.executable).with_name("rqrcron")
     program = [str(script)] if script.exists() else [sys.executable, "-m", "django_rediscron.cli"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("REDIS_", "RQ_"))}
-    options.setdefault("cwd", ROOT)
     process = subprocess.Popen(
         [*program, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        env={**environment, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "", **options.pop("env", {})},
-        **options,
+        cwd=ROOT,
+        env={**environment(), "PYTHONUTF8": "1", "PYTHONUNBUFFERED": ""},
     )
     with process:
         try:
@@ -410,16 +408,22 @@ def running(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def rqrcron(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """`rqrcron` with these arguments, run to its end."""
-    with running(*arguments, **options) as process:
-        output, errors = process.communicate(timeout=TIMEOUT)
-    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+def rqrcron(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`rqrcron` with these arguments and further variables of the environment, run to its end."""
+    program = "import sys; from django_rediscron.cli import main; sys.exit(main())"
+    return run_python(
+        "-c", program, *arguments, env={**environment(), **variables}, timeout=TIMEOUT
+    )
 
 
-def refused(*arguments: str, **options: Any) -> str:
+def environment() -> dict[str, str]:
+    """That of this process, without what names a Redis."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("REDIS_", "RQ_"))}
+
+
+def refused(*arguments: str, **variables: str) -> str:
     """The one line in which `rqrcron info` says why it ends with status 1."""
-    result = rqrcron("info", *arguments, **options)
+    result = rqrcron("info", *arguments, **variables)
     assert result.returncode == 1, result
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
@@ -558,7 +562,7 @@ def test_an_unreachable_redis_is_one_line(watch: list[str]) -> None:
 
 
 def test_a_redis_that_nobody_named_and_nobody_runs() -> None:
-    line = refused(env={"REDIS_PORT": str(DEAD_PORT)})
+    line = refused(REDIS_PORT=str(DEAD_PORT))
     assert line.endswith("; use --url to name another server\n")
 
 
@@ -612,7 +616,7 @@ def test_rqs_settings_module_and_environment_are_taken(
 ) -> None:
     (tmp_path / "rqrcron_settings.py").write_text(f"REDIS_URL = {redis_url!r}\n")
     by_module = rqrcron("info", "--config", "rqrcron_settings", "--path", str(tmp_path))
-    by_environment = rqrcron("info", env={"RQ_REDIS_URL": redis_url})
+    by_environment = rqrcron("info", RQ_REDIS_URL=redis_url)
     for result in (by_module, by_environment):
         assert (result.returncode, result.stderr) == (0, "")
         assert result.stdout.startswith("No scheduled jobs\n")

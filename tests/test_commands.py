@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,9 @@ from redis import Redis
 from django_rediscron import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.store.keys import LOCK, job_key
 
+from .forks import ROOT, run_python
 from .settings import RQ_QUEUES
 from .tasks import echo
-
-ROOT = Path(__file__).parent.parent
 
 BILLING = {"queue_name": "default", "id": "billing", "interval": 900}
 MAIL = {"queue_name": "reports", "id": "mail", "cron": "*/5 * * * *"}
@@ -34,19 +32,7 @@ def environment(*declared: dict[str, Any]) -> dict[str, str]:
 
 
 def manage(*arguments: str, declared: tuple[Any, ...] = ()) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, "-m", "django", *arguments, declared=declared)
-
-
-def run(*command: str, declared: Iterable[Any] = ()) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment(*declared),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_python("-m", "django", *arguments, env=environment(*declared))
 
 
 def one_line(text: str) -> str:
@@ -203,6 +189,7 @@ def test_a_stdout_that_lacks_the_letters_of_an_id_gets_its_lines(
             "{'out': {'class': 'logging.StreamHandler', 'stream': 'ext://sys.stdout'}}}\n"
         )
     (tmp_path / "own_settings.py").write_text(settings)
+    # Really started: Django's settings disable the loggers of modules imported before them.
     done = subprocess.run(
         [sys.executable, "-m", "django", "rqcron_scheduler", "--burst"],
         cwd=ROOT,
@@ -232,13 +219,8 @@ def test_info_prints_what_rqrcron_info_prints(
         RedisCronJob(id, queue_name, func=echo, interval=600, connection=connection).save()
 
     ours = manage("rqrcron_info", *arguments)
-    theirs = subprocess.run(
-        [sys.executable, "-m", "django_rediscron.cli", "info", "--url", redis_url, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
+    theirs = run_python(
+        *("-m", "django_rediscron.cli", "info", "--url", redis_url, *arguments), check=True
     )
 
     def untimed(text: str) -> str:
@@ -347,7 +329,15 @@ def test_sync_of_several_redis_one_of_which_is_away(connection: Redis) -> None:
 def test_sync_prints_what_it_can(connection: Redis, command: str, reason: str) -> None:
     schedules = [{**MAIL, "id": f"é {number}"} for number in range(1000)]
     shell_command = command.format(sync=f"{sys.executable} -m django rqrcron_sync")
-    done = run("/bin/sh", "-c", shell_command, declared=schedules)
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell_command],
+        cwd=ROOT,
+        env=environment(*schedules),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     errors = [line for line in done.stderr.splitlines() if "not searched" not in line]
     assert errors == ([f"CommandError: {reason}"] if reason else [])
     assert connection.exists(job_key("é 0"))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,24 +16,17 @@ from django_rediscron.sync import orphans as orphans_module
 from django_rediscron.sync import sync
 from django_rediscron.sync import syncing as sync_module
 
+from .forks import run_python
 from .tasks import echo
 from .test_overrides import edit, events, nothing_written, stored
 
-ROOT = Path(__file__).parent.parent
 WRITES = ("hset", "hmset", "hdel", "hincrby", "set", "del", "zadd", "zrem", "publish", "incr")
 
 
 def release(*releases: list[dict[str, Any]], processes: int = 4, **options: Any) -> list[Any]:
     """Start so many processes of these releases at once; what each of them reports."""
     told = {"releases": releases, "processes": processes, "options": options}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.deploys", json.dumps(told)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    done = run_python("-m", "tests.deploys", json.dumps(told), check=True)
     reports: list[Any] = json.loads(done.stdout)
     assert not any("error" in report for report in reports), reports
     return reports

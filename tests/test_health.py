@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -33,9 +32,9 @@ from django_rediscron.core.store.keys import (
 )
 from django_rediscron.core.timing.durations import Duration
 from tests import tasks
+from tests.forks import ROOT, run_python
 from tests.processes import running_scheduler, start_python, wait_until
 
-ROOT = Path(__file__).resolve().parent.parent
 Capture = pytest.CaptureFixture[str]
 TIMEOUT = 30  # seconds after which a process that should have ended is a failure
 
@@ -396,14 +395,7 @@ def manage(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    return run_python("-m", module, *arguments, timeout=TIMEOUT)
 
 
 def the_line(done: subprocess.CompletedProcess[str], status: int) -> str:

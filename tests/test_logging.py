@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,11 +16,10 @@ from redis import Redis
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.store.keys import history_key, job_key
 from tests import tasks
+from tests.forks import ROOT, run_python
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "django_rediscron"
 DEPLOY = ROOT / "docs" / "deploy.md"
-TIMEOUT = 30  # seconds after which a process that should have ended is a failure
 
 
 # Records
@@ -172,13 +170,4 @@ def scheduler(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=TIMEOUT,
-        check=True,
-    )
+    return run_python(*arguments, env={**os.environ, **environment}, check=True)

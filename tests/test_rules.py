@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,8 @@ from django_rediscron.core import RedisCronJob
 from django_rediscron.core.schedule.texts import parse_time
 from django_rediscron.core.store.keys import INDEX, RULES
 
-ROOT = Path(__file__).parent.parent
+from .forks import run_python
+
 UTC = timezone.utc
 TOKYO, NEW_YORK = "Asia/Tokyo", "America/New_York"
 NEW_YEAR = "0 8 1 1 *"
@@ -52,15 +51,8 @@ class Elsewhere:
 
     def __call__(self, zone: str, *steps: Step, **environment: str) -> None:
         told = [self.url, [(moment.isoformat(), *rest) for moment, *rest in steps]]
-        subprocess.run(
-            [sys.executable, "-m", "tests.elsewhere", json.dumps(told)],
-            cwd=ROOT,
-            env={**os.environ, "TZ": zone, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
+        variables = {**os.environ, "TZ": zone, **environment}
+        run_python("-m", "tests.elsewhere", json.dumps(told), env=variables, check=True)
 
     def ran(self, id: str = "report") -> list[datetime]:
         """The occurrences that were enqueued, oldest first."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import time
 from typing import Any
 
@@ -16,6 +15,7 @@ from django_rediscron.core.store import define_many, list_schedules, reindex
 from django_rediscron.core.store.keys import DISABLED, ERRORS, INDEX, job_key
 from django_rediscron.core.store.listing import retry_failed
 from tests import tasks
+from tests.forks import forks
 
 
 def jobs(connection: Redis, count: int, **options: Any) -> list[RedisCronJob]:
@@ -64,7 +64,7 @@ def _register(url: str, queue_name: str) -> None:
 def test_eight_processes_registering_one_id_leave_one_whole_schedule(
     connection: Redis, redis_url: str
 ) -> None:
-    with multiprocessing.get_context("spawn").Pool(8) as pool:
+    with forks.Pool(8) as pool:
         pool.starmap(_register, [(redis_url, f"queue{n}") for n in range(8)])
     job = RedisCronJob.fetch("one", connection)
     assert job.args == (job.queue_name,)

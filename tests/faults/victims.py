@@ -7,7 +7,6 @@ little; each makes its own connections.
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import sys
@@ -29,15 +28,13 @@ from django_rediscron.core.dispatch import dispatcher as dispatch
 from django_rediscron.core.dispatch import occurrences
 from django_rediscron.core.dispatch.batch import LockLostError
 from django_rediscron.core.process.leading import Life
+from tests.forks import forks
 from tests.scripts import Replacements, replace
 
 STOPPED, LOCKED, CUT_OFF, FAILED = 0, 3, 4, 5
 """Exit codes: ended by itself; does not lead; Redis was away or refused; anything else."""
 
 KILLED = -signal.SIGKILL
-
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["__main__", "tests.faults.victims"])
 
 
 class Victim:
@@ -47,9 +44,9 @@ class Victim:
     """Those of this test; see `end_all`."""
 
     def __init__(self, action: Callable[..., None], url: str, **options: Any) -> None:
-        self._outcome, outcome = _forks.Pipe(duplex=False)
+        self._outcome, outcome = forks.Pipe(duplex=False)
         arguments = (action, url, options, outcome)
-        self._process = _forks.Process(target=_run, args=arguments, daemon=True)
+        self._process = forks.Process(target=_run, args=arguments, daemon=True)
         self._started = threading.Event()
         self.error = ""
         self.sent: set[int] = set()
