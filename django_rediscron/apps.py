@@ -17,10 +17,13 @@ class RediscronConfig(AppConfig):
     def ready(self) -> None:
         """Take queues from django-rq, and register the checks. Touches no Redis."""
         from . import checks
+        from .conf import conf
+        from .core.store.applications import use_application
         from .core.store.rq_queues import use_queue_factory
         from .queues import get_queue
 
         use_queue_factory(get_queue)
+        use_application(lambda: conf.APPLICATION)
         _use_time_zone()
         register(checks.check_settings, checks.SETTINGS)
         register(checks.check_queues, checks.SETTINGS)

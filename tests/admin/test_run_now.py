@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.test import Client
 from redis import Redis
+from rq import Queue
 from rq.job import Job
 
 from django_rediscron import RedisCronJob
+from django_rediscron.core.store.applications import publish
 
 from .conftest import LIST
 from .forms import change_url, messages
@@ -49,6 +52,33 @@ def test_enqueues_at_once_and_does_not_move_the_schedule(
     page = operator.get(change_url("a/b"))
     assert f'/{job_id}/">{job_id}</a>' in page.text
     assert "queued" in page.text
+
+
+def test_what_another_project_declares_is_enqueued_by_its_name(
+    operator: Client, schedule: Make, connection: Redis
+) -> None:
+    publish("beta", [Queue("beta", connection=connection, default_timeout=77)], None, connection)
+    schedule("theirs")
+    theirs = {"source": "code", "application": "beta", "queue_name": "beta"}
+    # a module that can be imported, though it is none of ours, and is not the one that is meant
+    connection.hset("rq:cron_job:theirs", mapping={**theirs, "func_name": "this.poem"})
+
+    done = operator.post(run_url("theirs"))
+
+    (job_id,) = RedisCronJob.fetch("theirs", connection).get_job_ids(connection)
+    assert job_id in messages(done)[0]
+    assert connection.lrange("rq:queue:beta", 0, -1) == [job_id.encode()]
+    assert Job.fetch(job_id, connection=connection).timeout == 77
+    assert "this" not in sys.modules
+
+    connection.hset("rq:cron_job:theirs", "queue_name", "unpublished")
+    told = messages(operator.post(run_url("theirs")))[-1]
+    for part in ("beta", "unpublished", "RQ_KEY_PREFIX"):
+        assert part in told
+    connection.hset("rq:cron_job:theirs", "application", "gamma")
+    told = messages(operator.post(run_url("theirs")))[-1]
+    for part in ("gamma", "rqrcron_sync"):
+        assert part in told
 
 
 def test_what_cannot_run_is_told(operator: Client, schedule: Make, connection: Redis) -> None:

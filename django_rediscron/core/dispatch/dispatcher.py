@@ -22,12 +22,13 @@ from rq import Queue
 from rq.job import Job
 from rq.utils import now
 
+from ..exceptions import InvalidScheduleError
 from ..job import RedisCronJob
 from ..schedule.definition import FUNCTION_FIELDS
 from ..schedule.sizes import Pace
-from ..store.applications import Applications
+from ..store.applications import Applications, own_application
 from ..store.keys import INDEX
-from ..store.rq_queues import get_queue, overridden
+from ..store.rq_queues import overridden
 from ..store.scripts import Script, run_script
 from ..store.steps import Step, in_steps, no_step
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
@@ -190,11 +191,17 @@ class Dispatcher:
 def enqueue_now(schedule: RedisCronJob, connection: Redis) -> Job:
     """Enqueue one RQ job of a schedule apart from its times, and enter it in the history.
 
-    On a queue with `ASYNC: False` it has run when this returns, successfully or not.
+    On a queue with `ASYNC: False` it has run when this returns, successfully or not. What another
+    application declares is enqueued by its name, as a leader does it.
     """
-    schedule.import_functions(FUNCTION_FIELDS)
-    queue = get_queue(schedule.queue_name, connection)
-    job = create_job(schedule, queue)
+    applications = Applications(own_application(), connection)
+    try:
+        queue, importable = applications.target(schedule)
+        if importable:
+            schedule.import_functions(FUNCTION_FIELDS)
+        job = create_job(schedule, queue, importable=importable)
+    except InvalidScheduleError as error:
+        raise type(error)(applications.explain(schedule, str(error))) from error
     for attempt in range(1, ATTEMPTS + 1):
         try:
             job = _write(job, schedule, queue, connection)

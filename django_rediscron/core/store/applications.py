@@ -1,13 +1,14 @@
 """Projects that share one Redis: one scheduler leads, and enqueues what all of them declare.
 
-It can import neither the functions of the others nor what they say of their queues. The name of a
-function is enough for RQ's worker; what RQ would take from a queue is published at each sync.
+So does a run by hand in any of them. They can import neither the functions of the others nor what
+those say of their queues. The name of a function is enough for RQ's worker; what RQ would take from
+a queue is published at each sync.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -27,6 +28,21 @@ REMEDY = (
     "give one of the two projects a Redis database or an RQ_KEY_PREFIX of its own, or this one the "
     "same queue in its settings"
 )
+
+
+def own_application() -> str | None:
+    """The application of this process; None where there is no project."""
+    return _own()
+
+
+def use_application(name: Callable[[], str | None]) -> None:
+    """Make `name()` the application of this process. The Django app installs its setting."""
+    global _own  # noqa: PLW0603 - one setting of the process
+    _own = name
+
+
+def _own() -> str | None:
+    return None
 
 
 def publish(application: str, queues: Iterable[Queue], zone: str | None, connection: Redis) -> None:
@@ -108,7 +124,7 @@ class Applications:
         return self._queues[key]
 
     def target(self, job: RedisCronJob) -> tuple[Queue, bool]:
-        """The queue of a schedule, and whether its functions are there to be imported.
+        """The queue of a schedule, and whether its functions are this process's to be imported.
 
         Raises `InvalidScheduleError` where its application's queue cannot be known here.
         """
@@ -142,9 +158,8 @@ class Applications:
             return reason
         whose = quoted(job.application)
         return (
-            f"{reason}. It is declared by application {whose}, and the scheduler of "
-            f"{quoted(self.own)} leads: run `manage.py rqrcron_sync` of {whose}, so that it knows "
-            f"how to enqueue it"
+            f"{reason}. It is declared by application {whose}, of which {quoted(self.own)} knows "
+            f"nothing: run `manage.py rqrcron_sync` of {whose}, so that it knows how to enqueue it"
         )
 
     def _same_queue(self, job: RedisCronJob, of_queue: dict[str, Any]) -> Queue:
@@ -159,8 +174,8 @@ class Applications:
     def _refusal(self, job: RedisCronJob, trouble: str) -> str:
         whose, queue_name = quoted(job.application), quoted(job.queue_name)
         return (
-            f"the scheduler of application {quoted(self.own)} leads and cannot enqueue what "
-            f"application {whose} declares for queue {queue_name}, which {trouble}; {REMEDY}"
+            f"application {quoted(self.own)} cannot enqueue what application {whose} declares for "
+            f"queue {queue_name}, which {trouble}; {REMEDY}"
         )
 
     def _is_of_another(self, job: RedisCronJob) -> bool:
