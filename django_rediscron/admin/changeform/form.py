@@ -11,11 +11,10 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ...allowlist import allowed_functions, is_allowed
+from ...allowlist import is_allowed
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
 from ...core.schedule.checks import check_id
-from ...core.schedule.rq_options import CALLBACKS
 from ...core.schedule.texts import dump_json
 from ...models import Schedule
 from ...query.queryset import connection
@@ -70,13 +69,13 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
         self.stored = self.instance.job
         self.conflict: Conflict | None = None
         self.job: RedisCronJob | None = None
-        self._set_choices()
+        self._offer_queues()
         if self.stored is not None:
             for name in fixed_fields(self.stored):
                 self.fields.pop(name, None)
             self._load(self.stored)
 
-    def _set_choices(self) -> None:
+    def _offer_queues(self) -> None:
         queues = list(queues_beside(connection()))
         stored = self.stored.queue_name if self.stored else None
         if stored and stored not in queues:
@@ -84,10 +83,6 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
         field: Any = self.fields.get("queue_name")
         if field is not None:
             field.choices = [(name, name) for name in queues]
-        suggestions = allowed_functions()
-        for name in ("func_name", *CALLBACKS):
-            if name in self.fields:
-                self.fields[name].widget.suggestions = suggestions
 
     def _load(self, stored: RedisCronJob) -> None:
         """Set the initial values: the stored ones or, if the form was sent, those it carries."""

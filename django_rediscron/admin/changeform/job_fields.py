@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
 
-from ...allowlist import FunctionNotAllowedError, allowed_function, check_call
+from ...allowlist import FunctionNotAllowedError, allowed_function, allowed_functions, check_call
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
 from .values import RUN_FIELDS
@@ -23,7 +23,7 @@ class JobForm(LabelledForm):
     """The schedule that is changed; None if one is added."""
 
     func_name = forms.CharField(
-        widget=SuggestingInput,
+        widget=SuggestingInput(allowed_functions),
         help_text=gettext_lazy(
             "One of those that the code declares, decorates with @job, or lists in the settings."
         ),
@@ -93,11 +93,11 @@ class JobForm(LabelledForm):
     )
     on_success = forms.CharField(
         required=False,
-        widget=SuggestingInput,
+        widget=SuggestingInput(allowed_functions),
         help_text=gettext_lazy("A function of RQ's callbacks; behind it, if wanted, its time-out."),
     )
-    on_failure = forms.CharField(required=False, widget=SuggestingInput)
-    on_stopped = forms.CharField(required=False, widget=SuggestingInput)
+    on_failure = forms.CharField(required=False, widget=SuggestingInput(allowed_functions))
+    on_stopped = forms.CharField(required=False, widget=SuggestingInput(allowed_functions))
     description = forms.CharField(
         required=False,
         widget=forms.TextInput(attrs={"size": 60}),

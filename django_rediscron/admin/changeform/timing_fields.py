@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -155,6 +156,12 @@ def _offset_name(offset: timedelta | None) -> str:
     return timezone(offset or timedelta()).tzname(None)
 
 
+@cache
+def zone_names() -> list[str]:
+    """The zones that can be chosen, sorted."""
+    return sorted(filter(is_portable, available_timezones()))
+
+
 class TimingForm(LabelledForm):
     """When a schedule runs."""
 
@@ -174,7 +181,7 @@ class TimingForm(LabelledForm):
     )
     timezone = forms.CharField(
         required=False,
-        widget=SuggestingInput(attrs={"size": 30}),
+        widget=SuggestingInput(zone_names, size=30),
         help_text=gettext_lazy(
             "In which the expression is read, such as Europe/Paris. Empty: the server's."
         ),
@@ -197,12 +204,6 @@ class TimingForm(LabelledForm):
             "schedules do not start at once."
         ),
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        zone = self.fields.get("timezone")
-        if zone is not None:
-            zone.widget.suggestions = sorted(filter(is_portable, available_timezones()))
 
     def keep_untouched(self, cleaned: dict[str, Any]) -> None:
         """Untouched fields are not checked: they keep the loaded values."""

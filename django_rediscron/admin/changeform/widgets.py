@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import forms
@@ -160,16 +160,16 @@ class IntervalsField(forms.CharField):
 class SuggestingInput(forms.TextInput):
     """A text input with suggestions, which the browser searches as one types."""
 
-    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        plain = {"size": 60, "spellcheck": "false", "autocomplete": "off", "dir": "ltr"}
-        super().__init__(attrs={**plain, **(attrs or {})})
-        self.suggestions: Iterable[str] = ()
+    def __init__(self, suggest: Callable[[], Iterable[str]], *, size: int = 60) -> None:
+        plain = {"size": size, "spellcheck": "false", "autocomplete": "off", "dir": "ltr"}
+        super().__init__(attrs=plain)
+        self.suggest = suggest
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         id = f"{(attrs or {}).get('id', name)}_suggestions"
         input = super().render(name, value, {**(attrs or {}), "list": id}, renderer)
         options = format_html_join(
-            "", '<option value="{}"></option>', ((each,) for each in self.suggestions)
+            "", '<option value="{}"></option>', ((each,) for each in self.suggest())
         )
         return format_html('{}<datalist id="{}">{}</datalist>', input, id, options)
 

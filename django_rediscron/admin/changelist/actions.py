@@ -14,7 +14,7 @@ from django.forms import BooleanField
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from ...core.exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
 from ...core.quoting import quoted_id
@@ -42,8 +42,7 @@ def enable_selected(model_admin: Any, request: HttpRequest, queryset: Any) -> No
     """Let them run from now on."""
     report = _do(model_admin, request, queryset, lambda schedule: _switch(schedule, True))
     _log(request, report, change_message({"enabled": "0"}, {"enabled": "1"}))
-    count = len(report.done)
-    _tell(model_admin, request, report, ngettext("%d enabled", "%d enabled", count) % count)
+    _tell(model_admin, request, report, ngettext_lazy("%d enabled", "%d enabled"))
 
 
 @admin.action(permissions=["change"], description=gettext_lazy("Disable selected schedules"))
@@ -51,8 +50,7 @@ def disable_selected(model_admin: Any, request: HttpRequest, queryset: Any) -> N
     """Keep them, but do not run them."""
     report = _do(model_admin, request, queryset, lambda schedule: _switch(schedule, False))
     _log(request, report, change_message({"enabled": "1"}, {"enabled": "0"}))
-    count = len(report.done)
-    _tell(model_admin, request, report, ngettext("%d disabled", "%d disabled", count) % count)
+    _tell(model_admin, request, report, ngettext_lazy("%d disabled", "%d disabled"))
 
 
 @admin.action(
@@ -66,8 +64,7 @@ def delete_selected(model_admin: Any, request: HttpRequest, queryset: Any) -> Ht
         return ask_for_deletion(model_admin, request, selected)
     report = _do(model_admin, request, queryset, _delete)
     model_admin.log_deletions(request, report.done)
-    count = len(report.done)
-    _tell(model_admin, request, report, ngettext("%d deleted", "%d deleted", count) % count)
+    _tell(model_admin, request, report, ngettext_lazy("%d deleted", "%d deleted"))
     return None
 
 
@@ -80,8 +77,7 @@ def run_selected(model_admin: Any, request: HttpRequest, queryset: Any) -> HttpR
     report = _do(
         model_admin, request, queryset, lambda each: bool(run_now(model_admin, request, each))
     )
-    count = len(report.done)
-    _tell(model_admin, request, report, ngettext("%d enqueued", "%d enqueued", count) % count)
+    _tell(model_admin, request, report, ngettext_lazy("%d enqueued", "%d enqueued"))
     return None
 
 
@@ -97,8 +93,7 @@ def reset_selected(model_admin: Any, request: HttpRequest, queryset: Any) -> Htt
     report = _do(
         model_admin, request, queryset, lambda each: bool(reset_to_code(model_admin, request, each))
     )
-    count = len(report.done)
-    _tell(model_admin, request, report, ngettext("%d reset", "%d reset", count) % count)
+    _tell(model_admin, request, report, ngettext_lazy("%d reset", "%d reset"))
     return None
 
 
@@ -125,6 +120,11 @@ def _delete(schedule: Schedule) -> bool:
 
 
 # All of them
+
+IDLE = ngettext_lazy("%(count)d was so already", "%(count)d were so already", "count")
+GONE = ngettext_lazy("%(count)d was deleted meanwhile", "%(count)d were deleted meanwhile", "count")
+REFUSED = ngettext_lazy("%(count)d was refused", "%(count)d were refused", "count")
+UNTRIED = ngettext_lazy("%(count)d is left", "%(count)d are left", "count")
 
 
 @dataclass
@@ -162,22 +162,20 @@ class Report:
                 else:
                     self.idle += 1
 
-    def text(self, done: str) -> str:
-        """`3 enabled, 1 was deleted meanwhile.`, where `done` is `3 enabled`."""
-        idle, gone, refused, left = self.idle, self.gone, len(self.refused), self.untried
-        texts = (
-            (idle, ngettext("%(count)d was so already", "%(count)d were so already", idle)),
-            (
-                gone,
-                ngettext(
-                    "%(count)d was deleted meanwhile", "%(count)d were deleted meanwhile", gone
-                ),
-            ),
-            (refused, ngettext("%(count)d was refused", "%(count)d were refused", refused)),
-            (left, ngettext("%(count)d is left", "%(count)d are left", left)),
-        )
-        parts = [done] if self.done else []
-        parts += [text % {"count": count} for count, text in texts if count]
+    def text(self, done: Any) -> str:
+        """`3 enabled, 1 was deleted meanwhile.`; `done` is the lazy text of what was done."""
+        parts = [
+            text % {"count": count}
+            for count, text in (
+                (self.idle, IDLE),
+                (self.gone, GONE),
+                (len(self.refused), REFUSED),
+                (self.untried, UNTRIED),
+            )
+            if count
+        ]
+        if self.done:
+            parts.insert(0, done % len(self.done))
         return f"{', '.join(parts)}." if parts else _("Nothing was done.")
 
     @property
@@ -220,7 +218,7 @@ def _log(request: HttpRequest, report: Report, message: Any) -> None:
         LogEntry.objects.log_actions(user.pk, report.done, CHANGE, message)
 
 
-def _tell(model_admin: Any, request: HttpRequest, report: Report, done: str) -> None:
+def _tell(model_admin: Any, request: HttpRequest, report: Report, done: Any) -> None:
     """One message for all schedules, and one for each reason of a refusal."""
     model_admin.message_user(request, report.text(done), report.level)
     for id, reason in list(report.refused.items())[:MOST_REASONS]:
