@@ -260,6 +260,13 @@ def test_expressions_mean_what_is_written(expression: str, matches: str) -> None
         ("@every 5m", "five fields", "interval='5m'"),
         ("@daily *", "five fields", "@hourly"),
         ("0 0 1 1 * 0 2030", "five fields", "start_at and end_at"),
+        ("0 3 *\n* *", "a line break U+000A", "write '0 3 * * *'"),
+        ("0 3 * * *\r\n", "a line break U+000D", "write '0 3 * * *'"),
+        ("0 3 *\x1c* *", "a line break U+001C", "write '0 3 * * *'"),
+        ("0 3 *\x1f* *", "the character U+001F", "write '0 3 * * *'"),
+        ("0 3 *\x85* *", "a line break U+0085", "write '0 3 * * *'"),
+        ("0\xa03 * * *", "the character U+00A0", "write '0 3 * * *'"),
+        ("@daily\u3000", "the character U+3000", "write '@daily'"),
         ("0 0 30 2 *", "never fires", "correct the day or the month"),
         ("0 0 L-30 2 *", "never fires", "correct the day or the month"),
         ("0 0 * 2 1#5,0#7", "'0#7' is not known", "FRI#3"),
@@ -273,6 +280,12 @@ def test_what_is_not_on_the_page_is_refused_with_what_to_write(
     assert repr(expression) in str(refused.value)
     assert reason in str(refused.value)
     assert remedy in str(refused.value)
+
+
+def test_what_other_programs_stored_with_line_breaks_goes_on() -> None:
+    check_cron("0 3 *\n* *", stored=True)
+    moment = datetime(2027, 1, 1, tzinfo=UTC)
+    assert next_cron_time("0 3 *\n* *", moment, UTC) == next_cron_time("0 3 * * *", moment, UTC)
 
 
 def parts_of(kind: str, names: list[str] | None = None) -> st.SearchStrategy[str]:

@@ -221,7 +221,9 @@ def test_durations_are_also_taken_when_they_are_set_later(connection: Redis) -> 
 
 
 @pytest.mark.parametrize("name", DURATIONS)
-@pytest.mark.parametrize("given", ["soon", "10 minutes", "m", "", timedelta(days=10**6), "9" * 30])
+@pytest.mark.parametrize(
+    "given", ["soon", "10 minutes", "m", "", timedelta(days=10**6), "9" * 30, "9\nm"]
+)
 def test_what_is_no_duration_is_refused_by_name(name: str, given: Any) -> None:
     if given == "" and name == "interval":
         given = "-1s"

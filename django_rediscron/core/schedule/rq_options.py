@@ -27,7 +27,7 @@ def check_callback(name: str, value: Any) -> str | None:
     if isinstance(value, Callback):
         func, timeout = value.func, value.timeout
     elif isinstance(value, str):
-        func, _, rest = value.strip().partition(" ")
+        func, _, rest = value.strip(" \t").partition(" ")
         timeout = as_seconds(rest) if rest else _RQ_TIMEOUT
         if type(timeout) is not int or not 0 < timeout <= MAX_SECONDS:
             raise InvalidScheduleError(

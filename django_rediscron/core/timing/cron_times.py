@@ -49,7 +49,8 @@ def utc_text(moment: datetime) -> str:
 def check_cron(expression: object, *, stored: bool = False) -> None:
     """Raise `InvalidScheduleError` unless the expression is well formed and fires at some time.
 
-    A `stored` one was checked to fire when it was saved, which takes as long as all the rest.
+    A `stored` one was checked to fire when it was saved, which takes as long as all the rest. Its
+    fields may be separated in any way, as those that other programs wrote.
     """
     if not isinstance(expression, str):
         raise InvalidScheduleError(f"cron must be a string, got {quoted(expression)}")
@@ -64,6 +65,8 @@ def check_cron(expression: object, *, stored: bool = False) -> None:
 @lru_cache(maxsize=4096)
 def _check_expression(text: str, *, fires: bool) -> None:
     fields = split(text)
+    if fires:
+        _check_separators(text)
     if len(fields) not in _FIELD_COUNTS:
         raise InvalidScheduleError(
             f"cron must have five fields (minute hour day month weekday) or six (then seconds), "
@@ -79,6 +82,16 @@ def _check_expression(text: str, *, fires: bool) -> None:
         ) from None
     except ValueError as error:
         raise InvalidScheduleError(f"cron {quoted(text)} is not valid: {error}") from None
+
+
+def _check_separators(text: str) -> None:
+    for character in text:
+        if character.isspace() and character not in " \t":
+            kind = "a line break" if len(f".{character}.".splitlines()) > 1 else "the character"
+            raise InvalidScheduleError(
+                f"cron must have nothing but spaces and tabs between its fields, got {kind} "
+                f"U+{ord(character):04X} in {quoted(text)}; write {quoted(' '.join(text.split()))}"
+            )
 
 
 def _what_to_write(fields: list[str]) -> str:

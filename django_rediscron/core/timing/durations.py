@@ -18,7 +18,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 EXAMPLES = "write for instance 300, '5m' or timedelta(minutes=5)"
 """What to do, in messages about a value that is no duration."""
 
-_TEXT = re.compile(r"(-?[0-9]{1,20}(?:\.[0-9]{1,9})?)\s*([smhdw]?)", re.IGNORECASE)
+_TEXT = re.compile(r"(-?[0-9]{1,20}(?:\.[0-9]{1,9})?)[ \t]*([smhdw]?)", re.IGNORECASE)
 _SECOND = timedelta(seconds=1)
 
 
@@ -53,7 +53,7 @@ def positive_seconds(name: str, value: object, most: float = math.inf) -> float:
 
 def seconds_from_text(text: str) -> int | float:
     """The seconds of a text such as `90`, `1.5` or `10m`. Raises ValueError for any other one."""
-    found = _TEXT.fullmatch(text.strip())
+    found = _TEXT.fullmatch(text.strip(" \t"))
     if found is None:
         raise ValueError(f"not a number of seconds, nor one with a unit such as 10m: {text!r:.80}")
     number, unit = found[1], UNITS[found[2].lower() or "s"]
