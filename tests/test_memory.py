@@ -156,11 +156,11 @@ def test_what_schedules_have_in_common_is_there_once(
     assert (stored.queue_name, stored.args) == ("edited", one.job.args)
 
 
-def test_few_values_are_looked_for_among_those_of_others(
+def test_few_kinds_of_schedules_are_kept_to_be_shared(
     leader: RedisCronScheduler, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "SHARED", 20)
     jobs = [RedisCronJob(f"{n}", f"q{n}", tasks.echo, interval=60) for n in range(COUNT)]
     leader.register_many(jobs)
     run_all(leader, clock)
-    assert 0 < len(leader._dispatcher.memory._shared) < COUNT
+    assert 0 < len(leader._dispatcher.memory._kinds) < COUNT

@@ -224,7 +224,7 @@ class Batch:
                 self._corrections.add(id, seen(), ["next_enqueue_time", utc_text(due)], place)
                 return
             job.next_enqueue_time = due
-            self.owner.memory.share(job, fingerprint)
+            self.owner.memory.share(job)
             queue, importable = self.owner.applications.target(job)
             jobs = self.owner.templates.prepare(job, queue, importable=importable)
             self._occurrences.add(id, Ready(job, fingerprint, said, *jobs))

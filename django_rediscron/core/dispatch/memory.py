@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from itertools import islice
 from typing import Any
 
 from ..job import RedisCronJob
-from .fingerprint import Fingerprint
 from .prepared import Ready
 
 LIMIT = 150_000_000
@@ -20,8 +18,8 @@ LOOKED_AT = 200
 OVERDUE = 60.0
 """Seconds after which a schedule that did not run has left the index: somebody deleted it."""
 
-SHARED = 20_000
-"""Values that are looked for among those of other schedules."""
+SHARED = 10_000
+"""Kinds of schedules that are known, so that others of them share what they say."""
 
 
 class Memory:
@@ -29,7 +27,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._entries: dict[bytes, Ready] = {}
-        self._shared: dict[Hashable, Any] = {}
+        self._kinds: dict[tuple[str, ...], tuple[Any, ...]] = {}
         self.size = 0
         """Bytes, or about that many."""
 
@@ -57,13 +55,11 @@ class Memory:
         self._entries.clear()
         self.size = 0
 
-    def share(self, job: RedisCronJob, fingerprint: Fingerprint) -> None:
-        """Let them hold only once what they have in common with others."""
-        if len(self._shared) > SHARED:
-            self._shared.clear()
-        shared = self._shared.setdefault
-        job.pack(shared)
-        fingerprint.marks = shared(fingerprint.marks, fingerprint.marks)
+    def share(self, job: RedisCronJob) -> None:
+        """Let it hold only once what it has in common with others."""
+        if len(self._kinds) > SHARED:
+            self._kinds.clear()
+        job.pack(self._kinds)
 
     def sweep(self, moment: float) -> None:
         """Forget schedules that are gone, a few at a time; epoch seconds."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-_OFTEN_UNIQUE = ("args", "kwargs", "meta", "name")
+_OWN = ("args", "kwargs", "meta", "name")
+"""Fields in which schedules differ that have all others in common."""
+
+_MUTABLE = ("meta", "webhooks", "retry")
+"""Options that are never shared."""
+
+_NO_KWARGS: dict[str, Any] = {}
+"""What packed schedules share; it is never changed, for a snapshot has its own."""
 
 
 class Record(Definition):
@@ -31,7 +38,7 @@ class Record(Definition):
 
     version = ""
 
-    # The definition as loaded: a dict or, packed, its names and behind them its values.
+    # The definition as loaded: a dict or, packed, one that it shares and behind it what is its own.
     _stored_fields: dict[str, str] | tuple[Any, ...] | None = None
     _origin: Origin | None = None  # where code declares it
     # The fields that were loaded, and what they say; it holds for these very fields.
@@ -50,34 +57,29 @@ class Record(Definition):
         """The definition as loaded."""
         stored = self._stored_fields
         if isinstance(stored, tuple):
-            names, *values = stored
-            self._stored_fields = stored = dict(zip(names, values, strict=True))
+            common, *own = stored
+            self._stored_fields = stored = {**common, **dict(zip(own[::2], own[1::2], strict=True))}
         return stored
 
     @_stored.setter
     def _stored(self, stored: dict[str, str] | None) -> None:
         self._stored_fields = stored
 
-    def pack(self, shared: Callable[[Any, Any], Any]) -> None:
-        """Take less memory, until somebody asks what was loaded.
+    def pack(self, kinds: dict[tuple[str, ...], tuple[Any, ...]]) -> None:
+        """Take less memory, until somebody asks what was loaded; just after it was.
 
-        `shared(key, value)` returns the first value that it was given with a key that is equal.
+        `kinds` holds what schedules share that differ in arguments and the like only.
         """
-        for name in ("_func_name", "queue_name", "version", "created_at", "updated_at"):
-            value = getattr(self, name)
-            setattr(self, name, shared(value, value))
+        stored = self._stored or {}
+        own = [each for name in _OWN if name in stored for each in (name, stored.pop(name))]
+        said = stored, self._func_name, self.queue_name, self.job_options
+        kind = kinds.setdefault((*stored, *stored.values()), said)
+        common, self._func_name, self.queue_name, options = kind
+        self._stored_fields = (common, *own)
+        if options == self.job_options and not any(map(options.get, _MUTABLE)):
+            self.job_options = options
         if not self.kwargs:
-            self.kwargs = shared((), self.kwargs)
-        with suppress(TypeError):  # some options are lists or dicts
-            self.job_options = shared(tuple(self.job_options.items()), self.job_options)
-        stored = self._stored
-        if stored is not None:
-            names = tuple(stored)
-            values = [
-                text if name in _OFTEN_UNIQUE else shared(text, text)
-                for name, text in stored.items()
-            ]
-            self._stored_fields = (shared(names, names), *values)
+            self.kwargs = _NO_KWARGS
 
     # Where it comes from
 
@@ -232,5 +234,11 @@ class Record(Definition):
         job._stored = codec.editable(data)
         job._loaded_times = (job.latest_enqueue_time, job.next_enqueue_time)
         changed_at = data.get("updated_at") or data.get("created_at") or ""
-        job.version = f"{data.get('revision') or '0'}/{changed_at}"
+        job.version = _version(data.get("revision") or "0", changed_at)
         return job
+
+
+@lru_cache(maxsize=4096)
+def _version(revision: str, changed_at: str) -> str:
+    """Schedules that were registered together share it."""
+    return f"{revision}/{changed_at}"
