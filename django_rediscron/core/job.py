@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from redis import Redis
 from rq.job import Job
 
+from .declared.merging import reset_to_code
+from .dispatch.dispatcher import enqueue_now
 from .exceptions import InvalidScheduleError, NoSuchJobError
 from .quoting import quoted_id
 from .schedule.option_checks import check_moment
 from .schedule.record import Record
 from .schedule.skips import Skip
 from .schedule.texts import shown_bytes
+from .store.change import Change
 from .store.keys import history_key, job_key, skipped_key
-
-if TYPE_CHECKING:
-    from .store.change import Change
+from .store.reading import Absent, Damaged, read_schedules, restore_as
+from .store.saving import delete_schedules, save_changes, settle
 
 
 class RedisCronJob(Record):
@@ -40,8 +42,6 @@ class RedisCronJob(Record):
 
     Raises `InvalidScheduleError` (a `ValueError`) for what could not run.
     """
-
-    queued: tuple[Change, ...] = ()  # in pipelines, and nobody knows yet what came of them
 
     def __repr__(self) -> str:
         return f"<RedisCronJob {self.id!r}: {self.func_name} {self.schedule}>"
@@ -74,14 +74,12 @@ class RedisCronJob(Record):
     @classmethod
     def fetch(cls, id: str, connection: Redis) -> RedisCronJob:
         """Read one schedule. Raises `NoSuchJobError` or `DamagedScheduleError`."""
-        from .store.reading import Absent, Damaged, read_schedules
-
         ((found, _),) = read_schedules([id], connection, cls)
         if isinstance(found, Absent):
             raise NoSuchJobError(f"there is no schedule {quoted_id(id)}")
         if isinstance(found, Damaged):
             raise found.error()
-        return found
+        return cast("RedisCronJob", found)
 
     def refresh(self) -> None:
         """Read this schedule from Redis again, in place; unsaved changes are lost.
@@ -121,9 +119,6 @@ class RedisCronJob(Record):
         meanwhile, and `ScheduleChangedError` where another version stands there. With a pipeline,
         its `execute` raises a `ResponseError` that begins with `NOSUCHJOB` or `SCHEDULECHANGED`.
         """
-        from .store.change import Change
-        from .store.saving import save_changes, settle
-
         self.validate()
         connection = self._connected()
         settle(self, connection)
@@ -138,9 +133,6 @@ class RedisCronJob(Record):
         self._switch(False, pipeline)
 
     def _switch(self, enabled: bool, pipeline: Any | None) -> None:
-        from .store.change import Change
-        from .store.saving import save_changes, settle
-
         connection = self._connected()
         settle(self, connection)
         self.enabled = enabled
@@ -151,8 +143,6 @@ class RedisCronJob(Record):
 
         What it enqueued stays in its queue. Deleting what is not there does nothing.
         """
-        from .store.saving import delete_schedules
-
         delete_schedules([self.id], self._connected(), pipeline)
 
     def reset(self, *fields: str) -> None:
@@ -162,8 +152,6 @@ class RedisCronJob(Record):
         the fields. Unsaved changes of this object are lost. Raises `InvalidScheduleError` where no
         code declares it or where it has no such field, and `NoSuchJobError`.
         """
-        from .declared.merging import reset_to_code
-
         reset_to_code(self.id, fields, self._connected())
         self.refresh()
 
@@ -173,9 +161,6 @@ class RedisCronJob(Record):
         Never moves an occurrence back that was recorded meanwhile. Raises `NoSuchJobError`, and
         `InvalidScheduleError` for a time that has no zone.
         """
-        from .store.change import Change
-        from .store.saving import save_changes, settle
-
         if check_moment("time", time) is None:
             raise InvalidScheduleError("time must be an aware datetime, got None")
         if self.connection is not None:
@@ -188,8 +173,6 @@ class RedisCronJob(Record):
 
     def enqueue(self, connection: Redis) -> Job:
         """Enqueue one RQ job now, apart from the schedule: its times stay as they are."""
-        from .dispatch.dispatcher import enqueue_now
-
         return enqueue_now(self, connection)
 
     def _connected(self) -> Redis:
@@ -198,3 +181,6 @@ class RedisCronJob(Record):
                 f"schedule {quoted_id(self.id)} has no connection; construct it with connection=..."
             )
         return self.connection
+
+
+restore_as(RedisCronJob)

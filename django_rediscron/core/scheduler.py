@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
 from redis.client import Pipeline
@@ -192,7 +192,7 @@ class RedisCronScheduler(CronScheduler):
         enqueued: list[RedisCronJob] = []
         with suppress(LockLostError):
             for batch in self._dispatcher.enqueue_due(self._lock.token, self.lock_ttl):
-                enqueued += [job.snapshot() for job in batch]
+                enqueued += cast("list[RedisCronJob]", [job.snapshot() for job in batch])
         return enqueued
 
     def calculate_sleep_interval(self) -> float:

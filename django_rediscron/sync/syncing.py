@@ -13,9 +13,9 @@ from ..core.declared import merging
 from ..core.declared.merging import ALL, Merge
 from ..core.declared.wanted import Wanted
 from ..core.exceptions import InvalidScheduleError
-from ..core.job import RedisCronJob
 from ..core.quoting import quoted_id
 from ..core.schedule.origin import Origin
+from ..core.schedule.record import Record
 from ..core.store.applications import publish
 from ..core.store.change import Change
 from ..core.store.connections import own_client
@@ -139,7 +139,7 @@ def _merge_all(
     wanted = {each.job.id: each.wanted(conf.APPLICATION) for each in group.declarations}
     merges: dict[str, Merge] = {}
     failed: dict[str, Exception] = {}
-    queues = _Queues(group.connection)
+    queues = _RunnableCheck(group.connection)
     pending = list(wanted)
     while True:
         tombstones = read_tombstones(group.connection)
@@ -196,7 +196,7 @@ def _write(
     refused: list[Change] = []
     try:
         for some in in_steps(new, WRITTEN, step):
-            created |= create_declared(some, connection)
+            created |= create_declared([(one.job, one.origin) for one in some], connection)
         for each in in_steps(changes, WRITTEN, step):
             refused += write_merged(each, connection)
     except (RedisError, OSError):
@@ -213,14 +213,14 @@ def _write(
     return left + [change.job.id for change in refused]
 
 
-class _Queues:
+class _RunnableCheck:
     """What no other schedule's sync is to suffer from: functions and queues that are not there."""
 
     def __init__(self, connection: Redis) -> None:
         self._connection = connection
         self._known: set[str] = set()
 
-    def check(self, job: RedisCronJob, fields: Mapping[str, str]) -> None:
+    def check(self, job: Record, fields: Mapping[str, str]) -> None:
         """Raise `InvalidScheduleError` for what a worker could not run of these fields."""
         job.import_functions(fields)
         name = fields.get("queue_name")

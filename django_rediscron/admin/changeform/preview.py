@@ -20,7 +20,6 @@ from rq.utils import now
 
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
-from ...core.timing.recurrence import Grid
 from ...core.timing.zones import find_zone
 from ...models import Schedule
 from ..display import TEMPLATES, page_url
@@ -155,7 +154,7 @@ def _as_if_enabled(job: RedisCronJob) -> RedisCronJob:
     wanted = job.snapshot()
     wanted.enabled = True
     latest = job.latest_enqueue_time
-    grid = Grid.of(job, job.next_enqueue_time or latest)
+    grid = job.recurrence(job.next_enqueue_time or latest)
     wanted.next_enqueue_time = grid.first(now(), latest, retimed=False)
     return wanted
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from redis import Redis
 
 from ..exceptions import InvalidScheduleError, NoSuchJobError
-from ..job import RedisCronJob
 from ..quoting import quoted, quoted_id
 from ..schedule import codec
 from ..schedule.origin import DEFAULTS, ONE_UNIT, Differences, Origin, differences
+from ..schedule.record import Record
 from ..schedule.texts import load_time
 from ..store.change import Change
 from ..store.keys import ORIGIN_FIELDS
@@ -46,7 +46,7 @@ class Merge:
 
 
 def merge(
-    found: RedisCronJob | Damaged | Absent,
+    found: Record | Damaged | Absent,
     fields: Fields,
     wanted: Wanted,
     tombstone: Tombstone | None = None,
@@ -57,7 +57,7 @@ def merge(
     `reset` names fields that are taken from the code all the same. Raises `InvalidScheduleError`
     where what stays and what is new are mutually exclusive.
     """
-    if isinstance(found, RedisCronJob):
+    if isinstance(found, Record):
         return _merge_stored(found, fields, wanted, tombstone, reset)
     if isinstance(found, Absent) and tombstone is not None and not (wanted.locked or reset):
         return Merge(SKIPPED)
@@ -113,7 +113,7 @@ def _has_legible_times(fields: Fields) -> bool:
 
 
 def _merge_stored(
-    found: RedisCronJob,
+    found: Record,
     fields: Fields,
     wanted: Wanted,
     tombstone: Tombstone | None,
@@ -186,7 +186,7 @@ def reset_to_code(id: str, names: Collection[str], connection: Redis) -> None:
                 f"schedule {quoted_id(id)} cannot be reset: no code declares it; "
                 f"change or delete it instead"
             )
-        job = RedisCronJob.from_texts({"id": id, **known.declared}, connection)
+        job = Record.from_texts({"id": id, **known.declared}, connection)
         wanted = Wanted(job, known.application, known.place, known.locked, known.orphaned_at_text)
         merged = merge(found, fields, wanted, None, frozenset(names) or ALL)
         pending = merged.change is not None and bool(write_merged([merged.change], connection))

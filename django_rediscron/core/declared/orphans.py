@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from redis import Redis
 from rq.utils import now
 
-from ..job import RedisCronJob
 from ..schedule.origin import Differences
+from ..schedule.record import Record
 from ..store.change import Change
 from ..store.keys import job_key
 from ..store.reading import Absent, Damaged, Fields
@@ -21,14 +21,14 @@ from .merging import UNCHANGED, UPDATED, Merge
 
 
 def orphan(
-    found: RedisCronJob | Damaged | Absent,
+    found: Record | Damaged | Absent,
     fields: Fields,
     tombstone: Tombstone | None,
     *,
     disable: bool,
 ) -> Merge:
     """What becomes of a schedule that its application does not declare any more."""
-    if not isinstance(found, RedisCronJob):
+    if not isinstance(found, Record):
         return Merge(UNCHANGED)  # it does not run
     changes: Differences = {}
     marks: dict[str, str | bool] = {}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from ..job import RedisCronJob
 from ..schedule import codec
 from ..schedule.origin import CODE, Origin, dump_declared, without_defaults
+from ..schedule.record import Record
 from ..store.keys import ORIGIN_FIELDS
 from ..store.reading import Fields
 
@@ -16,7 +16,7 @@ from ..store.reading import Fields
 class Wanted:
     """A schedule as code declares it."""
 
-    job: RedisCronJob
+    job: Record
     application: str
     place: str
     locked: bool = False

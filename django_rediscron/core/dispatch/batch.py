@@ -14,8 +14,8 @@ from redis.exceptions import RedisError
 from rq.utils import now
 
 from ..exceptions import InvalidScheduleError
-from ..job import RedisCronJob
 from ..quoting import LONGEST_REASON, quoted
+from ..schedule.record import Record
 from ..schedule.skips import SKIPS_KEPT, SKIPS_TTL, Skip
 from ..schedule.upcoming import next_time
 from ..store.keys import (
@@ -188,7 +188,7 @@ class Batch:
             schedule, fields = read
             self.owner.forget(id)
             self.owner.oversized.discard(id)
-            if isinstance(schedule, RedisCronJob):
+            if isinstance(schedule, Record):
                 self._add_read(id, fields, schedule, begun)
             elif isinstance(schedule, Damaged):
                 if schedule.is_oversized:
@@ -202,7 +202,7 @@ class Batch:
         if stale:
             prune(stale, connection)
 
-    def _add_read(self, id: bytes, fields: Fields, job: RedisCronJob, read_at: float) -> None:
+    def _add_read(self, id: bytes, fields: Fields, job: Record, read_at: float) -> None:
         """A schedule as it was just read: its place may be wrong, for the hash is what counts."""
         fingerprint, said = Fingerprint(fields, read_at), _next(fields)
         seen = partial(fingerprint.with_next, said)  # only few ask for it
@@ -239,7 +239,7 @@ class Batch:
     def add_retimed(self, ids: Sequence[str], rule: Rule) -> None:
         """Correct the next times of enabled schedules where the rule finds them wrong."""
         for schedule, fields in read_schedules(ids, self.owner.connection):
-            if isinstance(schedule, RedisCronJob) and schedule.enabled:
+            if isinstance(schedule, Record) and schedule.enabled:
                 try:
                     self.owner.applications.set_zone(schedule)
                     following = rule(schedule, self.moment)
@@ -255,7 +255,7 @@ class Batch:
         """Whether there is anything to write."""
         return bool(self._occurrences.packed or self._corrections)
 
-    def write(self, token: str, lock_ttl: float) -> list[RedisCronJob]:
+    def write(self, token: str, lock_ttl: float) -> list[Record]:
         """The script call. Returns what was enqueued; `kept` holds what was left alone, too."""
         moment = now()
         outcomes, refusals = self._run_script(token, lock_ttl, moment)
@@ -335,7 +335,7 @@ class Batch:
 
     def _write_changed(
         self, members: list[tuple[bytes, float]], token: str, lock_ttl: float
-    ) -> list[RedisCronJob]:
+    ) -> list[Record]:
         """Read those again that are not any more as they were remembered, and do what is due."""
         batch = Batch(self.owner, members, self.moment, self._patience)
         enqueued = batch.write(token, lock_ttl) if batch else []
@@ -378,7 +378,7 @@ class Batch:
         self._corrections.add_error(id, seen, reason, retry_at)
 
 
-def _reason(job: RedisCronJob, outcome: str, refusals: Iterator[str]) -> str:
+def _reason(job: Record, outcome: str, refusals: Iterator[str]) -> str:
     return _BLOCKED[outcome].format(
         history=quoted(job.job_history_key),
         queue=quoted(job.queue_name),
@@ -387,7 +387,7 @@ def _reason(job: RedisCronJob, outcome: str, refusals: Iterator[str]) -> str:
     )
 
 
-def log_skip(job: RedisCronJob, skip: Skip) -> None:
+def log_skip(job: Record, skip: Skip) -> None:
     """An occurrence that overlaps is nothing new to its schedule; one that was missed is news."""
     level = logging.INFO if skip.reason == "overlap" else logging.WARNING
     extra = {"schedule_id": job.id, "occurrence": skip.occurrence.isoformat()}

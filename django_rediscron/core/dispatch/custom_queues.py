@@ -15,19 +15,20 @@ from rq import Queue
 from rq.job import Job
 
 from ..exceptions import InvalidScheduleError
-from ..job import RedisCronJob
 from ..quoting import quoted
+from ..schedule.record import Record
+from ..store.keys import OCCURRENCE_FIELDS
 from ..store.rq_queues import overridden, overrides_calls
 from ..timing.cron_times import utc_text
 from . import msgpack
-from .template import OCCURRENCE_FIELDS, create_job, rq_options
+from .template import create_job, rq_options
 
 _writing: set[str] = set()
 """Methods that were seen to write to Redis by themselves: they are not called again."""
 
 
 def enqueue(
-    schedule: RedisCronJob, queue: Queue, job_id: str | None = None, pipe: Pipeline | None = None
+    schedule: Record, queue: Queue, job_id: str | None = None, pipe: Pipeline | None = None
 ) -> Job:
     """One RQ job of the schedule, enqueued by its queue's own class."""
     at_front = bool(schedule.job_options.get("at_front"))
@@ -48,7 +49,7 @@ def enqueue(
     return enqueued
 
 
-def enqueue_into(pipe: Any, schedule: RedisCronJob, queue: Queue, job_id: str) -> Job:
+def enqueue_into(pipe: Any, schedule: Record, queue: Queue, job_id: str) -> Job:
     """The same, sending nothing but what becomes of this transaction, which holds nothing yet.
 
     Raises `InvalidScheduleError` where the class fails, or writes to Redis by itself.
@@ -66,7 +67,7 @@ def enqueue_into(pipe: Any, schedule: RedisCronJob, queue: Queue, job_id: str) -
     return job
 
 
-def commands(schedule: RedisCronJob, queue: Queue, job_id: str, occurrence: datetime) -> bytes:
+def commands(schedule: Record, queue: Queue, job_id: str, occurrence: datetime) -> bytes:
     """What enqueues a job of this occurrence, packed for the dispatch script.
 
     Raises `InvalidScheduleError` where the class fails, or writes to Redis by itself.

@@ -23,11 +23,11 @@ from rq.job import Job
 from rq.utils import now
 
 from ..exceptions import InvalidScheduleError
-from ..job import RedisCronJob
 from ..schedule.definition import FUNCTION_FIELDS
+from ..schedule.record import Record
 from ..schedule.sizes import Pace
 from ..store.applications import Applications, own_application
-from ..store.keys import INDEX
+from ..store.keys import INDEX, OCCURRENCE_FIELDS
 from ..store.rq_queues import overridden
 from ..store.scripts import Script, run_script
 from ..store.steps import Step, in_steps, no_step
@@ -38,7 +38,7 @@ from .next_times import Rule
 from .prepared import Ready, Turn
 from .retries import Retries
 from .run_now import run_here, write_unqueued
-from .template import OCCURRENCE_FIELDS, Templates, create_job
+from .template import Templates, create_job
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Dispatcher:
         """Why schedules failed of which that could not be written yet, and what was read of them:
         where their modules took longer to fail than the lock lives, they are not tried again."""
 
-    def enqueue_due(self, token: str, lock_ttl: float) -> Iterator[list[RedisCronJob]]:
+    def enqueue_due(self, token: str, lock_ttl: float) -> Iterator[list[Record]]:
         """Enqueue all that is due now, oldest first; yields what each batch enqueued, if anything.
 
         Each batch extends the lock to `lock_ttl` seconds. Raises `LockLostError`.
@@ -98,7 +98,7 @@ class Dispatcher:
 
     def _pass(
         self, moment: datetime, token: str, lock_ttl: float
-    ) -> Generator[list[RedisCronJob], None, dict[bytes, float]]:
+    ) -> Generator[list[Record], None, dict[bytes, float]]:
         """All that is due; but of what is heavy only so much as fits into its batches.
 
         Returns the rest, by id with its place in the index.
@@ -188,7 +188,7 @@ class Dispatcher:
         return self._retries.plan(id, moment)
 
 
-def enqueue_now(schedule: RedisCronJob, connection: Redis) -> Job:
+def enqueue_now(schedule: Record, connection: Redis) -> Job:
     """Enqueue one RQ job of a schedule apart from its times, and enter it in the history.
 
     On a queue with `ASYNC: False` it has run when this returns, successfully or not. What another
@@ -214,7 +214,7 @@ def enqueue_now(schedule: RedisCronJob, connection: Redis) -> Job:
     return job
 
 
-def _write(job: Job, schedule: RedisCronJob, queue: Queue, connection: Redis) -> Job:
+def _write(job: Job, schedule: Record, queue: Queue, connection: Redis) -> Job:
     """The job, its place in the queue and in the history, in one transaction.
 
     Where the connection breaks, redis-py raises `WatchError` instead of sending again what Redis

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from ..job import RedisCronJob
+from ..schedule.record import Record
 from .prepared import Ready
 
 LIMIT = 150_000_000
@@ -55,7 +55,7 @@ class Memory:
         self._entries.clear()
         self.size = 0
 
-    def share(self, job: RedisCronJob) -> None:
+    def share(self, job: Record) -> None:
         """Let it hold only once what it has in common with others."""
         if len(self._kinds) > SHARED:
             self._kinds.clear()

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ..job import RedisCronJob
-from ..timing.recurrence import DISAGREEMENT, Grid
+from ..schedule.record import Record
+from ..timing.recurrence import DISAGREEMENT
 
-Rule = Callable[[RedisCronJob, datetime], "datetime | None"]
+Rule = Callable[[Record, datetime], "datetime | None"]
 """The right next time of an enabled schedule, or None where the one that it has is right."""
 
 _CLOSE = timedelta(milliseconds=1)
 
 
-def after_step_back(schedule: RedisCronJob, moment: datetime) -> datetime | None:
+def after_step_back(schedule: Record, moment: datetime) -> datetime | None:
     """For a wall clock that was set back.
 
     A schedule that ran in what is the future again, and would keep silent for longer than its own
@@ -27,17 +27,17 @@ def after_step_back(schedule: RedisCronJob, moment: datetime) -> datetime | None
     step = latest - moment
     if step <= DISAGREEMENT or following - latest > step:
         return None
-    return Grid.of(schedule, following).next(moment)
+    return schedule.recurrence(following).next(moment)
 
 
-def after_foreign_change(schedule: RedisCronJob, moment: datetime) -> datetime | None:
+def after_foreign_change(schedule: Record, moment: datetime) -> datetime | None:
     """For a change by rq-rediscron, which keeps the next time of the old interval or expression."""
     latest, following = schedule.latest_enqueue_time, schedule.next_enqueue_time
     if following is None or following <= moment:
         return None  # due at once anyhow
     since = max(moment, latest or moment)
     if schedule.cron or schedule.start_at is not None:
-        expected = Grid.of(schedule, latest).next(since)
+        expected = schedule.recurrence(latest).next(since)
         if expected is None or abs(following - expected) < _CLOSE:
             return None
         return expected

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from ..job import RedisCronJob
 from ..schedule.missed import settle_due
+from ..schedule.record import Record
 from ..schedule.sizes import CALL_BYTES
 from ..schedule.skips import Skip
 from ..timing.cron_times import around_cron, around_interval, occurrence_delay
@@ -52,7 +52,7 @@ class Occurrences:
         self.items: list[tuple[bytes, Ready, Turn, str]] = []
         self.shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
         # Whether they go with an occurrence or with a correction, and with which of them.
-        self.skips: list[tuple[bool, int, RedisCronJob, list[Skip]]] = []
+        self.skips: list[tuple[bool, int, Record, list[Skip]]] = []
         self.is_full = False
         """Whether one runs in this process, so that the others are written when it has ended: a
         process that dies while it runs loses none of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..job import RedisCronJob
+from ..schedule.record import Record
 from ..schedule.sizes import LIGHT_BYTES
 from ..timing.cron_times import utc_text
 from . import msgpack
@@ -53,7 +53,7 @@ class Ready:
 
     def __init__(
         self,
-        job: RedisCronJob,
+        job: Record,
         fingerprint: Fingerprint,
         due: bytes,
         template: JobTemplate,

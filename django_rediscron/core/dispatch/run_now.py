@@ -22,8 +22,8 @@ from rq.job import Job, JobStatus
 from rq.utils import now
 
 from ..exceptions import InvalidScheduleError
-from ..job import RedisCronJob
 from ..quoting import quoted
+from ..schedule.record import Record
 from ..store.rq_queues import overridden
 from ..store.scripts import Script, run_script
 from ..timing.cron_times import utc_text
@@ -53,7 +53,7 @@ def write_unqueued(queue: Queue, job: Job, pipe: Pipeline) -> None:
     job.save(pipeline=pipe)
 
 
-def run_here(schedule: RedisCronJob, queue: Queue, job: Job) -> str:
+def run_here(schedule: Record, queue: Queue, job: Job) -> str:
     """Run a job of the schedule, which has been written.
 
     Returns what the function raised, in one line, or ''.

@@ -21,9 +21,10 @@ from typing import Any
 from rq import Queue
 from rq.job import Job
 
-from ..job import RedisCronJob
 from ..schedule.definition import FUNCTION_FIELDS
+from ..schedule.record import Record
 from ..schedule.rq_options import CALLBACKS, make_callback
+from ..store.keys import OCCURRENCE_FIELDS
 from ..store.rq_queues import overridden
 from ..timing.cron_times import utc_text
 from . import msgpack
@@ -33,10 +34,6 @@ _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 _PLAIN_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "at_front")
 _SPECIAL_OPTIONS = ("meta", "webhooks", "retry", *CALLBACKS, "description")
 _VARIABLE = ("data", "description", "meta")
-
-OCCURRENCE_FIELDS = ("schedule_id", "occurrence")
-"""Fields of an RQ job's hash that RQ neither knows nor removes: whose job it is, and its nominal
-time as UTC text, empty for a run now. The dispatch script fills them in, as the last ones."""
 
 _OCCURRENCE = b"".join(msgpack.text(name) + msgpack.text("") for name in OCCURRENCE_FIELDS)
 
@@ -105,7 +102,7 @@ class Templates:
         self._known.clear()
 
     def prepare(
-        self, schedule: RedisCronJob, queue: Queue, *, importable: bool = True
+        self, schedule: Record, queue: Queue, *, importable: bool = True
     ) -> tuple[JobTemplate, bytes]:
         """The template of a schedule's jobs, and the values that are its own, packed.
 
@@ -137,7 +134,7 @@ class Templates:
 
     def _shape(
         self,
-        schedule: RedisCronJob,
+        schedule: Record,
         queue: Queue,
         prefix: str | bytes,
         ttl: int,
@@ -157,7 +154,7 @@ class Templates:
         return shape, list(values.values())
 
 
-def _kind(schedule: RedisCronJob, queue: Queue) -> tuple[Any, ...] | None:
+def _kind(schedule: Record, queue: Queue) -> tuple[Any, ...] | None:
     """What tells a job from those with other fields than arguments; None: ask RQ."""
     options = schedule.job_options
     if queue.job_class is not Job or any(map(options.get, _SPECIAL_OPTIONS)):
@@ -186,7 +183,7 @@ def new_job_ids(count: int) -> list[str]:
 
 
 def create_job(
-    schedule: RedisCronJob, queue: Queue, job_id: str | None = None, *, importable: bool = True
+    schedule: Record, queue: Queue, job_id: str | None = None, *, importable: bool = True
 ) -> Job:
     """One RQ job of the schedule, not yet enqueued; arguments go to the function as they are.
 
@@ -199,7 +196,7 @@ def create_job(
     )
 
 
-def rq_options(schedule: RedisCronJob, *, importable: bool = True) -> dict[str, Any]:
+def rq_options(schedule: Record, *, importable: bool = True) -> dict[str, Any]:
     """The options of a schedule's jobs as RQ's `enqueue` takes them; not where in the queue."""
     options: dict[str, Any] = {
         name: value for name, value in schedule.job_options.items() if value is not None

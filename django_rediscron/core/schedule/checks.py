@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import InvalidScheduleError
 from ..plain import PLAIN, plain
 from ..quoting import LONGEST_ID, cut, quoted, quoted_id
-from ..store.keys import HISTORY_SUFFIX
 from ..timing.cron_times import MAX_SECONDS, check_cron
 from ..timing.durations import EXAMPLES, as_seconds
 from .codec import dump_definition
@@ -32,6 +31,9 @@ MAX_INTERVAL = 100 * 366 * 86400
 
 MAX_WAIT = 2 * MAX_INTERVAL
 """Seconds; no next time is further away, but for one that is damaged."""
+
+HISTORY_SUFFIX = ":jobs"
+"""What RQ puts behind the key of a schedule for its history."""
 
 MAX_BITS = 10_000
 """Of an integer in arguments: Python itself refuses to read much longer ones."""

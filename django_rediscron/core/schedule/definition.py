@@ -15,8 +15,9 @@ from rq.utils import now
 from ..exceptions import InvalidScheduleError
 from ..quoting import quoted
 from ..timing.cron_times import UTC
+from ..timing.description import describe
 from ..timing.durations import Duration, as_seconds
-from ..timing.recurrence import Grid
+from ..timing.recurrence import Recurrence
 from ..timing.zones import find_zone
 from . import checks as check
 from .codec import DEFAULT_RESULT_TTL
@@ -179,13 +180,17 @@ class Definition(CronJob):
         self._func_name = func_name
         self._func = None
 
+    def recurrence(self, origin: datetime | None = None) -> Recurrence:
+        """Its occurrences; where an interval has no `start_at`, counted from `origin`."""
+        return Recurrence(self.interval, self.cron, self.zone, self.start_at, self.end_at, origin)
+
     def get_next_enqueue_time(self) -> datetime | None:  # type: ignore[override]
         """The next occurrence after the latest one; without one, from now. None for none."""
         self._check_when()
-        grid = Grid.of(self, self.latest_enqueue_time)
+        recurrence = self.recurrence(self.latest_enqueue_time)
         if self.latest_enqueue_time is not None:
-            return grid.next(self.latest_enqueue_time)
-        return grid.first(now(), None, retimed=False)
+            return recurrence.next(self.latest_enqueue_time)
+        return recurrence.first(now(), None, retimed=False)
 
     def upcoming(self, number: int, after: datetime | None = None) -> Iterator[datetime]:
         """The next runs, at most `number`: when the scheduler is to enqueue them, jitter included.
@@ -206,9 +211,7 @@ class Definition(CronJob):
 
     def describe(self) -> str:
         """When it runs, in plain English: `Every 5 minutes, Monday to Friday (Europe/Paris)`."""
-        from ..timing.description import describe
-
-        return describe(self)
+        return describe(self.interval, self.cron, self.timezone, self.max_runs)
 
     def validate(self) -> None:
         """Raise `InvalidScheduleError` for anything that could not be stored, read back and run.

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..timing.cron_times import occurrence_delay
-from ..timing.recurrence import Grid
 from .skips import Reason, Skip
 
 if TYPE_CHECKING:
@@ -59,9 +58,9 @@ class _Settlement:
         self.job = job
         self.due = due
         self.moment = moment
-        self.grid = Grid.of(job, due)
+        self.recurrence = job.recurrence(due)
         self.last = self._last_come()
-        self.following = self.grid.next(self.last)
+        self.following = self.recurrence.next(self.last)
 
     def steps(self, room: int) -> list[Step]:
         if self.job.catch_up == "all":
@@ -89,13 +88,13 @@ class _Settlement:
     def _was_awaited(self) -> bool:
         """Whether no other run has come since that of `due`: they waited for this one, delayed."""
         own = self._own_time(self.due)
-        time = self.grid.next(self.due)
+        time = self.recurrence.next(self.due)
         for _ in range(_STEPS):
             if time is None or time > self.last:
                 return True
             if self._own_time(time) > own:
                 return False
-            time = self.grid.next(time)
+            time = self.recurrence.next(time)
         return True
 
     def _latest_in_time(self, limit: float) -> datetime | None:
@@ -108,15 +107,15 @@ class _Settlement:
         if not self.job.jitter:
             return None
         horizon = self.moment - timedelta(seconds=limit + self.job.jitter)
-        first = self.due if self.due >= horizon else self.grid.next(horizon - _MOMENT)
+        first = self.due if self.due >= horizon else self.recurrence.next(horizon - _MOMENT)
         if first is None or first > self.last:
             return None
-        time: datetime | None = self.grid.back(self.last, _STEPS, first)
+        time: datetime | None = self.recurrence.back(self.last, _STEPS, first)
         found = None
         while time is not None and time <= self.last:
             if self._lateness(time) <= limit:
                 found = time
-            time = self.grid.next(time)
+            time = self.recurrence.next(time)
         return found
 
     def _none(self, reason: Reason) -> list[Step]:
@@ -130,13 +129,13 @@ class _Settlement:
             return self._none("misfire")
         time: datetime | None = self._first_in_grace(skips, self.last)
         assert time is not None
-        first = self.grid.back(self.last, self.job.catch_up_limit, time)
+        first = self.recurrence.back(self.last, self.job.catch_up_limit, time)
         if first > time:
             self._add(skips, time, self._before(first), "catch_up")
         time = first
         steps: list[Step] = []
         for _ in range(_STEPS):
-            following = self.grid.next(time)
+            following = self.recurrence.next(time)
             if self._too_late(time):
                 self._add(skips, time, time, "misfire")
             else:
@@ -152,11 +151,11 @@ class _Settlement:
     def _last_come(self) -> datetime:
         """The last occurrence whose time has come, delay included, where that of `due` has."""
         jitter = timedelta(seconds=self.job.jitter)
-        last = self.grid.last(self.moment - jitter, self.due)
+        last = self.recurrence.last(self.moment - jitter, self.due)
         if not jitter:
             return last
         for _ in range(_STEPS):
-            following = self.grid.next(last)
+            following = self.recurrence.next(last)
             if following is None or self._own_time(following) > self.moment + _CLOSE:
                 break
             last = following
@@ -166,7 +165,7 @@ class _Settlement:
         """The first occurrence that is not too late for sure; those before it are skipped."""
         if self.job.misfire_grace is None or not self._surely_late(self.due):
             return self.due
-        first = self.grid.next(self._horizon() - _MOMENT)
+        first = self.recurrence.next(self._horizon() - _MOMENT)
         assert first is not None
         first = min(first, last)
         if first > self.due:
@@ -191,15 +190,15 @@ class _Settlement:
         return own_time(self.job, time)
 
     def _after(self, time: datetime) -> datetime:
-        following = self.grid.next(time)
+        following = self.recurrence.next(time)
         assert following is not None
         return following
 
     def _before(self, time: datetime) -> datetime:
-        return self.grid.last(time - _MOMENT, self.due)
+        return self.recurrence.last(time - _MOMENT, self.due)
 
     def _add(self, skips: list[Skip], first: datetime, last: datetime, reason: Reason) -> None:
-        count = self.grid.count(first, last)
+        count = self.recurrence.count(first, last)
         if skips and skips[-1].reason == reason:  # those of one reason follow one another
             first, count = skips[-1].occurrence, skips[-1].count + count
             skips.pop()

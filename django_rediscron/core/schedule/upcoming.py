@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..timing.recurrence import DISAGREEMENT, Grid
+from ..timing.recurrence import DISAGREEMENT
 from .checks import MAX_WAIT
 from .missed import own_time, settle_due
 
@@ -43,7 +43,7 @@ def next_time(job: Definition, moment: datetime) -> datetime | None:
             return following
     changed = min(job.updated_at or moment, moment)
     since = max(changed, latest or changed)
-    return Grid.of(job).first(since, latest, retimed=False)
+    return job.recurrence().first(since, latest, retimed=False)
 
 
 def upcoming(job: Definition, after: datetime | None, moment: datetime) -> Iterator[datetime]:
@@ -57,8 +57,8 @@ def upcoming(job: Definition, after: datetime | None, moment: datetime) -> Itera
     left = _runs_left(job)
     if after is not None and after < moment - DISAGREEMENT:
         moment = _before_delays(job, after)
-        grid = Grid.of(job, job.next_enqueue_time or job.latest_enqueue_time or after)
-        due = grid.next(moment)
+        recurrence = job.recurrence(job.next_enqueue_time or job.latest_enqueue_time or after)
+        due = recurrence.next(moment)
     else:
         due = next_time(job, moment)
     skip_to, shown, vain = after, moment, 0
@@ -84,12 +84,12 @@ def upcoming(job: Definition, after: datetime | None, moment: datetime) -> Itera
 
 def _by_delay(job: Definition, due: datetime, since: datetime, left: float) -> Iterator[datetime]:
     """The own times after a moment of the occurrences from `due` on, of those that are walked."""
-    grid = Grid.of(job, due)
+    recurrence = job.recurrence(due)
     times: list[datetime] = []
     time: datetime | None = due
     while time is not None and len(times) < _WALKED:
         times.append(own_time(job, time))
-        time = grid.next(time)
+        time = recurrence.next(time)
     coming = sorted(time for time in times if time > since)
     return islice(coming, int(min(left, _WALKED)))
 
@@ -114,15 +114,15 @@ def _skip_to(
 
     Where the delay is longer than the distance of thousands of occurrences, that is not exact.
     """
-    grid = Grid.of(job, due)
-    first = grid.next(_before_delays(job, after))
+    recurrence = job.recurrence(due)
+    first = recurrence.next(_before_delays(job, after))
     if first is None:
         return None, 0
     first = max(first, due)
     if job.jitter:
-        first = grid.back(grid.last(after, first), _WALKED, first)
+        first = recurrence.back(recurrence.last(after, first), _WALKED, first)
     if first > due and job.max_runs is not None:
-        skipped = grid.count(due, first) - 1
+        skipped = recurrence.count(due, first) - 1
         if job.jitter and skipped <= _WALKED:
             return due, left  # some of them may be enqueued together
         left -= skipped

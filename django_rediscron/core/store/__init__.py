@@ -1,8 +1,21 @@
 """Everything that is read from Redis and written to it."""
 
-from importlib import import_module
-from typing import Any
+from .listing import (
+    Listing,
+    ReindexReport,
+    define_many,
+    fetch_many,
+    list_schedules,
+    reindex,
+)
+from .reading import Damaged
 
-
-def __getattr__(name: str) -> Any:
-    return getattr(import_module(f"{__name__}.listing"), name)
+__all__ = [
+    "Damaged",
+    "Listing",
+    "ReindexReport",
+    "define_many",
+    "fetch_many",
+    "list_schedules",
+    "reindex",
+]

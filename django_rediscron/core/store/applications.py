@@ -18,8 +18,8 @@ from rq.job import Job
 from rq.serializers import DefaultSerializer, JSONSerializer
 
 from ..exceptions import InvalidScheduleError, UnknownQueueError
-from ..job import RedisCronJob
 from ..quoting import quoted
+from ..schedule.record import Record
 from ..timing.zones import find_zone
 from .keys import APPLICATIONS
 from .rq_queues import get_queue, overridden, plain_queue
@@ -123,7 +123,7 @@ class Applications:
             self._queues[key] = get_queue(name, self._connection)
         return self._queues[key]
 
-    def target(self, job: RedisCronJob) -> tuple[Queue, bool]:
+    def target(self, job: Record) -> tuple[Queue, bool]:
         """The queue of a schedule, and whether its functions are this process's to be imported.
 
         Raises `InvalidScheduleError` where its application's queue cannot be known here.
@@ -146,13 +146,13 @@ class Applications:
             )
         return self._queues[key], False
 
-    def set_zone(self, job: RedisCronJob) -> None:
+    def set_zone(self, job: Record) -> None:
         """Let a cron expression without a zone mean the local time of its application."""
         facts = self._facts_for(job)
         if facts is not None and facts.get("zone") and not job.timezone:
             job.local_zone = find_zone(facts["zone"])
 
-    def explain(self, job: RedisCronJob, reason: str) -> str:
+    def explain(self, job: Record, reason: str) -> str:
         """Why a schedule cannot be enqueued; of one whose application is unknown, that as well."""
         if not self._is_of_another(job) or self._facts_for(job) is not None:
             return reason
@@ -162,7 +162,7 @@ class Applications:
             f"nothing: run `manage.py rqrcron_sync` of {whose}, so that it knows how to enqueue it"
         )
 
-    def _same_queue(self, job: RedisCronJob, of_queue: dict[str, Any]) -> Queue:
+    def _same_queue(self, job: Record, of_queue: dict[str, Any]) -> Queue:
         try:
             queue = self.own_queue(job.queue_name)
             if describe(queue) == of_queue:
@@ -171,17 +171,17 @@ class Applications:
             pass
         raise InvalidScheduleError(self._refusal(job, of_queue["special"]))
 
-    def _refusal(self, job: RedisCronJob, trouble: str) -> str:
+    def _refusal(self, job: Record, trouble: str) -> str:
         whose, queue_name = quoted(job.application), quoted(job.queue_name)
         return (
             f"application {quoted(self.own)} cannot enqueue what application {whose} declares for "
             f"queue {queue_name}, which {trouble}; {REMEDY}"
         )
 
-    def _is_of_another(self, job: RedisCronJob) -> bool:
+    def _is_of_another(self, job: Record) -> bool:
         return bool(self.own and job.application) and job.application != self.own
 
-    def _facts_for(self, job: RedisCronJob) -> dict[str, Any] | None:
+    def _facts_for(self, job: Record) -> dict[str, Any] | None:
         """What its application has published; None where it is ours, or has published nothing."""
         if not self._is_of_another(job):
             return None

@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from ..exceptions import DamagedScheduleError, InvalidScheduleError
-from ..job import RedisCronJob
 from ..schedule.checks import check_timing
 from ..schedule.codec import LEFT_OUT, OPTIONAL_FIELDS
 from ..schedule.fields import OPTIONS
 from ..schedule.origin import DEFAULTS
+from ..schedule.record import Record
 from ..schedule.texts import load_number, load_time, parse_time, time_text
 from ..timing.cron_times import utc_text
-from ..timing.recurrence import Grid
+from ..timing.recurrence import Recurrence
 from ..timing.zones import find_zone
 from .keys import FACTS, TIMING_FIELDS
 from .rules import rules_pairs
@@ -26,7 +26,7 @@ from .rules import rules_pairs
 class Change:
     """What is to be written of one schedule, and what its next time is computed from."""
 
-    job: RedisCronJob
+    job: Record
     event: str
     create: bool = False
     version: str | None = None
@@ -47,7 +47,7 @@ class Change:
         self._said = _state(self.job)
 
     @classmethod
-    def of(cls, job: RedisCronJob, event: str, version: str | None = None) -> Change:
+    def of(cls, job: Record, event: str, version: str | None = None) -> Change:
         """All of a constructed job; of a loaded one what was changed on it."""
         change = cls._whole(job, event)
         change.version = version
@@ -70,7 +70,7 @@ class Change:
         return change
 
     @classmethod
-    def _whole(cls, job: RedisCronJob, event: str) -> Change:
+    def _whole(cls, job: Record, event: str) -> Change:
         fields = job.definition()
         if job.enabled_given:
             fields["enabled"] = str(int(job.enabled))
@@ -81,14 +81,14 @@ class Change:
         return change
 
     @classmethod
-    def define(cls, job: RedisCronJob) -> Change:
+    def define(cls, job: Record) -> Change:
         """All of a job, announced as created or updated as it turns out."""
         return cls._whole(job, "")
 
     @classmethod
     def replace(
         cls,
-        job: RedisCronJob,
+        job: Record,
         fields: Mapping[str, str],
         stored: Mapping[str, str],
     ) -> Change:
@@ -101,7 +101,7 @@ class Change:
         return change
 
     @classmethod
-    def switch(cls, job: RedisCronJob, enabled: bool) -> Change:
+    def switch(cls, job: Record, enabled: bool) -> Change:
         """Nothing but enabled or disabled."""
         event = "enabled" if enabled else "disabled"
         change = cls(job, event, fields={"enabled": str(int(enabled))}, retimed=False)
@@ -109,7 +109,7 @@ class Change:
         return change
 
     @classmethod
-    def move(cls, job: RedisCronJob, latest: datetime, following: datetime | None) -> Change:
+    def move(cls, job: Record, latest: datetime, following: datetime | None) -> Change:
         """Nothing but the times of the latest and the next occurrence."""
         times = {"latest_enqueue_time": utc_text(latest)}
         if following is not None:
@@ -153,12 +153,12 @@ class Change:
         latest = load_time(self.facts, "latest_enqueue_time")
         return time_text(self._grid().first(moment, latest, retimed=self.retimed))
 
-    def _grid(self) -> Grid:
+    def _grid(self) -> Recurrence:
         facts = self.facts
         options = {name: OPTIONS[name].value(facts[name]) for name in _BOUNDS if facts[name]}
         zone = find_zone(facts["timezone"]) if facts["timezone"] else None
         origin = load_time(facts, "next_enqueue_time")
-        return Grid(
+        return Recurrence(
             load_number(facts, "interval"), facts["cron"] or None, zone, **options, origin=origin
         )
 
@@ -216,7 +216,7 @@ _BOUNDS = ("start_at", "end_at")
 _STATE = ("latest_enqueue_time", "next_enqueue_time", "enabled")
 
 
-def _state(job: RedisCronJob) -> tuple[Any, ...]:
+def _state(job: Record) -> tuple[Any, ...]:
     return tuple(getattr(job, name) for name in _STATE)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
 from redis import Redis
 from rq.utils import now
 
-from ..declared.wanted import Wanted
-from ..job import RedisCronJob
 from ..schedule.codec import dump_plain
 from ..schedule.options import has_no_options
+from ..schedule.origin import Origin
+from ..schedule.record import Record
 from ..schedule.sizes import in_calls
 from ..timing.cron_times import next_cron_time, utc_text
+from .keys import job_key
 from .rq_queues import get_queue
 from .rules import rules_pairs
 from .scripts import CHANGES_KEYS, Script, run_script, run_scripts
@@ -24,7 +25,7 @@ BATCH = 250
 """Schedules in one script call: it holds Redis for a few milliseconds."""
 
 
-def create_new(jobs: Sequence[RedisCronJob], connection: Redis) -> list[RedisCronJob]:
+def create_new(jobs: Sequence[Record], connection: Redis) -> list[Record]:
     """Write what is plain and stands nowhere yet, each whole; returns the others, for `Change`.
 
     Raises `InvalidScheduleError` before anything is written. Most schedules are alike in nearly all
@@ -48,13 +49,13 @@ def create_new(jobs: Sequence[RedisCronJob], connection: Redis) -> list[RedisCro
     return [job for job in jobs if job.id not in written]
 
 
-def create_declared(wanted: Sequence[Wanted], connection: Redis) -> set[str]:
+def create_declared(wanted: Iterable[tuple[Record, Origin]], connection: Redis) -> set[str]:
     """Write plain declarations where nothing stands yet, thousands in a round trip.
 
     Returns the ids. Nothing is written where something stands by now, or was deleted by somebody.
     Functions and queues are not looked at.
     """
-    jobs = [(each.job.snapshot(), each.origin) for each in wanted]
+    jobs = ((job.snapshot(), origin) for job, origin in wanted)
     found = ((job, dump_plain(job), origin.fields()) for job, origin in jobs)
     moment = now()
     creations = [_Creation(batch, moment) for batch in in_calls(found, BATCH, _weigh)]
@@ -66,7 +67,7 @@ def create_declared(wanted: Sequence[Wanted], connection: Redis) -> set[str]:
     }
 
 
-def is_plain(job: RedisCronJob) -> bool:
+def is_plain(job: Record) -> bool:
     """Whether it can be written so: one that was constructed and says nothing out of the way."""
     return (
         job.loaded_definition() is None
@@ -78,7 +79,7 @@ def is_plain(job: RedisCronJob) -> bool:
 
 CREATE = Script("create")
 
-_Definition = tuple[RedisCronJob, dict[str, str], Mapping[str, str]]
+_Definition = tuple[Record, dict[str, str], Mapping[str, str]]
 """A job, the hash fields of its definition and those of its origin."""
 
 
@@ -97,7 +98,7 @@ class _Creation:
         self._definitions: list[dict[str, str]] = []
         self._first = cache(self._first_time)
         items = [self._item(*item) for item in batch]
-        keys = [*CHANGES_KEYS, *(job.key for job in self._jobs)]
+        keys = [*CHANGES_KEYS, *(job_key(job.id) for job in self._jobs)]
         arguments = [
             f"{moment.timestamp():.6f}",
             json.dumps(items, separators=(",", ":")),
@@ -111,7 +112,7 @@ class _Creation:
         return following, utc_text(following), f"{following.timestamp():.6f}"
 
     def _item(
-        self, job: RedisCronJob, definition: dict[str, str], origin: Mapping[str, str]
+        self, job: Record, definition: dict[str, str], origin: Mapping[str, str]
     ) -> list[str]:
         _, following, place = self._first(job.cron)
         definition["enabled"] = "1" if job.enabled else "0"

@@ -9,8 +9,8 @@ from rq import get_current_job
 from rq.job import Job
 from rq.utils import as_text
 
-from ..dispatch.template import OCCURRENCE_FIELDS
 from ..schedule.texts import parse_time
+from .keys import OCCURRENCE_FIELDS
 
 
 class Occurrence(NamedTuple):

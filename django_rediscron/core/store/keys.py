@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rq import defaults
 
+from ..schedule import checks
+
 HAS_OWN_PREFIX = hasattr(defaults, "RQ_KEY_PREFIX")
 """Whether this RQ takes its prefix from the environment; those before 2.12 do not."""
 
@@ -35,7 +37,7 @@ RULES = f"{INDEX}:rules"
 """Hash: time zone -> what its clocks do, where stored next times were computed. See `rules.py`."""
 
 JOB_PREFIX = f"{PREFIX}:cron_job:"
-HISTORY_SUFFIX = ":jobs"
+HISTORY_SUFFIX = checks.HISTORY_SUFFIX
 
 SKIPPED_PREFIX = f"{INDEX}:skipped:"
 """Lists: see `skipped_key`."""
@@ -64,6 +66,10 @@ EXECUTIONS_PREFIX = f"{PREFIX}:executions:"
 
 EXECUTION_PREFIX = f"{PREFIX}:execution:"
 """Hashes, `{job id}:{execution id}`, that live as long as the worker's heartbeats last."""
+
+OCCURRENCE_FIELDS = ("schedule_id", "occurrence")
+"""Fields of an RQ job's hash that RQ neither knows nor removes: whose job it is, and its nominal
+time as UTC text, empty for a run now. The dispatch script fills them in, as the last ones."""
 
 
 def scheduler_key(name: str) -> str:

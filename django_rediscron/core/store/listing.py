@@ -15,9 +15,8 @@ from redis import Redis
 from redis.exceptions import ResponseError
 from rq.utils import as_text, now
 
-from ..job import RedisCronJob
-from ..monitoring.leadership import Leadership
 from ..schedule.checks import NO_ADDRESS, check_id
+from ..schedule.record import Record
 from ..timing.cron_times import MAX_SECONDS, utc_text
 from .change import Change
 from .connections import bytes_client
@@ -59,11 +58,12 @@ PRUNE = Script("prune")
 class Listing:
     """Schedules by queue and id, and beside them those that cannot be read."""
 
-    jobs: list[RedisCronJob] = field(default_factory=list)
+    jobs: list[Any] = field(default_factory=list)
+    """As `RedisCronJob`."""
     damaged: list[Damaged] = field(default_factory=list)
     deleted: list[Tombstone] = field(default_factory=list)
     """Deleted by hand while code declares them, where somebody asked for it too."""
-    leadership: Leadership | None = None
+    leadership: Any = None
     """Who leads and who stands by, where somebody asked for it too."""
     queues: frozenset[str] | None = None
     """Names of all queues that are known, whether they have schedules or not; None: not asked."""
@@ -76,7 +76,7 @@ class StreamedListing(Listing):
     `damaged` is complete afterwards.
     """
 
-    stream: Iterator[RedisCronJob] = field(default_factory=lambda: iter(()))
+    stream: Iterator[Any] = field(default_factory=lambda: iter(()))
 
 
 @dataclass
@@ -134,9 +134,7 @@ def _members(connection: Redis, indexes: Sequence[str]) -> list[Any]:
         return list({member: None for reply in pipe.execute() for member in reply})
 
 
-def _read_into(
-    listing: Listing, members: Sequence[Any], connection: Redis
-) -> Iterator[RedisCronJob]:
+def _read_into(listing: Listing, members: Sequence[Any], connection: Redis) -> Iterator[Record]:
     """Those that can be read. The others go into the listing, or out of the indexes."""
     absent: list[Any] = []
     for member, (found, _) in zip(members, read_schedules(members, connection), strict=True):
@@ -152,15 +150,18 @@ def _read_into(
 
 
 def fetch_many(
-    ids: Iterable[str], connection: Redis, job_class: type[RedisCronJob] = RedisCronJob
-) -> dict[str, RedisCronJob | Damaged]:
-    """Schedules by id in one round trip for many; those that do not exist are left out."""
+    ids: Iterable[str], connection: Redis, job_class: type[Record] | None = None
+) -> dict[str, Any]:
+    """Schedules by id (`RedisCronJob` or `Damaged`), in one round trip for many.
+
+    Those that do not exist are left out.
+    """
     ids = list(ids)
     found = zip(ids, read_schedules(ids, connection, job_class), strict=True)
     return {id: job for id, (job, _) in found if not isinstance(job, Absent)}
 
 
-def define_many(jobs: Sequence[RedisCronJob], connection: Redis) -> None:
+def define_many(jobs: Sequence[Record], connection: Redis) -> None:
     """Create or edit all of them in few round trips, each one whole.
 
     As `register` does: `created_at` is kept, and `enabled` where `enabled_given` is False.

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from ..exceptions import DamagedScheduleError, UnreadableScheduleError
-from ..job import RedisCronJob
 from ..quoting import cut, quoted_id
+from ..schedule.record import Record
 from ..schedule.sizes import ADVICE, CALL_BYTES, LIGHT_BYTES, MAX_BYTES
 from .keys import HISTORY_SUFFIX, JOB_PREFIX
 from .scripts import Script, run_script, run_scripts
@@ -22,6 +22,15 @@ BATCH = 200
 
 CALLS = 20
 """Script calls in one round trip, where all that is stored is read."""
+
+_job_class: type[Record] = Record
+
+
+def restore_as(job_class: type[Record]) -> None:
+    """Let schedules that are read be of this class: what users hold stands above this floor."""
+    global _job_class  # noqa: PLW0603
+    _job_class = job_class
+
 
 _LATER = 2
 """What the script says of a hash for which there was no room."""
@@ -47,8 +56,8 @@ READ = Script(
 )
 
 Fields = dict[str, str]
-_Restore = Callable[[Fields, Redis], RedisCronJob]
-_HowToRestore = Callable[[type[RedisCronJob]], _Restore]
+_Restore = Callable[[Fields, Redis], Record]
+_HowToRestore = Callable[[type[Record]], _Restore]
 
 
 @dataclass(frozen=True)
@@ -77,28 +86,28 @@ class Damaged:
         return kind(self.id, self.reason)
 
 
-Read = tuple["RedisCronJob | Damaged | Absent", Fields]
+Read = tuple["Record | Damaged | Absent", Fields]
 
 
-def _from_texts(job_class: type[RedisCronJob]) -> _Restore:
+def _from_texts(job_class: type[Record]) -> _Restore:
     return job_class.from_texts
 
 
-def _from_any(job_class: type[RedisCronJob]) -> _Restore:
+def _from_any(job_class: type[Record]) -> _Restore:
     return job_class.restore
 
 
 def read_schedules(
     ids: Sequence[str | bytes],
     connection: Redis,
-    job_class: type[RedisCronJob] = RedisCronJob,
+    job_class: type[Record] | None = None,
 ) -> Iterator[Read]:
     """For each id what stands under it, and the hash's fields (bytes that are no UTF-8 escaped)."""
     for start in range(0, len(ids), BATCH):
         part = ids[start : start + BATCH]
         reply = run_script(connection, READ, [], [CALL_BYTES, *part])
         for id, (found, restore) in zip(part, _all(part, reply, connection), strict=True):
-            yield _understand(id, found, connection, restore(job_class))
+            yield _understand(id, found, connection, restore(job_class or _job_class))
 
 
 def read_what_fits(
@@ -111,7 +120,7 @@ def read_what_fits(
     stored, restore = _parse(run_script(connection, READ, [], [call_bytes, *ids]))
     for id, found in zip(ids, stored, strict=True):
         whole = found != _LATER
-        yield _understand(id, found, connection, restore(RedisCronJob)) if whole else None
+        yield _understand(id, found, connection, restore(_job_class)) if whole else None
 
 
 class Stored(NamedTuple):
@@ -127,7 +136,7 @@ class Stored(NamedTuple):
         """Whether there is neither a hash nor a history."""
         return not isinstance(self.found, (list, str)) and not self.found
 
-    def understand(self, connection: Redis) -> RedisCronJob | Damaged | Absent:
+    def understand(self, connection: Redis) -> Record | Damaged | Absent:
         return _understand(self.id, self.found, connection, self.restore)[0]
 
 
@@ -138,7 +147,7 @@ def read_stored(ids: Sequence[str], connection: Redis, step: Step = no_step) -> 
         replies = run_scripts(connection, READ, [([], [CALL_BYTES, *part]) for part in some])
         for part, reply in zip(some, replies, strict=True):
             for id, (found, restore) in zip(part, _all(part, reply, connection), strict=True):
-                yield Stored(id, _fields(found), found, restore(RedisCronJob))
+                yield Stored(id, _fields(found), found, restore(_job_class))
 
 
 def _all(
@@ -174,7 +183,7 @@ def _fields(found: Any) -> Fields:
 
 def _understand(
     id: str | bytes, found: Any, connection: Redis, restore: _Restore
-) -> tuple[RedisCronJob | Damaged | Absent, Fields]:
+) -> tuple[Record | Damaged | Absent, Fields]:
     if isinstance(found, list):
         fields = _fields(found)
         return _restored(id, fields, connection, restore), fields
@@ -196,7 +205,7 @@ def _restored(
     fields: Fields,
     connection: Redis,
     restore: _Restore,
-) -> RedisCronJob | Damaged:
+) -> Record | Damaged:
     shown = displayed_id(id)
     try:
         job = restore(fields, connection)

@@ -11,7 +11,7 @@ from redis import Redis
 from rq.utils import now
 
 from ..exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
-from ..job import RedisCronJob
+from ..schedule.record import Record
 from ..schedule.sizes import in_calls
 from ..timing.cron_times import utc_text
 from .change import Change, new_receipt
@@ -22,6 +22,7 @@ from .keys import (
     RECEIPT_TTL,
     SKIPPED_PREFIX,
     TIMING_FIELDS,
+    job_key,
     member_key,
 )
 from .rq_queues import get_queue
@@ -128,7 +129,7 @@ def _send(
 def _call(batch: list[Change], moment: datetime) -> tuple[list[str], list[str]]:
     """Keys and arguments of the script."""
     items = [change.to_script(moment) for change in batch]
-    keys = [*CHANGES_KEYS, *(change.job.key for change in batch)]
+    keys = [*CHANGES_KEYS, *(job_key(change.job.id) for change in batch)]
     return keys, [f"{moment.timestamp():.6f}", utc_text(moment), json.dumps(items)]
 
 
@@ -136,7 +137,7 @@ def _decode(reply: bytes) -> Any:
     return json.loads(reply.decode(errors="replace"))
 
 
-def settle(job: RedisCronJob, connection: Redis) -> None:
+def settle(job: Record, connection: Redis) -> None:
     """Learn what came of the changes of this object that were queued in pipelines.
 
     Those that were written count as saved: the next save neither writes them over what others have

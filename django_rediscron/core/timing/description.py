@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import product
-from typing import TYPE_CHECKING
 
 from .cron_expression import Expression, parse
 from .cron_fields import LAST
-
-if TYPE_CHECKING:
-    from ..schedule.definition import Definition
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _NAMED = 6
@@ -32,14 +28,16 @@ class _NoWords(Exception):
     """There is no short and true sentence."""
 
 
-def describe(job: Definition) -> str:
+def describe(
+    interval: int | None, cron: str | None, timezone: str | None, max_runs: int | None
+) -> str:
     """When it runs: `Every 90 seconds`, `At 09:00, Monday to Friday (Europe/Paris)`."""
-    if job.cron:
-        text = _describe_cron(job.cron) + _limit(job.max_runs)
-        return f"{text} ({job.timezone})" if job.timezone else text
-    if job.max_runs == 1:
+    if cron:
+        text = _describe_cron(cron) + _limit(max_runs)
+        return f"{text} ({timezone})" if timezone else text
+    if max_runs == 1:
         return "Once"
-    return _describe_interval(job.interval or 0) + _limit(job.max_runs)
+    return _describe_interval(interval or 0) + _limit(max_runs)
 
 
 def _limit(max_runs: int | None) -> str:

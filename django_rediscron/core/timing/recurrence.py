@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING
 
 from .cron_times import LAST_YEAR, around_interval, count_cron_times, last_cron_time, next_cron_time
-
-if TYPE_CHECKING:
-    from ..schedule.definition import Definition
 
 _MOMENT = timedelta(microseconds=1)
 
@@ -18,7 +14,7 @@ DISAGREEMENT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Grid:
+class Recurrence:
     """All points in time at which a schedule may run, between its bounds."""
 
     interval: int | None
@@ -29,11 +25,6 @@ class Grid:
     origin: datetime | None = None
     """A point of an interval, where there is no `start_at` to count from."""
 
-    @classmethod
-    def of(cls, job: Definition, origin: datetime | None = None) -> Grid:
-        """That of a schedule; of an interval, through this point."""
-        return cls(job.interval, job.cron, job.zone, job.start_at, job.end_at, origin)
-
     def first(self, moment: datetime, latest: datetime | None, *, retimed: bool) -> datetime | None:
         """The next occurrence from now on, where the schedule does not know it; None for none.
 
@@ -41,7 +32,7 @@ class Grid:
         of the scheduler, unless the clock was set back for longer than it may be silent; `retimed`:
         what says when it runs was changed since. An interval that counts from nowhere begins at
         once, and after a change with one interval from now; otherwise it goes on through the origin
-        of this grid, or through its latest occurrence.
+        of this recurrence, or through its latest occurrence.
         """
         since = moment
         if latest is not None and latest > moment and not self.is_set_back(moment, latest):
