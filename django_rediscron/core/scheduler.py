@@ -24,8 +24,7 @@ from .process.leading import REGISTRY_TTL, Life
 from .process.lock import LeaderLock
 from .process.logging_setup import RQ_LOGGER, handlers_kept, set_up_logging
 from .quoting import quoted
-from .schedule.codec import DEFAULT_RESULT_TTL
-from .schedule.options import ScheduleOptions
+from .schedule.options import DEFAULT_RESULT_TTL, ScheduleOptions
 from .store import listing as store
 from .store.connections import own_client
 from .store.keys import INDEX, SCHEDULERS

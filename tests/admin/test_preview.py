@@ -12,7 +12,7 @@ from redis import Redis
 
 from django_rediscron import RedisCronJob
 from django_rediscron.admin.changeform import preview
-from django_rediscron.core.schedule import definition
+from django_rediscron.core.schedule import record
 
 from .conftest import LIST
 
@@ -26,7 +26,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def set_to(*date: int) -> None:
         moment = datetime(*date, tzinfo=timezone.utc)
-        for module in (preview, definition):
+        for module in (preview, record):
             monkeypatch.setattr(module, "now", lambda: moment)
 
     return set_to

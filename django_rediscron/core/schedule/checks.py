@@ -6,7 +6,7 @@ import math
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..exceptions import InvalidScheduleError
 from ..plain import PLAIN, plain
@@ -14,14 +14,11 @@ from ..quoting import LONGEST_ID, cut, quoted, quoted_id
 from ..timing.cron_times import MAX_SECONDS, check_cron
 from ..timing.durations import EXAMPLES, as_seconds
 from .codec import dump_definition
-from .option_checks import check_moment
-from .options import check_options
+from .definition import Definition
+from .option_checks import check_moment, check_options
 from .sizes import ADVICE, MAX_BYTES
 from .texts import MAX_DEPTH
 from .webhooks import dump_webhooks
-
-if TYPE_CHECKING:
-    from .definition import Definition
 
 NO_ADDRESS = (".", "..")
 """Ids that no web address can contain: browsers take them out of a path, however quoted."""

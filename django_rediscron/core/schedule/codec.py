@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..exceptions import InvalidScheduleError
 from ..plain import plain
 from ..quoting import quoted
+from .definition import Definition
 from .fields import OPTIONS
-from .options import JOB_DEFAULTS, NO_OPTIONS, TIME_DEFAULTS, has_no_options
+from .options import DEFAULT_RESULT_TTL, JOB_DEFAULTS, NO_OPTIONS, TIME_DEFAULTS
 from .texts import (
     dump_json,
     load_flag,
@@ -25,10 +26,6 @@ from .texts import (
     number_text,
 )
 from .webhooks import dump_webhooks, load_webhooks
-
-if TYPE_CHECKING:
-    from .definition import Definition
-
 
 DEFINITION_FIELDS = (
     "func_name",
@@ -48,8 +45,6 @@ DEFINITION_FIELDS = (
 OPTIONAL_FIELDS = ("name", "webhooks", *OPTIONS)
 """Further fields of the definition, in the order of people's interest."""
 
-DEFAULT_RESULT_TTL = 500
-"""Seconds; RQ's own default."""
 
 LEFT_OUT = {
     "args": "[]",
@@ -79,7 +74,7 @@ _NEEDED = frozenset(("id", "revision", "runs", *EDITABLE_FIELDS, *TIME_FIELDS))
 def dump_definition(job: Definition) -> dict[str, str]:
     """The hash fields that say what to run and when."""
     fields = {**_BLANK, **dump_plain(job)}
-    if has_no_options(job):
+    if job.has_no_options:
         return fields
     for values in (job.time_options, job.job_options):
         for name in values.keys() & OPTIONS.keys():

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..timing.cron_times import occurrence_delay
+from .definition import Definition
 from .skips import Reason, Skip
-
-if TYPE_CHECKING:
-    from .definition import Definition
 
 PUNCTUAL = 60.0
 """Seconds by which an occurrence may be late that counts as not missed where the policy is to skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from rq import Retry
 
@@ -18,10 +18,9 @@ from ..quoting import quoted
 from ..timing.cron_times import FIRST_YEAR, LAST_YEAR, MAX_SECONDS, UTC
 from ..timing.durations import EXAMPLES, as_seconds
 from ..timing.zones import check_timezone
+from .definition import Definition
+from .options import JOB_DEFAULTS, TIME_DEFAULTS, CatchUp, Overlap
 from .rq_options import CALLBACKS, check_callback
-
-CatchUp = Literal["latest", "all", "skip"]
-Overlap = Literal["allow", "skip", "queue_one"]
 
 MAX_RUNS = 2**53
 
@@ -200,3 +199,30 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "at_front": check_flag,
     "description": check_description,
 }
+
+
+def check_options(job: Definition) -> None:
+    """All options of a job, brought into the form in which they are kept."""
+    if job.has_no_options:
+        return
+    job.time_options = _checked(job.time_options, TIME_DEFAULTS)
+    given = {name: job.job_options[name] for name in job.job_options.keys() & JOB_DEFAULTS.keys()}
+    checked = _checked(given, JOB_DEFAULTS)
+    for name in given:
+        del job.job_options[name]
+    job.job_options.update(checked)
+    start_at, end_at = job.start_at, job.end_at
+    if start_at and end_at and end_at < start_at:
+        raise InvalidScheduleError(
+            f"end_at must not be before start_at, got end_at={end_at.isoformat()} and "
+            f"start_at={start_at.isoformat()}; correct one of them"
+        )
+
+
+def _checked(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Those that are no defaults."""
+    checked = {
+        name: value if value is defaults[name] else CHECKS[name](name, value)
+        for name, value in values.items()
+    }
+    return {name: value for name, value in checked.items() if value != defaults[name]}

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 from rq import Callback, Retry
 
-from ..exceptions import InvalidScheduleError
 from ..timing.durations import Duration
-from .option_checks import CHECKS, CatchUp, Overlap
 from .rq_options import CALLBACKS
 
-if TYPE_CHECKING:
-    from .definition import Definition
-
+CatchUp = Literal["latest", "all", "skip"]
+Overlap = Literal["allow", "skip", "queue_one"]
 
 DEFAULT_CATCH_UP_LIMIT = 100
+
+DEFAULT_RESULT_TTL = 500
+"""Seconds; RQ's own default."""
 
 
 class ScheduleOptions(TypedDict, total=False):
@@ -102,13 +102,13 @@ class Option(Generic[_T]):
         self.name = name
         self.default: _T = TIME_DEFAULTS[name]
 
-    def __get__(self, job: Definition | None, owner: type[Definition]) -> _T:
+    def __get__(self, job: Any, owner: type[Any]) -> _T:
         if job is None:
             return self.default
         value: _T = job.time_options.get(self.name, self.default)
         return value
 
-    def __set__(self, job: Definition, value: _T) -> None:
+    def __set__(self, job: Any, value: _T) -> None:
         job.time_options = {**job.time_options, self.name: value}
 
 
@@ -121,42 +121,3 @@ def refuse_unknown(options: Mapping[str, Any], *others: str) -> None:
             f"unknown options of a schedule: {', '.join(map(repr, sorted(unknown)))}; "
             f"there are {known}"
         )
-
-
-def set_options(job: Definition, options: ScheduleOptions) -> None:
-    """Give a new job these options. Raises TypeError for unknown ones."""
-    refuse_unknown(options)
-    job.time_options = {name: value for name, value in options.items() if name in TIME_DEFAULTS}
-    job.job_options.update({name: value for name, value in options.items() if name in JOB_DEFAULTS})
-
-
-def has_no_options(job: Definition) -> bool:
-    """Whether all are defaults, as of most schedules; asked of thousands at once."""
-    return not job.time_options and JOB_DEFAULTS.keys().isdisjoint(job.job_options)
-
-
-def check_options(job: Definition) -> None:
-    """All options of a job, brought into the form in which they are kept."""
-    if has_no_options(job):
-        return
-    job.time_options = _checked(job.time_options, TIME_DEFAULTS)
-    given = {name: job.job_options[name] for name in job.job_options.keys() & JOB_DEFAULTS.keys()}
-    checked = _checked(given, JOB_DEFAULTS)
-    for name in given:
-        del job.job_options[name]
-    job.job_options.update(checked)
-    start_at, end_at = job.start_at, job.end_at
-    if start_at and end_at and end_at < start_at:
-        raise InvalidScheduleError(
-            f"end_at must not be before start_at, got end_at={end_at.isoformat()} and "
-            f"start_at={start_at.isoformat()}; correct one of them"
-        )
-
-
-def _checked(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Those that are no defaults."""
-    checked = {
-        name: value if value is defaults[name] else CHECKS[name](name, value)
-        for name, value in values.items()
-    }
-    return {name: value for name, value in checked.items() if value != defaults[name]}

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
+from rq.utils import now
 
-from ..exceptions import DamagedScheduleError
+from ..exceptions import DamagedScheduleError, InvalidScheduleError
 from ..plain import plain
-from ..quoting import cut
-from ..timing.cron_times import utc_text
+from ..quoting import cut, quoted
+from ..timing.cron_times import UTC, utc_text
+from ..timing.description import describe
+from ..timing.durations import Duration, as_seconds
 from . import checks as check
 from . import codec, origin
 from .definition import Definition, Times
+from .option_checks import check_moment, check_options
+from .options import (
+    DEFAULT_RESULT_TTL,
+    JOB_DEFAULTS,
+    TIME_DEFAULTS,
+    ScheduleOptions,
+    refuse_unknown,
+)
 from .origin import Differences, Origin
+from .rq_options import CALLBACKS, make_callback
 from .texts import time_text
+from .upcoming import upcoming
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
 
 _OWN = ("args", "kwargs", "meta", "name")
@@ -44,6 +58,69 @@ class Record(Definition):
     _origin: Origin | None = None  # where code declares it
     # The fields that were loaded, and what they say; it holds for these very fields.
     _loaded_definition: tuple[dict[str, str] | None, dict[str, str]] = ({}, {})
+
+    def __init__(
+        self,
+        id: str,
+        queue_name: str,
+        func: Callable[..., Any] | str | None = None,
+        func_name: str | None = None,
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        interval: Duration | None = None,
+        cron: str | None = None,
+        job_timeout: Duration | None = None,
+        result_ttl: Duration | None = DEFAULT_RESULT_TTL,
+        ttl: Duration | None = None,
+        failure_ttl: Duration | None = None,
+        meta: dict[str, Any] | None = None,
+        connection: Redis | None = None,
+        latest_enqueue_time: datetime | None = None,
+        next_enqueue_time: datetime | None = None,
+        created_at: datetime | None = None,
+        updated_at: datetime | None = None,
+        enabled: bool = True,
+        *,
+        webhooks: Sequence[Any] | None = None,
+        name: str = "",
+        **options: Unpack[ScheduleOptions],
+    ) -> None:
+        self._prepare()
+        self.id = id
+        self.connection = connection
+        self.queue_name = queue_name
+        if func is not None:
+            self.func = func
+        elif func_name:
+            self.func_name = func_name
+        else:
+            raise InvalidScheduleError("either func or func_name is needed, got neither")
+        self.name = name or id
+        self.args = () if args is None else args
+        self.kwargs = {} if kwargs is None else kwargs
+        self.interval = as_seconds(interval)
+        self.cron = cron or None
+        self.job_options = {
+            "job_timeout": job_timeout,
+            "result_ttl": result_ttl,
+            "ttl": ttl,
+            "failure_ttl": failure_ttl,
+            "meta": meta,
+            "webhooks": list(webhooks) if isinstance(webhooks, tuple) else webhooks or None,
+        }
+        refuse_unknown(options)
+        self.time_options = {n: value for n, value in options.items() if n in TIME_DEFAULTS}
+        self.job_options |= {n: value for n, value in options.items() if n in JOB_DEFAULTS}
+        self.latest_enqueue_time = latest_enqueue_time
+        self.next_enqueue_time = next_enqueue_time
+        self.created_at = created_at
+        self.updated_at = updated_at
+        self.enabled = enabled
+        self.validate()
+        # Like RQ's, a cron job knows its next time from the start, an interval is due at once.
+        if self.cron and next_enqueue_time is None:
+            self.next_enqueue_time = computed = self.get_next_enqueue_time()
+            self._loaded_times = (None, computed)
 
     def _prepare(self) -> None:
         # Only attributes that the first objects have are kept without a dict of each object's own,
@@ -81,6 +158,60 @@ class Record(Definition):
             self.job_options = options
         if not self.kwargs:
             self.kwargs = _NO_KWARGS
+
+    # When it runs
+
+    def get_next_enqueue_time(self) -> datetime | None:  # type: ignore[override]
+        """The next occurrence after the latest one; without one, from now. None for none."""
+        self._check_when()
+        recurrence = self.recurrence(self.latest_enqueue_time)
+        if self.latest_enqueue_time is not None:
+            return recurrence.next(self.latest_enqueue_time)
+        return recurrence.first(now(), None, retimed=False)
+
+    def upcoming(self, number: int, after: datetime | None = None) -> Iterator[datetime]:
+        """The next runs, at most `number`: when the scheduler is to enqueue them, jitter included.
+
+        With `after` (an aware datetime) those after that moment; without, the first one is the next
+        enqueue time, or, where that has passed, what `catch_up` makes of it. Aware datetimes in the
+        time zone of the schedule, without one in UTC. Ends where nothing is left to run: after
+        `end_at`, after `max_runs`, and at once where the schedule is disabled or finished. If
+        `jitter` is thousands of times longer than the period, the times are approximate.
+        """
+        if type(number) is not int or number < 0:
+            raise ValueError(f"number must be a whole number from 0, got {quoted(number)}")
+        after = check_moment("after", after)
+        self._check_when()
+        zone = self.zone or UTC
+        times = islice(upcoming(self, after, now()), number)
+        return (time.astimezone(zone) for time in times)
+
+    def describe(self) -> str:
+        """When it runs, in plain English: `Every 5 minutes, Monday to Friday (Europe/Paris)`."""
+        return describe(self.interval, self.cron, self.timezone, self.max_runs)
+
+    # What it may say
+
+    def validate(self) -> None:
+        """Raise `InvalidScheduleError` for anything that could not be stored, read back and run.
+
+        The function is imported only where `func_name` was changed and `save()` is called.
+        """
+        check.check_schedule(self)
+
+    def _check_when(self) -> None:
+        """What was changed on this object and not saved may be anything."""
+        check.check_timing(self.interval, self.cron, stored=True)
+        check_options(self)
+        check.check_times(self)
+
+    def import_functions(self, fields: Container[str]) -> None:
+        """Raise `InvalidScheduleError` where a function of these fields cannot be imported."""
+        if "func_name" in fields:
+            self.func  # noqa: B018 - raises
+        for name in CALLBACKS:
+            if name in fields:
+                make_callback(self.job_options.get(name), name)
 
     # Where it comes from
 

@@ -6,14 +6,11 @@ import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from ..timing.recurrence import DISAGREEMENT
 from .checks import MAX_WAIT
+from .definition import Definition
 from .missed import own_time, settle_due
-
-if TYPE_CHECKING:
-    from .definition import Definition
 
 _LONGEST = timedelta(seconds=MAX_WAIT)
 _ROOM = 100

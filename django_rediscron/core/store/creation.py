@@ -11,7 +11,6 @@ from redis import Redis
 from rq.utils import now
 
 from ..schedule.codec import dump_plain
-from ..schedule.options import has_no_options
 from ..schedule.origin import Origin
 from ..schedule.record import Record
 from ..schedule.sizes import in_calls
@@ -73,7 +72,7 @@ def is_plain(job: Record) -> bool:
         job.loaded_definition() is None
         and not job.queued
         and (job.latest_enqueue_time, job.next_enqueue_time) == job._loaded_times
-        and has_no_options(job)
+        and job.has_no_options
     )
 
 
