@@ -14,7 +14,7 @@ from redis import Redis
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.dispatch import batch, occurrences
 from django_rediscron.core.schedule.texts import parse_time
-from django_rediscron.core.store.keys import DISABLED, INDEX
+from django_rediscron.core.store.keys import DISABLED, ERRORS, INDEX, job_key
 from django_rediscron.core.store.scripts import run_script
 from django_rediscron.core.timing.cron_times import occurrence_delay
 from tests import tasks
@@ -212,6 +212,29 @@ def test_a_minutely_schedule_that_was_down_for_a_year_costs_nothing(
     catch_up, misfire = RedisCronJob.fetch("all", connection).get_skips(connection)
     assert (misfire.reason, catch_up.reason) == ("misfire", "catch_up")
     assert misfire.count + catch_up.count + 100 == 366 * 1440 - 1  # the last one waits
+
+
+@pytest.mark.parametrize("end_at", [None, MONDAY + 3 * HOUR], ids=["going on", "finished"])
+def test_an_error_is_over_where_what_is_late_is_skipped(
+    connection: Redis, clock: Clock, leader: RedisCronScheduler, end_at: datetime | None
+) -> None:
+    job = register(leader, catch_up="skip", end_at=end_at)
+    connection.hset(job_key(job.id), "func_name", "tests.tasks.gone")
+    clock.advance(HOUR)
+    assert leader.enqueue_jobs() == []
+    failed = RedisCronJob.fetch(job.id, connection)
+    assert failed.state == "error"
+    assert connection.zcard(ERRORS) == 1
+
+    connection.hset(job_key(job.id), "func_name", "tests.tasks.echo")
+    clock.advance(4 * HOUR + timedelta(minutes=30))
+    assert leader.enqueue_jobs() == []
+
+    healed = RedisCronJob.fetch(job.id, connection)
+    assert (healed.last_error, healed.last_error_at) == (None, None)
+    assert healed.state == ("finished" if end_at else "enabled")
+    assert skipped(connection)
+    assert connection.zcard(ERRORS) == 0
 
 
 def test_punctual_runs_are_not_missed(

@@ -193,9 +193,13 @@ local function correct(item)
   elseif not unchanged(key, id, unpack(seen)) then
     return CHANGED
   end
+  -- What is skipped could be enqueued, if it were not late.
+  local is_healed = records[1] and call('HGET', key, 'last_error')
+  if is_healed then try_deletions(key) end
   record(id, records)
   if is_finished == 1 then
     move_on(key, id, '')
+    if is_healed then heal(key, id) end
     return WRITTEN
   end
   if failed == 1 then try('ZADD', ERRORS, moment, id) end
@@ -206,6 +210,7 @@ local function correct(item)
     try('ZADD', DISABLED, call('ZSCORE', INDEX, id) or 0, id)
     call('ZREM', INDEX, id)
   end
+  if is_healed then heal(key, id) end
   return WRITTEN
 end
 
