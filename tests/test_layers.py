@@ -1,33 +1,15 @@
-"""The parts depend on each other in one direction: core <- Django layer <- admin."""
+"""The core and the command line work where Django is not installed."""
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from redis import Redis
 from rq.job import Job
 
 PACKAGE = Path(__file__).parent.parent / "django_rediscron"
-MODULES = sorted(PACKAGE.rglob("*.py"))
-
-# What has to work where Django is not installed.
-WITHOUT_DJANGO = [
-    path
-    for path in MODULES
-    if path.relative_to(PACKAGE).parts[0] in ("core", "cli", "terminal.py", "unreachable.py")
-]
-OPEN_TO_ALL = (
-    "django_rediscron.core",
-    "django_rediscron.cli",
-    "django_rediscron.terminal",
-    "django_rediscron.unreachable",
-    "django_rediscron.__version__",
-)
 
 NO_DJANGO = """
 import sys
@@ -39,24 +21,6 @@ class NotInstalled:
 
 sys.meta_path.insert(0, NotInstalled())
 """
-
-
-@pytest.mark.parametrize("path", WITHOUT_DJANGO, ids=lambda path: path.stem)
-def test_the_core_and_the_command_line_import_no_django(path: Path) -> None:
-    assert [name for name in imported(path) if within(name, "django", "django_rq")] == []
-
-
-@pytest.mark.parametrize("path", WITHOUT_DJANGO, ids=lambda path: path.stem)
-def test_the_core_and_the_command_line_import_no_django_layer(path: Path) -> None:
-    allowed = OPEN_TO_ALL[:1] if path.is_relative_to(PACKAGE / "core") else OPEN_TO_ALL
-    ours = {name for name in imported(path) if within(name, "django_rediscron")}
-    assert [name for name in ours - {"django_rediscron"} if not within(name, *allowed)] == []
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_nothing_imports_the_admin(path: Path) -> None:
-    if not within(module_name(path), "django_rediscron.admin"):
-        assert [n for n in imported(path) if within(n, "django_rediscron.admin")] == []
 
 
 def test_a_schedule_runs_where_django_is_not_installed(connection: Redis, redis_url: str) -> None:
@@ -109,29 +73,6 @@ def run_without_django(program: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def imported(path: Path) -> Iterator[str]:
-    """The absolute names of all that a file imports, at its top level or within a function.
-
-    For `from a import b` both `a` and `a.b`: the latter may be a module.
-    """
-    package = module_name(path).split(".")
-    if path.name != "__init__.py":
-        package.pop()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parents = package[: len(package) - node.level + 1] if node.level else []
-            source = ".".join([*parents, *([node.module] if node.module else [])])
-            yield source
-            yield from (f"{source}.{alias.name}" for alias in node.names)
-
-
-def module_name(path: Path) -> str:
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def within(name: str, *packages: str) -> bool:

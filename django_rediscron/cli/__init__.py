@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq.cli.helpers import CliConfig, pass_cli_config, read_config_file
 
-from .. import __version__
+from .._version import __version__
 from ..core.exceptions import UnknownQueueError
 from ..core.monitoring.health import MAX_LAG, Health, check_health
 from ..core.quoting import quoted
