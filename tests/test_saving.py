@@ -28,6 +28,7 @@ from django_rediscron.core.store.keys import (
     INDEX,
     INDEXED,
     LAST_UPDATE,
+    RECEIPT_PREFIX,
     job_key,
 )
 from django_rediscron.core.timing.cron_times import next_cron_time
@@ -159,6 +160,37 @@ def test_what_was_executed_is_not_written_again_over_the_edits_of_others(
     assert (job.args, job.enabled) == ((1,), True)
     stored = load(connection)
     assert (stored.queue_name, stored.args, stored.enabled) == ("of others", (1,), True)
+
+
+@pytest.mark.parametrize("decodes", [False, True])
+@pytest.mark.parametrize("receipt", [b"\xff\xfe", b"{bad", b"[]", b"5", b'["ok", "\xff", 1]'])
+def test_a_receipt_that_is_none_says_nothing(
+    connection: Redis, redis_url: str, decodes: bool, receipt: bytes
+) -> None:
+    client = Redis.from_url(redis_url, decode_responses=decodes)
+    make(client).save()
+    job = RedisCronJob.fetch("visits", client)
+    job.queue_name = "edited"
+    with client.pipeline() as pipe:
+        job.save(pipeline=pipe)
+        pipe.execute()
+    (key,) = connection.keys(f"{RECEIPT_PREFIX}*")
+    connection.set(key, receipt)
+    job.args = (1,)
+    job.save()
+    stored = load(connection)
+    assert (stored.queue_name, stored.args) == ("edited", (1,))
+    client.close()
+
+
+@pytest.mark.parametrize("field", ["created_at", "updated_at", "name", "latest_enqueue_time", "id"])
+def test_what_is_no_text_is_no_hindrance_to_a_save(connection: Redis, field: str) -> None:
+    make(connection).save()
+    job = load(connection)
+    connection.hset(job.key, mapping={field: b"\xff", "jitter": "nan"})
+    job.queue_name = "edited"
+    job.save()
+    assert connection.hget(job.key, "queue_name") == b"edited"
 
 
 def test_what_is_changed_between_queueing_and_saving_is_saved(connection: Redis) -> None:

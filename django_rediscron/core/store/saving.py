@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from redis import Redis
+from redis.client import NEVER_DECODE
 from rq.utils import now
 
 from ..exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
@@ -145,14 +146,23 @@ def settle(job: Record, connection: Redis) -> None:
     """
     if not job.queued:
         return
-    receipts = connection.mget([RECEIPT_PREFIX + change.receipt for change in job.queued])
-    unknown = []
-    for change, receipt in zip(job.queued, receipts, strict=True):
-        if receipt is None:
-            unknown.append(change)
-        else:
-            change.record(json.loads(receipt))
-    job.queued = tuple(unknown)
+    keys = [RECEIPT_PREFIX + change.receipt for change in job.queued]
+    ask: Callable[..., Any] = connection.execute_command
+    receipts = ask("MGET", *keys, **{NEVER_DECODE: True})  # whatever stands there
+    job.queued = tuple(
+        change
+        for change, receipt in zip(job.queued, receipts, strict=True)
+        if receipt is None or not _is_recorded(change, receipt)
+    )
+
+
+def _is_recorded(change: Change, receipt: bytes) -> bool:
+    """Whether it could; what somebody else wrote in place of our receipt says nothing."""
+    try:
+        change.record(_decode(receipt))
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def delete_schedules(
