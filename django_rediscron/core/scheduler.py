@@ -20,7 +20,7 @@ from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .plain import plain
 from .process import identity as process
-from .process.leading import REGISTRY_TTL, Life
+from .process.leading import REGISTRY_TTL, Leading
 from .process.lock import LeaderLock
 from .process.logging_setup import RQ_LOGGER, handlers_kept, set_up_logging
 from .quoting import quoted
@@ -80,7 +80,7 @@ class RedisCronScheduler(CronScheduler):
         self._client = client
         self._lock: LeaderLock | None = None
         self._dispatcher = Dispatcher(self._client, self.application)
-        self._life = Life(self)
+        self._life = Leading(self)
         self._index_is_empty = True  # when it was last looked at: nothing waits to run
         self._config_ids: Counter[str] | None = None
 

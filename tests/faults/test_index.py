@@ -1,7 +1,7 @@
 """The index of schedules vanishes while a scheduler leads: it is put back, and looked for once.
 
-Seen to fail, each with this taken out: `_watch_index` in `Life._work`; `was_empty` in it (it scans
-again and again).
+Seen to fail, each with this taken out: `_watch_index` in `Leading._work`; `was_empty` in it (it
+scans again and again).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A scheduler that goes on for ever, disturbed at each of its round trips, and how it goes on.
 
 It survives whatever Redis and the network do, from its first round trip on. Seen to fail with the
-handler of `RedisError` in `Life._attempt` taken out.
+handler of `RedisError` in `Leading._attempt` taken out.
 """
 
 from __future__ import annotations

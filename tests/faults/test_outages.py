@@ -2,14 +2,14 @@
 
 Seen to fail, each with this taken out of the core:
 
-- every outage: the handler of `RedisError` in `Life._attempt` (the process ends);
+- every outage: the handler of `RedisError` in `Leading._attempt` (the process ends);
 - the lock lost in an outage: `_regain_lock` called by the handler of `LockLostError`, where nobody
   catches what it raises (the process ends);
-- without its data, and with older data: `_watch_data` in `Life._work` (what was declared is not
+- without its data, and with older data: `_watch_data` in `Leading._work` (what was declared is not
   declared again), and with older data also a mark that is always the same;
 - a change missed: `self._notify(None)` in `ChangeListener` (it is seen when it wakes by itself);
-- the name that leads to another server: `connection_pool.disconnect` in `Life._endure` (it goes on
-  asking the old one for ever).
+- the name that leads to another server: `connection_pool.disconnect` in `Leading._endure` (it goes
+  on asking the old one for ever).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.process.outage import LONGEST_BACK_OFF, Trouble
+from django_rediscron.core.process.outage import LONGEST_BACK_OFF, Outage
 from django_rediscron.core.store.connections import TIMEOUT
 from django_rediscron.core.store.keys import LOCK
 from tests import tasks
@@ -68,7 +68,7 @@ SOON = 2.0
 ANY_TIME: Any = None
 """In the place of a round trip."""
 
-Outage = Callable[[Server], AbstractContextManager[None]]
+OutageMaker = Callable[[Server], AbstractContextManager[None]]
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def master_down(server: Server) -> Iterator[None]:
     client.execute_command("REPLICAOF", "NO", "ONE")
 
 
-OUTAGES: dict[str, Outage] = {
+OUTAGES: dict[str, OutageMaker] = {
     "stopped": stopped,
     "crashed": crashed,
     "LOADING": loading,
@@ -154,7 +154,7 @@ OUTAGES: dict[str, Outage] = {
 
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
-def test_outlives_an_outage(server: Server, run: Run, outage: Outage) -> None:
+def test_outlives_an_outage(server: Server, run: Run, outage: OutageMaker) -> None:
     go_through(server, run, outage, seconds=0.5)
 
 
@@ -163,7 +163,7 @@ def test_outlives_a_long_outage(server: Server, run: Run) -> None:
     go_through(server, run, stopped, seconds=LONG)
 
 
-def go_through(server: Server, run: Run, outage: Outage, seconds: float) -> None:
+def go_through(server: Server, run: Run, outage: OutageMaker, seconds: float) -> None:
     """Ten schedules run every second, and one comes due in the outage."""
     register_every_second(server.client())
     one = run("one")
@@ -414,11 +414,11 @@ class Name(Proxy):
 
 
 def test_backs_off_to_a_second_with_jitter() -> None:
-    trouble = Trouble(logging.getLogger(__name__), "one")
+    outage = Outage(logging.getLogger(__name__), "one")
     pauses = []
     for _ in range(50):
-        trouble.attempt()
-        pauses.append(trouble.failed(ConnectionError("refused")))
+        outage.attempt()
+        pauses.append(outage.failed(ConnectionError("refused")))
     assert pauses[0] < 0.11
     assert max(pauses) <= LONGEST_BACK_OFF
     assert min(pauses[5:]) > LONGEST_BACK_OFF / 3

@@ -2,10 +2,11 @@
 
 Seen to fail, each with this taken out of the core:
 
-- in a pass: the look at `stopping` in `Life.keep_alive` (all that is due is
+- in a pass: the look at `stopping` in `Leading.keep_alive` (all that is due is
   enqueued before it ends);
 - Redis frozen: `socket_timeout` in `own_client` (it does not end);
-- Redis back: `register_death` in `Life._leave` only where there was no trouble (the lock is left);
+- Redis back: `register_death` in `Leading._leave` only where there was no trouble (the lock is
+  left);
 - SIGHUP: `_sync_on_signal` in `Signals` (the process is killed);
 - signals without end: `_ignore_at_the_end` in `Signals` (status -15 instead of 0);
 - a signal that wakes nobody: `NAP` of a minute in `inbox.py` (it ends when it wakes by itself);

@@ -10,8 +10,9 @@ Seen to fail, each with this taken out of the core:
 - a clean stop: `Standby._leave` (the standby waits until the lock expires);
 - status 3: `LeadershipLostError` in the command (status 1);
 - a frozen leader: the comparison of the lock in the dispatch script, see `test_protections.py`;
-- Redis lost its data before a standby leads: `_sync` in `Life._lead` (what was declared is gone);
-- a leader that froze: `self._stand_by()` in `Life._regain_lock` (it ends);
+- Redis lost its data before a standby leads: `_sync` in `Leading._lead` (what was declared is
+  gone);
+- a leader that froze: `self._stand_by()` in `Leading._regain_lock` (it ends);
 - one that cannot be seen: `_exists` in `process._started` (its lock is taken);
 - a short life of the lock: `HEARTBEATS_PER_TTL` of 0.5 (it is lost and taken again all the time).
 """
@@ -31,7 +32,7 @@ from django_rediscron.core import RedisCronScheduler, SchedulerLockedError
 from django_rediscron.core.monitoring.health import check_health
 from django_rediscron.core.process import identity as process
 from django_rediscron.core.process.identity import died_here
-from django_rediscron.core.process.leading import MARK
+from django_rediscron.core.process.leading import REDIS_LOSS_MARKER
 from django_rediscron.core.store.keys import LOCK, scheduler_key
 from tests.processes import next_job_id, wait_until, within
 
@@ -191,7 +192,7 @@ def test_a_standby_with_the_name_of_the_leader(server: Server, run: Run) -> None
     client = server.client()
     run("one")
     wait_until(lambda: leads(client, "one") and listens(client))
-    wait_until(lambda: client.hexists(scheduler_key("one"), MARK))
+    wait_until(lambda: client.hexists(scheduler_key("one"), REDIS_LOSS_MARKER))
     before = client.hgetall(scheduler_key("one"))
     namesake = run("one", standby=True)
     wait_until(lambda: namesake.said("standing by"))

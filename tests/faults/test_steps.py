@@ -2,7 +2,7 @@
 
 Steps are made small and heartbeats frequent, so that few schedules stand for 100,000 and more. Seen
 to fail with `step()` taken out of `in_steps`, `scan_ids`, `reindex` and `_absent_members`, with
-`keep_alive` taken out of `Life._pass`, and with each of its three parts.
+`keep_alive` taken out of `Leading._pass`, and with each of its three parts.
 """
 
 from __future__ import annotations

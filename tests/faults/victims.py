@@ -27,7 +27,7 @@ from django_rediscron.core import scheduler as scheduler_module
 from django_rediscron.core.dispatch import dispatcher as dispatch
 from django_rediscron.core.dispatch import occurrences
 from django_rediscron.core.dispatch.batch import LockLostError
-from django_rediscron.core.process.leading import Life
+from django_rediscron.core.process.leading import Leading
 from tests.forks import forks
 from tests.scripts import Replacements, replace
 
@@ -121,7 +121,7 @@ def lead(
     scheduler_module.SHORTEST_LOCK_TTL = 0
     replace("dispatch", removed)
     if not heartbeats:
-        Life.keep_alive = lambda life: None  # type: ignore[method-assign]
+        Leading.keep_alive = lambda life: None  # type: ignore[method-assign]
     if retries:
         scheduler_module.own_client = lambda connection: connection
     scheduler = RedisCronScheduler(connect(url, retries), name=name, lock_ttl=lock_ttl)

@@ -18,8 +18,8 @@ from ..store import listing as store
 from ..store import rules
 from ..store.keys import INDEXED, LAST_UPDATE
 from ..store.steps import WorkEndedError
+from .inbox import Signals
 from .listener import ChangeListener
-from .signals import Signals
 from .standby import Standby
 from .systemd import notify, watchdog_interval
 
@@ -32,7 +32,7 @@ CLOCK_TOLERANCE = 1.0
 RENEWALS = 3
 """How often a schedule is looked at that somebody changes while all are timed anew."""
 
-MARK = "seen"
+REDIS_LOSS_MARKER = "seen"
 """A field of our own in the hash that RQ keeps of a scheduler: a random text for its latest sync.
 Where Redis lost its data it is gone, and where it went back to older data it is another one."""
 
@@ -40,12 +40,12 @@ REGISTRY_TTL = 120
 """Seconds; RQ's own number: so long after its last heartbeat RQ forgets a scheduler."""
 
 
-class Life(Standby):
+class Leading(Standby):
     """One scheduler's `start`: nothing but its inbox is touched by signals and other threads."""
 
     def _reset(self) -> None:
         super()._reset()
-        self._mark = ""
+        self._marker = ""
         self._clock = time.time()
         self._watchdog = watchdog_interval()
         self._beat = self._told = time.monotonic()
@@ -57,7 +57,7 @@ class Life(Standby):
         scheduler = self.scheduler
         scheduler.log.info("Scheduler %s: starting", scheduler.name)
         try:
-            with Signals(self.stop, self._inbox.ask_to_sync):
+            with Signals(self._inbox):
                 self._live(burst=burst, standby=standby)
         finally:
             self._reset()
@@ -154,7 +154,7 @@ class Life(Standby):
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """Do this, and survive where the lock is lost or Redis is away."""
-        self._trouble.attempt()
+        self._outage.attempt()
         try:
             work()
         except LockLostError:
@@ -183,7 +183,7 @@ class Life(Standby):
         self._watch_index()
         if self._watchdog is not None:
             pause = min(pause, self._watchdog / 2)
-        self._trouble.over()
+        self._outage.over()
         self._tell_watchdog()
         self._watch_clock()  # else a pause until a time that is far away again
         self._inbox.wait(0 if self._repair_wanted else pause)
@@ -259,9 +259,9 @@ class Life(Standby):
             raise
         except Exception:  # a program's own code: its schedules are as they were
             scheduler.log.exception("Scheduler %s: syncing failed", scheduler.name)
-        mark = token_hex(8)
-        scheduler._client.hset(scheduler.key, MARK, mark)
-        self._mark = mark
+        marker = token_hex(8)
+        scheduler._client.hset(scheduler.key, REDIS_LOSS_MARKER, marker)
+        self._marker = marker
         self._inbox.sync_wanted = False
 
     def _regain_lock(self, *, standby: bool) -> None:
@@ -277,10 +277,10 @@ class Life(Standby):
             scheduler.log.warning("Scheduler %s: lost the lock: %s", scheduler.name, locked)
             self._stand_by()
             self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
-            self._mark = ""
+            self._marker = ""
             return
         # After an outage longer than its life that is no news.
-        level = logging.INFO if self._trouble else logging.WARNING
+        level = logging.INFO if self._outage else logging.WARNING
         scheduler.log.log(level, "Scheduler %s: took the lost lock again", scheduler.name)
         self._rules_wanted = True  # another one may have led meanwhile
 
@@ -290,8 +290,8 @@ class Life(Standby):
         It may have been restarted between two commands, so that nothing but the mark tells.
         """
         scheduler = self.scheduler
-        found = scheduler._client.hget(scheduler.key, MARK)
-        if self._mark and found != self._mark.encode():
+        found = scheduler._client.hget(scheduler.key, REDIS_LOSS_MARKER)
+        if self._marker and found != self._marker.encode():
             scheduler.log.info("Scheduler %s: Redis lost the latest sync", scheduler.name)
             self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
 

@@ -37,7 +37,7 @@ def is_passing(error: Exception) -> bool:
     return not isinstance(error.__context__, ssl.SSLCertVerificationError)
 
 
-class Trouble:
+class Outage:
     """True from the first attempt that fails until one succeeds."""
 
     def __init__(self, log: logging.Logger, name: str) -> None:

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from ..exceptions import SchedulerLockedError
 from .inbox import Inbox
 from .lock import is_unanswered, release_unanswered
-from .outage import Trouble, is_passing
+from .outage import Outage, is_passing
 from .probe import probe
 from .systemd import notify
 
@@ -31,7 +31,7 @@ class Standby:
     def _reset(self) -> None:
         self._inbox = Inbox()
         self._registered = self._probed = False
-        self._trouble = Trouble(self.scheduler.log, self.scheduler.name)
+        self._outage = Outage(self.scheduler.log, self.scheduler.name)
 
     def stop(self) -> None:
         self._inbox.stop()
@@ -42,9 +42,9 @@ class Standby:
         It may be ours already, for all that we know, though no answer came.
         """
         until = time.monotonic() + self.scheduler.lock_ttl
-        self._trouble.at_start = True
+        self._outage.at_start = True
         while not self._inbox.stopping:
-            self._trouble.attempt()
+            self._outage.attempt()
             try:
                 self._probe()
                 self.scheduler.register_birth()
@@ -54,18 +54,18 @@ class Standby:
                 self._endure(error)
             else:
                 self._registered = True
-                self._trouble.over()
-                self._trouble.at_start = False
+                self._outage.over()
+                self._outage.at_start = False
                 return
 
     def _stand_by(self) -> None:
         """Wait until the lock is ours, or until asked to stop."""
         announced = False
         while not self._inbox.stopping:
-            self._trouble.attempt()
+            self._outage.attempt()
             try:
                 locked = self._bid()
-                self._trouble.over()
+                self._outage.over()
                 if locked is None:
                     self.scheduler.log.info("Scheduler %s: leads", self.scheduler.name)
                     return
@@ -102,7 +102,7 @@ class Standby:
 
     def _endure(self, error: Exception) -> None:
         """Redis is away: wait a little."""
-        pause = self._trouble.failed(error)
+        pause = self._outage.failed(error)
         # Those that are left may lead to a server that is no master any more.
         self.scheduler._client.connection_pool.disconnect(inuse_connections=False)
         notify("WATCHDOG=1\nSTATUS=waiting for Redis")
@@ -114,16 +114,16 @@ class Standby:
         scheduler = self.scheduler
         if not (self._registered or is_unanswered(scheduler._client)):
             return
-        if not self._trouble.timed_out:
-            self._trouble.attempt()
+        if not self._outage.timed_out:
+            self._outage.attempt()
             try:
                 release_unanswered(scheduler._client)
                 if self._registered:
                     scheduler.register_death()
-                self._trouble.over()
+                self._outage.over()
                 return
             except (RedisError, OSError) as error:
-                self._trouble.failed(error)
+                self._outage.failed(error)
         scheduler.log.warning(
             "Scheduler %s: could not sign off; a lock that it holds expires within %s s",
             scheduler.name,
