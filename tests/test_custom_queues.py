@@ -134,7 +134,7 @@ def test_a_call_whose_reply_was_lost_enqueues_once(
     use(queues.TaggingQueue)
     register(leader)
     clock.advance(MINUTE)
-    send: Any = leader._client.execute_command
+    send: Any = leader._session.client.execute_command
     sent = []
 
     def send_twice(*args: Any, **options: Any) -> Any:
@@ -144,7 +144,7 @@ def test_a_call_whose_reply_was_lost_enqueues_once(
         sent.append(args)
         return send(*args, **options)
 
-    monkeypatch.setattr(leader._client, "execute_command", send_twice)
+    monkeypatch.setattr(leader._session.client, "execute_command", send_twice)
     assert len(leader.enqueue_jobs()) == 1
     assert len(sent) >= 2
     assert connection.get("tagged") == b"1"

@@ -202,7 +202,7 @@ def test_nothing_is_enqueued_without_the_lock(
             connection.set(LOCK, holder)
         assert leader.enqueue_jobs() == []
         with pytest.raises(LockLostError):
-            list(leader._dispatcher.enqueue_due(leader._lock.token, 30))  # type: ignore[union-attr]
+            list(leader._dispatcher.enqueue_due(leader._session.token, 30))
     assert RedisCronScheduler(connection).enqueue_jobs() == []
     assert connection.keys("rq:job:*") == []
 
@@ -273,10 +273,9 @@ def test_two_dispatchers_that_both_believe_to_lead_enqueue_once(
     """Both have read the schedule as due before either writes; both show the same token."""
     leader = RedisCronScheduler(connection, name="leader")
     leader.register_birth()
-    assert leader._lock is not None
     register(leader)
     first, second = Dispatcher(connection), Dispatcher(connection)
-    token = leader._lock.token
+    token = leader._session.token
 
     def other_first(*call: Any) -> Any:
         monkeypatch.setattr(batch, "run_script", run_script)

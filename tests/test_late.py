@@ -438,7 +438,7 @@ def test_after_the_last_run_it_is_finished_and_costs_nothing(
     leader.register_death()
     second = RedisCronScheduler(connection, name="second")
     second.register_birth()
-    second._life._repair()
+    second._leading.repair()
     assert connection.zscore(INDEX, "report") is None
     clock.advance(DAY)
     assert second.enqueue_jobs() == []

@@ -8,9 +8,11 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
+from redis.client import Pipeline
 from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
@@ -197,6 +199,53 @@ def test_runs_in_a_thread_until_it_is_stopped(connection: Redis, redis_url: str)
         thread.join(timeout=5)
     assert not thread.is_alive()
     assert not connection.exists(LOCK)
+
+
+class Telling(RedisCronScheduler):
+    """Overrides what programs override of RQ's scheduler."""
+
+    def __init__(self, connection: Redis) -> None:
+        super().__init__(connection, name="telling")
+        self.told: list[str] = []
+        self.lock_ttl = 3  # it may be assigned, and sets how often heartbeats are sent
+
+    def register_birth(self) -> None:
+        self.told.append("birth")
+        super().register_birth()
+
+    def sync(self) -> None:
+        self.told.append("sync")
+
+    def heartbeat(self) -> None:
+        self.told.append("heartbeat")
+        super().heartbeat()
+
+    def calculate_sleep_interval(self) -> float:
+        self.told.append("sleep")
+        return super().calculate_sleep_interval()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "colour": "blue"}
+
+    def register_death(self, pipeline: Pipeline | None = None) -> None:
+        self.told.append("death")
+        super().register_death(pipeline)
+
+
+def test_calls_what_a_subclass_overrides(connection: Redis, redis_url: str) -> None:
+    scheduler = Telling(Redis.from_url(redis_url))
+    thread = threading.Thread(target=scheduler.start)
+    thread.start()
+    try:
+        wait_until(lambda: scheduler.told.count("sleep") > 1)
+        assert connection.hget(scheduler.key, "colour") == b"blue"
+        assert connection.pttl(LOCK) <= 3000
+    finally:
+        scheduler.stop()
+        thread.join(timeout=5)
+    assert scheduler.told[:4] == ["birth", "sync", "heartbeat", "sleep"]
+    assert scheduler.told[-1] == "death"
+    assert not connection.exists(LOCK, scheduler.key)
 
 
 def test_burst_is_one_pass(connection: Redis) -> None:

@@ -147,10 +147,9 @@ def test_what_is_light_runs_between_what_is_heavy(
         tasks.echo, "metrics", id="heavy, all", interval=60, args=(text,), catch_up="all"
     )
     leader.register(tasks.echo, "metrics", id="light", interval=1)
-    assert leader._lock is not None
     for _ in range(2):
         batches = []
-        for enqueued in leader._dispatcher.enqueue_due(leader._lock.token, 36_000):
+        for enqueued in leader._dispatcher.enqueue_due(leader._session.token, 36_000):
             batches.append([job.id for job in enqueued])
             clock.advance(timedelta(seconds=1))
         heavy = [id for ids in batches for id in ids if id != "light"]

@@ -1,9 +1,8 @@
-"""The scheduler: what it offers in code. How it lives as a process is in `life.py`."""
+"""The scheduler: what it offers in code, and the life of its process from start to end."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,15 +18,17 @@ from .dispatch.dispatcher import Dispatcher
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .plain import plain
-from .process import identity as process
-from .process.leading import REGISTRY_TTL, Leading
-from .process.lock import LeaderLock
+from .process.inbox import Inbox, Signals
+from .process.leading import Leading
 from .process.logging_setup import RQ_LOGGER, handlers_kept, set_up_logging
+from .process.outage import Outage
+from .process.session import Session
+from .process.standby import Standby
+from .process.systemd import notify
 from .quoting import quoted
 from .schedule.options import DEFAULT_RESULT_TTL, ScheduleOptions
 from .store import listing as store
 from .store.connections import own_client
-from .store.keys import INDEX, SCHEDULERS
 from .timing.durations import Duration, positive_seconds
 
 if TYPE_CHECKING:
@@ -75,13 +76,10 @@ class RedisCronScheduler(CronScheduler):
         with handlers_kept(logging.getLogger(RQ_LOGGER)):
             super().__init__(connection, logging_level=logging_level, name=plain(name))
         self.log = logging.getLogger(__name__)
-        self.lock_ttl = lock_seconds
         self.max_sleep_interval = sleep_seconds
-        self._client = client
-        self._lock: LeaderLock | None = None
-        self._dispatcher = Dispatcher(self._client, self.application)
-        self._life = Leading(self)
-        self._index_is_empty = True  # when it was last looked at: nothing waits to run
+        self._session = Session(client, self.name, lock_seconds, self.save)
+        self._dispatcher = Dispatcher(client, self.application)
+        self._prepare_start()
         self._config_ids: Counter[str] | None = None
 
     # Schedules
@@ -185,45 +183,56 @@ class RedisCronScheduler(CronScheduler):
     # A pass
 
     def enqueue_jobs(self) -> list[RedisCronJob]:  # type: ignore[override]
-        """Enqueue what is due and return it; nothing where this scheduler does not lead."""
-        if self._lock is None:
-            return []
+        """Enqueue what is due and return it; nothing if this scheduler does not lead."""
         enqueued: list[RedisCronJob] = []
         with suppress(LockLostError):
-            for batch in self._dispatcher.enqueue_due(self._lock.token, self.lock_ttl):
+            for batch in self._dispatcher.enqueue_due(self._session.token, self.lock_ttl):
                 enqueued += cast("list[RedisCronJob]", [job.snapshot() for job in batch])
         return enqueued
 
     def calculate_sleep_interval(self) -> float:
         """Seconds until the next schedule is due, at most `max_sleep_interval`."""
-        moment = time.time()
-        foreign = self._dispatcher.foreign
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.zrangebyscore(
-                INDEX, "-inf", moment, start=0, num=len(foreign) + 1, withscores=True
-            )
-            pipe.zrangebyscore(INDEX, f"({moment}", "+inf", start=0, num=1, withscores=True)
-            due, coming = pipe.execute()
-        self._index_is_empty = all(id in foreign for id, _ in (*due, *coming))
-        if any(foreign.get(id) != score for id, score in due):
-            return 0
-        until = coming[0][1] - moment if coming else self.max_sleep_interval
-        return max(0.0, min(until, self.max_sleep_interval))
+        return self._dispatcher.seconds_until_due(self.max_sleep_interval)
 
-    # Life
+    # The process
 
     def start(self, burst: bool = False, standby: bool = False) -> None:
         """Lead until asked to stop; with `burst`, one pass.
 
         In the main thread SIGINT and SIGTERM ask it to stop, in any other only `stop()` does. Redis
-        may go away and come back. With `standby` it waits while another scheduler leads, and again
-        if one takes over from it; without, it raises `SchedulerLockedError` then.
+        may become unavailable meanwhile. With `standby` it waits while another scheduler leads, and
+        again if one takes over from it; without, it raises `SchedulerLockedError` then.
         """
-        self._life.live(burst=burst, standby=standby)
+        self.log.info("Scheduler %s: starting", self.name)
+        try:
+            with Signals(self._inbox):
+                self._lead_and_sign_off(burst=burst, standby=standby)
+        finally:
+            self._prepare_start()
+        self.log.info("Scheduler %s: shutdown complete", self.name)
+
+    def _prepare_start(self) -> None:
+        """Make what one `start` works with; it may be asked to stop before it begins."""
+        session, inbox, outage = self._session, Inbox(), Outage(self.log, self.name)
+        self._inbox = inbox
+        self._standby = Standby(self, session, inbox, outage)
+        self._leading = Leading(self, session, self._dispatcher, inbox, outage, self._standby)
+
+    def _lead_and_sign_off(self, *, burst: bool, standby: bool) -> None:
+        try:
+            if standby:
+                self._standby.wait_to_lead()
+            else:
+                self._standby.lead_at_once()
+            if not self._inbox.stopping:
+                self._leading.lead(burst=burst, standby=standby)
+        finally:
+            notify("STOPPING=1")
+            self._standby.sign_off()
 
     def stop(self) -> None:
         """Ask a running scheduler to end after the batch in hand; from any thread or signal."""
-        self._life.stop()
+        self._inbox.stop()
 
     def keep_alive(self) -> None:
         """Call it between the steps of a long `sync`, so that the scheduler is not taken for dead.
@@ -231,67 +240,52 @@ class RedisCronScheduler(CronScheduler):
         Sends the heartbeat and the message to systemd's watchdog when they are due. Raises an
         exception, which is to end `sync`, if the scheduler was asked to stop or lost the lock.
         """
-        self._life.keep_alive()
+        self._leading.keep_alive()
+
+    # The lock and RQ's registry of schedulers
+
+    @property
+    def lock_ttl(self) -> float:
+        """Seconds after which another scheduler may take over from one that died."""
+        return self._session.lock_ttl
+
+    @lock_ttl.setter
+    def lock_ttl(self, seconds: float) -> None:
+        self._session.lock_ttl = seconds
 
     @property
     def role(self) -> str:
-        """`leader` where this scheduler took the lock, else `standby`."""
-        return "standby" if self._lock is None else "leader"
+        """`leader` if this scheduler took the lock, else `standby`."""
+        return self._session.role
 
     def register_birth(self) -> None:
         """Take the lock and enter RQ's registry of schedulers.
 
-        Raises `SchedulerLockedError`, a `RuntimeError`, before anything is registered where another
+        Raises `SchedulerLockedError`, a `RuntimeError`, before anything is registered if another
         scheduler holds the lock.
         """
-        lock = LeaderLock(self._client, self.name, self.lock_ttl)
-        lock.acquire()
-        self._lock = lock
-        try:
-            self.enter_registry()
-        except BaseException:
-            self._lock = None
-            lock.release()
-            raise
+        self._session.lead()
 
     def enter_registry(self) -> None:
-        """Tell RQ's registry that this scheduler lives, as leader or standby."""
-        with self._client.pipeline() as pipe:
-            pipe.zremrangebyscore(SCHEDULERS, 0, time.time() - REGISTRY_TTL)
-            pipe.zadd(SCHEDULERS, {self.name: time.time()})
-            self.save(pipe)
-            pipe.execute()
+        """Tell RQ's registry that this scheduler is alive, as leader or standby."""
+        self._session.enter_registry()
 
     def register_death(self, pipeline: Pipeline | None = None) -> None:
         """Leave RQ's registry of schedulers and release the lock, if it is still ours."""
-        client = self._client if pipeline is None else pipeline
-        client.zrem(SCHEDULERS, self.name)
-        client.delete(self.key)
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._session.leave(pipeline)
 
     def heartbeat(self) -> None:
-        """Extend the lock and tell RQ's registry that this scheduler lives.
+        """Extend the lock and tell RQ's registry that this scheduler is alive.
 
-        Raises `StopRequested` where the lock is not ours any more.
+        Raises `StopRequested` if the lock is no longer ours.
         """
-        if self._lock is None or not self._lock.extend():
+        if not self._session.heartbeat():
             raise StopRequested
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.zadd(SCHEDULERS, {self.name: time.time()})
-            pipe.expire(self.key, REGISTRY_TTL)
-            _, known = pipe.execute()
-        if not known:  # Redis lost it, or this machine slept for longer
-            self.enter_registry()
 
     def to_dict(self) -> dict[str, Any]:
-        """What RQ keeps of a scheduler, with its role and what tells its process from others."""
-        token = "" if self._lock is None else self._lock.token
+        """What RQ keeps of a scheduler, with its role and which process and project it is of."""
         return {
             **super().to_dict(),
-            "role": self.role,
-            "token": token,
             "application": self.application or "",
-            **process.identity(),
+            **self._session.fields(),
         }

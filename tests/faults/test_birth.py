@@ -2,11 +2,11 @@
 
 Seen to fail, each with this taken out of the core:
 
-- cut off: the loop in `Standby._be_born` (it ends with an error);
+- cut off: the loop in `Standby.lead_at_once` (it ends with an error);
 - what no time mends: `is_passing` (it says that Redis is in trouble, and tries again);
 - its own lock: the comparison with `self.token` in `LeaderLock._acquire` (another scheduler is said
   to be running), and `extend` behind it (the lock expires soon);
-- a signal: the look at `stopping` in `Standby._be_born` (it ends with an error).
+- a signal: the look at `stopping` in `Standby.lead_at_once` (it ends with an error).
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ Seen to fail, each with this taken out of the core:
 - without its data, and with older data: `_watch_data` in `Leading._work` (what was declared is not
   declared again), and with older data also a mark that is always the same;
 - a change missed: `self._notify(None)` in `ChangeListener` (it is seen when it wakes by itself);
-- the name that leads to another server: `connection_pool.disconnect` in `Leading._endure` (it goes
-  on asking the old one for ever).
+- the name that leads to another server: `connection_pool.disconnect` in `Standby.wait_for_redis`
+  (it goes on asking the old one for ever).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Seen to fail, each with this taken out of the core:
 - in a pass: the look at `stopping` in `Leading.keep_alive` (all that is due is
   enqueued before it ends);
 - Redis frozen: `socket_timeout` in `own_client` (it does not end);
-- Redis back: `register_death` in `Leading._leave` only where there was no trouble (the lock is
+- Redis back: `register_death` in `Standby.sign_off` only if there was no outage (the lock is
   left);
 - SIGHUP: `_sync_on_signal` in `Signals` (the process is killed);
 - signals without end: `_ignore_at_the_end` in `Signals` (status -15 instead of 0);

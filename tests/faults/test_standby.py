@@ -3,16 +3,16 @@
 Seen to fail, each with this taken out of the core:
 
 - at once on the same machine: `_replace_dead` in `LeaderLock` (it waits until the lock expires);
-- a process that forked: `pid` in `process.identity` (a second scheduler takes the lock of a living
+- a process that forked: `pid` in `identity.identity` (a second scheduler takes the lock of a living
   leader);
-- a namesake: the comparison with `locked.holder` in `Standby._bid` (the leader's entry says
-  standby);
-- a clean stop: `Standby._leave` (the standby waits until the lock expires);
+- a namesake: the comparison with `locked.holder` in `Standby._bid_as_standby` (the leader's entry
+  says standby);
+- a clean stop: `Standby.sign_off` (the standby waits until the lock expires);
 - status 3: `LeadershipLostError` in the command (status 1);
 - a frozen leader: the comparison of the lock in the dispatch script, see `test_protections.py`;
-- Redis lost its data before a standby leads: `_sync` in `Leading._lead` (what was declared is
+- Redis lost its data before a standby leads: `_sync` in `Leading.lead` (what was declared is
   gone);
-- a leader that froze: `self._stand_by()` in `Leading._regain_lock` (it ends);
+- a leader that froze: `wait_to_lead()` in `Leading._regain_lock` (it ends);
 - one that cannot be seen: `_exists` in `process._started` (its lock is taken);
 - a short life of the lock: `HEARTBEATS_PER_TTL` of 0.5 (it is lost and taken again all the time).
 """

@@ -24,7 +24,7 @@ from rq.cron import CronScheduler
 
 from django_rediscron.core import RedisCronJob
 from django_rediscron.core.dispatch import dispatcher as dispatch
-from django_rediscron.core.process import leading as life
+from django_rediscron.core.process import session
 from django_rediscron.core.store import listing as store
 from django_rediscron.core.store import reading
 from django_rediscron.core.store.keys import ERRORS, INDEX, LAST_UPDATE, LOCK, SCHEDULERS
@@ -158,7 +158,7 @@ def scheduler(url: str, *, syncs: bool, systemd: str = "") -> None:
     store.BATCH = reading.BATCH = STEP
     store.SCANNED, reading.CALLS = 10, 1
     if systemd:
-        life.HEARTBEATS_PER_TTL = 1 << 30
+        session.HEARTBEATS_PER_TTL = 1 << 30
         os.environ |= {"NOTIFY_SOCKET": systemd, "WATCHDOG_USEC": "1"}
     if syncs:
         dispatch.BATCH = STEP

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -65,6 +66,8 @@ class Dispatcher:
         self.applications = Applications(application, connection)
         self.foreign: dict[bytes, float] = {}
         """Members of the index that are names of RQ's own cron, with their scores."""
+        self.index_is_empty = True
+        """Whether nothing waited to run when it was last asked for what is due next."""
         self.memory = Memory()
         self.oversized: set[bytes] = set()
         """Schedules that hold too much."""
@@ -152,6 +155,20 @@ class Dispatcher:
                 batch.write(token, lock_ttl)
             left += [id for id in part if id.encode() in batch.kept]
         return left
+
+    def seconds_until_due(self, longest: float) -> float:
+        """Seconds until the next schedule is due, at most `longest`."""
+        moment = time.time()
+        with self.connection.pipeline(transaction=False) as pipe:
+            count = len(self.foreign) + 1
+            pipe.zrangebyscore(INDEX, "-inf", moment, start=0, num=count, withscores=True)
+            pipe.zrangebyscore(INDEX, f"({moment}", "+inf", start=0, num=1, withscores=True)
+            due, coming = pipe.execute()
+        self.index_is_empty = all(id in self.foreign for id, _ in (*due, *coming))
+        if any(self.foreign.get(id) != score for id, score in due):
+            return 0
+        until = coming[0][1] - moment if coming else longest
+        return max(0.0, min(until, longest))
 
     def _due(self, lowest: float, moment: datetime, limit: int) -> list[tuple[bytes, float]]:
         reply = run_script(self.connection, DUE, [INDEX], [lowest, moment.timestamp(), limit])

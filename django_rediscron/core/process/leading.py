@@ -1,4 +1,4 @@
-"""The life of a scheduler process: waiting to lead, leading through Redis's bad days, leaving."""
+"""A scheduler process that leads: pass after pass, and all that keeps its schedules true."""
 
 from __future__ import annotations
 
@@ -12,166 +12,152 @@ from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
 from ..dispatch.batch import LockLostError
+from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.next_times import Rule, after_foreign_change, after_step_back
 from ..exceptions import LeadershipLostError, SchedulerLockedError
 from ..store import listing as store
 from ..store import rules
 from ..store.keys import INDEXED, LAST_UPDATE
 from ..store.steps import WorkEndedError
-from .inbox import Signals
+from .inbox import Inbox
 from .listener import ChangeListener
+from .outage import Outage
+from .session import Scheduler, Session
 from .standby import Standby
 from .systemd import notify, watchdog_interval
-
-HEARTBEATS_PER_TTL = 3
-"""A heartbeat may come late by two thirds of the lock's life before the lock is lost."""
 
 CLOCK_TOLERANCE = 1.0
 """Seconds by which the wall clock may go back without notice."""
 
 RENEWALS = 3
-"""How often a schedule is looked at that somebody changes while all are timed anew."""
+"""How often a schedule is read again that is being changed while all next times are recomputed."""
 
 REDIS_LOSS_MARKER = "seen"
-"""A field of our own in the hash that RQ keeps of a scheduler: a random text for its latest sync.
-Where Redis lost its data it is gone, and where it went back to older data it is another one."""
-
-REGISTRY_TTL = 120
-"""Seconds; RQ's own number: so long after its last heartbeat RQ forgets a scheduler."""
+"""A field of ours in the hash that RQ keeps of a scheduler: a random text for its latest sync.
+It is gone if Redis lost its data, and another one if Redis went back to older data."""
 
 
-class Leading(Standby):
-    """One scheduler's `start`: nothing but its inbox is touched by signals and other threads."""
+class Leading:
+    """What a scheduler process does while it leads.
 
-    def _reset(self) -> None:
-        super()._reset()
+    Where it loses the lock, it takes it again, or waits for it as `standby`.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        session: Session,
+        dispatcher: Dispatcher,
+        inbox: Inbox,
+        outage: Outage,
+        standby: Standby,
+    ) -> None:
+        self._scheduler = scheduler
+        self._session = session
+        self._dispatcher = dispatcher
+        self._inbox = inbox
+        self._outage = outage
+        self._standby = standby
         self._marker = ""
         self._clock = time.time()
         self._watchdog = watchdog_interval()
-        self._beat = self._told = time.monotonic()
+        self._latest_heartbeat = self._latest_notice = time.monotonic()
         self._index_was_empty = True
-        # In the next round, and again if Redis goes away meanwhile.
+        # In the next round, and again if Redis becomes unavailable meanwhile.
         self._repair_wanted = self._rules_wanted = False
 
-    def live(self, *, burst: bool, standby: bool) -> None:
-        scheduler = self.scheduler
-        scheduler.log.info("Scheduler %s: starting", scheduler.name)
-        try:
-            with Signals(self._inbox):
-                self._live(burst=burst, standby=standby)
-        finally:
-            self._reset()
-        scheduler.log.info("Scheduler %s: shutdown complete", scheduler.name)
-
-    def _live(self, *, burst: bool, standby: bool) -> None:
-        try:
-            if standby:
-                self._stand_by()
-            else:
-                self._be_born()
-            if not self._inbox.stopping:
-                self._lead(burst=burst, standby=standby)
-        finally:
-            notify("STOPPING=1")
-            self._leave()
-
     def keep_alive(self) -> None:
-        """Between two steps of long work: show that we live, and stop where that is wanted.
+        """Between two steps of long work: send the heartbeat and the notice to systemd if due.
 
-        Raises `WorkEndedError`, also where the lock is lost.
+        Raises `WorkEndedError` if this scheduler was asked to stop or lost the lock.
         """
         if self._inbox.stopping:
             raise WorkEndedError
         moment = time.monotonic()
-        if self._watchdog is not None and moment - self._told >= self._watchdog / 2:
-            self._tell_watchdog()
-        if moment - self._beat >= self._heartbeat_interval and self.scheduler._lock is not None:
+        if self._watchdog is not None and moment - self._latest_notice >= self._watchdog / 2:
+            self._notify_watchdog()
+        is_due = moment - self._latest_heartbeat >= self._session.heartbeat_interval
+        if is_due and self._session.is_leading:
             self._heartbeat()
 
-    @property
-    def _heartbeat_interval(self) -> float:
-        """Seconds."""
-        return min(self.scheduler.lock_ttl, REGISTRY_TTL) / HEARTBEATS_PER_TTL
-
     def _heartbeat(self) -> None:
-        self._beat = time.monotonic()
+        self._latest_heartbeat = time.monotonic()
         try:
-            self.scheduler.heartbeat()
+            self._scheduler.heartbeat()
         except StopRequested:
-            self.scheduler._lock = None
+            self._session.lose_lock()
             raise WorkEndedError from None
 
-    def _tell_watchdog(self) -> None:
-        self._told = time.monotonic()
+    def _notify_watchdog(self) -> None:
+        self._latest_notice = time.monotonic()
         notify("WATCHDOG=1\nSTATUS=leading")
 
-    # Leading
+    # Rounds
 
-    def _lead(self, *, burst: bool, standby: bool) -> None:
-        """Pass after pass, until asked to stop.
+    def lead(self, *, burst: bool, standby: bool) -> None:
+        """Pass after pass, until asked to stop; with `burst`, one pass.
 
-        Raises `LeadershipLostError` where another scheduler took over, unless it may stand by.
+        Raises `LeadershipLostError` if another scheduler took over, unless it may stand by.
         """
-        self._inbox.sync_wanted = True  # nobody but the leader writes what is declared
-        self._repair_wanted = self._rules_wanted = True
+        self._begin_anew()
         if burst:
             self._lead_once()
             return
         notify("READY=1")  # from now on the watchdog expects to be told
         self._attempt(self._sync)
-        listener = ChangeListener(self.scheduler._client, self._changed)
+        listener = ChangeListener(self._session.client, self._changed)
         listener.start()
         try:
-            self._reign(standby=standby)
+            while not self._inbox.stopping:
+                if self._session.is_leading:
+                    self._attempt(self._work)
+                else:
+                    self._attempt(partial(self._regain_lock, standby=standby))
         finally:
             listener.stop()
 
+    def _begin_anew(self) -> None:
+        """Nothing is known of what Redis holds, and only the leader writes what is declared."""
+        self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
+
     def _lead_once(self) -> None:
-        """One pass, begun again where the lock was lost meanwhile."""
+        """One pass, begun again if the lock was lost meanwhile."""
         while not self._inbox.stopping:
             try:
-                if self.scheduler._lock is None:
+                if not self._session.is_leading:
                     self._regain_lock(standby=False)
                 if self._rules_wanted:
                     self._adopt_rules()
                 if self._inbox.sync_wanted:
                     self._sync()
                 if self._repair_wanted:
-                    self._repair()
+                    self.repair()
                 self._pass()
                 return
             except LockLostError:
-                self.scheduler._lock = None
+                self._session.lose_lock()
             except WorkEndedError:
                 pass
 
-    def _reign(self, *, standby: bool) -> None:
-        while not self._inbox.stopping:
-            if self.scheduler._lock is None:
-                self._attempt(partial(self._regain_lock, standby=standby))
-            else:
-                self._attempt(self._work)
-
     def _attempt(self, work: Callable[[], None]) -> None:
-        """Do this, and survive where the lock is lost or Redis is away."""
+        """Do this, and carry on if the lock is lost or Redis is unavailable."""
         self._outage.attempt()
         try:
             work()
         except LockLostError:
-            self.scheduler._lock = None
+            self._session.lose_lock()
         except WorkEndedError:
             pass
         except (RedisError, OSError) as error:
-            self._endure(error)
+            self._standby.wait_for_redis(error)
 
     def _work(self) -> None:
         """One pass, a heartbeat, what else is wanted, and sleep until there is something to do."""
-        scheduler = self.scheduler
         if self._rules_wanted:
             self._adopt_rules()
         self._take_in_changes()
         if self._repair_wanted:
-            self._repair()
+            self.repair()
         self._watch_clock()
         self._pass()
         self._watch_clock()
@@ -179,28 +165,47 @@ class Leading(Standby):
         self._watch_data()
         if self._inbox.sync_wanted:
             self._sync()  # after the heartbeat: a program's own client may be slow to give up
-        pause = min(scheduler.calculate_sleep_interval(), self._heartbeat_interval)
+        pause = self._scheduler.calculate_sleep_interval()
+        pause = min(pause, self._session.heartbeat_interval)
         self._watch_index()
         if self._watchdog is not None:
             pause = min(pause, self._watchdog / 2)
         self._outage.over()
-        self._tell_watchdog()
+        self._notify_watchdog()
         self._watch_clock()  # else a pause until a time that is far away again
         self._inbox.wait(0 if self._repair_wanted else pause)
         self._watch_clock()
 
     def _pass(self) -> None:
-        scheduler = self.scheduler
-        if scheduler._lock is None:
-            raise LockLostError
-        token = scheduler._lock.token
-        for _ in scheduler._dispatcher.enqueue_due(token, scheduler.lock_ttl):
+        session = self._session
+        for _ in self._dispatcher.enqueue_due(session.token, session.lock_ttl):
             self.keep_alive()
 
+    def _sync(self) -> None:
+        scheduler, session = self._scheduler, self._session
+        if self._rules_wanted:
+            self._adopt_rules()
+        try:
+            if scheduler.sync is not None:
+                scheduler.sync()
+        except (RedisError, OSError):
+            raise
+        except Exception:  # a program's own code: its schedules are as they were
+            scheduler.log.exception("Scheduler %s: syncing failed", session.name)
+        marker = token_hex(8)
+        session.client.hset(session.key, REDIS_LOSS_MARKER, marker)
+        self._marker = marker
+        self._inbox.sync_wanted = False
+
+    # Changes and repairs
+
+    def _changed(self, id: str | None) -> None:
+        if self._session.is_leading:  # a standby has no use for it
+            self._inbox.changed(id)
+
     def _take_in_changes(self) -> None:
-        """What another program wrote, which does not keep our indexes, is entered now."""
-        client = self.scheduler._client
-        inbox = self._inbox
+        """Index what another program wrote that does not keep our indexes."""
+        client, inbox = self._session.client, self._inbox
         if inbox.changed_ids or inbox.changes_missed:
             indexed, updated = client.mget(INDEXED, LAST_UPDATE)
             if indexed != updated:
@@ -209,25 +214,25 @@ class Leading(Standby):
                 self._repair_wanted |= inbox.changes_missed
             inbox.forget_changes()
 
-    def _repair(self) -> None:
-        """Make the indexes true, go on from a clock that was set back, and try what failed."""
-        scheduler = self.scheduler
-        report = store.reindex(scheduler._client, self.keep_alive)
+    def repair(self) -> None:
+        """Correct the indexes and the times that depend on a wrong clock, and retry what failed."""
+        client = self._session.client
+        report = store.reindex(client, self.keep_alive)
         if report.restored or report.pruned:
-            scheduler.log.warning(
+            self._scheduler.log.warning(
                 "Scheduler %s: repaired the index: %d schedules put back, %d stale members removed",
-                scheduler.name,
+                self._session.name,
                 report.restored,
                 report.pruned,
             )
         self._retime(report.ahead, after_step_back)
         self._retime(report.foreign, after_foreign_change)
-        store.retry_failed(scheduler._client, self.keep_alive)
+        store.retry_failed(client, self.keep_alive)
         self._repair_wanted = False
 
     def _adopt_rules(self) -> None:
-        """Time anew what was computed where the clocks do something else than here."""
-        client = self.scheduler._client
+        """Recompute next times that were computed with other time zone rules than ours."""
+        client = self._session.client
         stored = rules.read_rules(client)
         if not rules.are_ours(stored):
             renewal = rules.begin_renewal(stored, client)
@@ -238,76 +243,51 @@ class Leading(Standby):
         self._rules_wanted = False
 
     def _retime(self, ids: list[str], rule: Rule) -> list[str]:
-        """Returns those that somebody changed meanwhile."""
-        scheduler = self.scheduler
+        """Returns those that were being changed meanwhile."""
         if not ids:
             return []
-        if scheduler._lock is None:
-            raise LockLostError
-        token = scheduler._lock.token
-        dispatcher, ttl = scheduler._dispatcher, scheduler.lock_ttl
-        return dispatcher.retime(ids, rule, token, ttl, self.keep_alive)
-
-    def _sync(self) -> None:
-        scheduler = self.scheduler
-        if self._rules_wanted:
-            self._adopt_rules()
-        try:
-            if scheduler.sync is not None:
-                scheduler.sync()
-        except (RedisError, OSError):
-            raise
-        except Exception:  # a program's own code: its schedules are as they were
-            scheduler.log.exception("Scheduler %s: syncing failed", scheduler.name)
-        marker = token_hex(8)
-        scheduler._client.hset(scheduler.key, REDIS_LOSS_MARKER, marker)
-        self._marker = marker
-        self._inbox.sync_wanted = False
+        session = self._session
+        return self._dispatcher.retime(ids, rule, session.token, session.lock_ttl, self.keep_alive)
 
     def _regain_lock(self, *, standby: bool) -> None:
-        """Redis may have lost the lock, perhaps with all its data."""
-        scheduler = self.scheduler
-        scheduler._lock = None
+        """Take the lock again: Redis may have lost it, perhaps with all its data."""
+        log, name = self._scheduler.log, self._session.name
         try:
-            scheduler.register_birth()
+            self._standby.bid()
         except SchedulerLockedError as locked:
-            self._registered &= locked.holder != scheduler.name  # else a namesake's entry by now
             if not standby:
                 raise LeadershipLostError(locked.holder, locked.expires_in) from None
-            scheduler.log.warning("Scheduler %s: lost the lock: %s", scheduler.name, locked)
-            self._stand_by()
-            self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
+            log.warning("Scheduler %s: lost the lock: %s", name, locked)
+            self._standby.wait_to_lead()
+            self._begin_anew()
             self._marker = ""
             return
-        # After an outage longer than its life that is no news.
+        # After an outage longer than the lock's TTL that is to be expected.
         level = logging.INFO if self._outage else logging.WARNING
-        scheduler.log.log(level, "Scheduler %s: took the lost lock again", scheduler.name)
+        log.log(level, "Scheduler %s: took the lost lock again", name)
         self._rules_wanted = True  # another one may have led meanwhile
 
-    def _watch_data(self) -> None:
-        """Where Redis lost what was written since the latest sync, declare and repair it again.
+    # Watches
 
-        It may have been restarted between two commands, so that nothing but the mark tells.
+    def _watch_data(self) -> None:
+        """If Redis lost what was written since the latest sync, declare and repair it again.
+
+        It may have been restarted between two commands, so that only the marker shows it.
         """
-        scheduler = self.scheduler
-        found = scheduler._client.hget(scheduler.key, REDIS_LOSS_MARKER)
+        session = self._session
+        found = session.client.hget(session.key, REDIS_LOSS_MARKER)
         if self._marker and found != self._marker.encode():
-            scheduler.log.info("Scheduler %s: Redis lost the latest sync", scheduler.name)
-            self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
+            self._scheduler.log.info("Scheduler %s: Redis lost the latest sync", session.name)
+            self._begin_anew()
 
     def _watch_clock(self) -> None:
-        """Where it was set back, what was timed by it before waits for far too long."""
+        """If it was set back, what was timed by it before would wait for far too long."""
         before, self._clock = self._clock, time.time()
         if self._clock < before - CLOCK_TOLERANCE:
-            log, name = self.scheduler.log, self.scheduler.name
-            log.warning("Scheduler %s: the clock was set back", name)
+            self._scheduler.log.warning("Scheduler %s: the clock was set back", self._session.name)
             self._repair_wanted = True
 
     def _watch_index(self) -> None:
-        """Where nothing waits any more, perhaps somebody deleted the index: look for it, once."""
-        was_empty, self._index_was_empty = self._index_was_empty, self.scheduler._index_is_empty
+        """If nothing waits any more, the index may have been deleted: look for schedules, once."""
+        was_empty, self._index_was_empty = self._index_was_empty, self._dispatcher.index_is_empty
         self._repair_wanted |= self._index_was_empty and not was_empty
-
-    def _changed(self, id: str | None) -> None:
-        if self.scheduler._lock is not None:  # a standby has no use for it
-            self._inbox.changed(id)

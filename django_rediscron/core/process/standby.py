@@ -1,132 +1,129 @@
-"""A scheduler process that does not lead: how it comes, waits to lead, and goes."""
+"""A scheduler process that does not lead: how it starts, waits for its turn, and signs off."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from ..exceptions import SchedulerLockedError
 from .inbox import Inbox
-from .lock import is_unanswered, release_unanswered
 from .outage import Outage, is_passing
 from .probe import probe
+from .session import Scheduler, Session
 from .systemd import notify
-
-if TYPE_CHECKING:
-    from ..scheduler import RedisCronScheduler
 
 STANDBY_INTERVAL = 0.5
 """Seconds between a standby's attempts to lead: a clean hand-over takes no longer."""
 
 
 class Standby:
-    """What a scheduler process does as long as it does not lead, or not any more."""
+    """What a scheduler process does while it does not lead, or no longer leads."""
 
-    def __init__(self, scheduler: RedisCronScheduler) -> None:
-        self.scheduler = scheduler
-        self._reset()
-
-    def _reset(self) -> None:
-        self._inbox = Inbox()
+    def __init__(
+        self, scheduler: Scheduler, session: Session, inbox: Inbox, outage: Outage
+    ) -> None:
+        self._scheduler = scheduler
+        self._session = session
+        self._inbox = inbox
+        self._outage = outage
         self._registered = self._probed = False
-        self._outage = Outage(self.scheduler.log, self.scheduler.name)
 
-    def stop(self) -> None:
-        self._inbox.stop()
+    def lead_at_once(self) -> None:
+        """Take the lock; if Redis is unavailable, try again for as long as a lock lives.
 
-    def _be_born(self) -> None:
-        """Take the lock; where Redis is away, try again for as long as a lock lives.
-
-        It may be ours already, for all that we know, though no answer came.
+        Raises `SchedulerLockedError`. An attempt that was not answered may have taken the lock.
         """
-        until = time.monotonic() + self.scheduler.lock_ttl
+        until = time.monotonic() + self._session.lock_ttl
         self._outage.at_start = True
         while not self._inbox.stopping:
             self._outage.attempt()
             try:
-                self._probe()
-                self.scheduler.register_birth()
+                self.bid()
             except (RedisError, OSError) as error:
                 if not is_passing(error) or time.monotonic() > until:
                     raise
-                self._endure(error)
+                self.wait_for_redis(error)
             else:
-                self._registered = True
                 self._outage.over()
                 self._outage.at_start = False
                 return
 
-    def _stand_by(self) -> None:
-        """Wait until the lock is ours, or until asked to stop."""
+    def wait_to_lead(self) -> None:
+        """Wait until this scheduler has the lock, or is asked to stop."""
+        log, name = self._scheduler.log, self._session.name
         announced = False
         while not self._inbox.stopping:
             self._outage.attempt()
             try:
-                locked = self._bid()
+                locked = self._bid_as_standby()
                 self._outage.over()
                 if locked is None:
-                    self.scheduler.log.info("Scheduler %s: leads", self.scheduler.name)
+                    log.info("Scheduler %s: leads", name)
                     return
                 if not announced:
                     announced = True
-                    self.scheduler.log.info(
-                        "Scheduler %s: standing by: %s", self.scheduler.name, locked
-                    )
+                    log.info("Scheduler %s: standing by: %s", name, locked)
                     notify("READY=1")
                 notify("WATCHDOG=1\nSTATUS=standing by")
                 self._inbox.wait(STANDBY_INTERVAL)
             except (RedisError, OSError) as error:
-                self._endure(error)
+                self.wait_for_redis(error)
 
-    def _bid(self) -> SchedulerLockedError | None:
-        """Try to lead. Returns why not."""
-        scheduler = self.scheduler
-        self._probe()
+    def _bid_as_standby(self) -> SchedulerLockedError | None:
+        """Try to lead, else show in the registry that this one stands by. Returns why it does."""
         try:
-            scheduler.register_birth()
+            self.bid()
         except SchedulerLockedError as locked:
-            if locked.holder != scheduler.name:  # else the entry is that of a namesake, who leads
-                scheduler.enter_registry()
+            if locked.holder != self._session.name:  # else the entry is that of a leading namesake
+                self._scheduler.enter_registry()
                 self._registered = True
             return locked
-        self._registered = True
         return None
 
+    def bid(self) -> None:
+        """Try to lead. Raises `SchedulerLockedError`."""
+        self._probe()
+        try:
+            self._scheduler.register_birth()
+        except SchedulerLockedError as locked:
+            self._registered &= locked.holder != self._session.name
+            raise
+        self._registered = True
+
     def _probe(self) -> None:
-        """Once, before we lead: a server that can never do must not seem to be away."""
+        """Once, before it leads: an unsuitable server must not look like an outage."""
         if not self._probed:
-            probe(self.scheduler._client)
+            probe(self._session.client)
             self._probed = True
 
-    def _endure(self, error: Exception) -> None:
-        """Redis is away: wait a little."""
+    def wait_for_redis(self, error: Exception) -> None:
+        """Redis is unavailable: wait a little before the next attempt."""
         pause = self._outage.failed(error)
-        # Those that are left may lead to a server that is no master any more.
-        self.scheduler._client.connection_pool.disconnect(inuse_connections=False)
+        # The idle connections may lead to a server that is no longer the master.
+        self._session.client.connection_pool.disconnect(inuse_connections=False)
         notify("WATCHDOG=1\nSTATUS=waiting for Redis")
         if not self._inbox.stopping:
             self._inbox.wait(pause)
 
-    def _leave(self) -> None:
-        """Give up the lock and the entry in the registry, unless Redis has just kept us waiting."""
-        scheduler = self.scheduler
-        if not (self._registered or is_unanswered(scheduler._client)):
+    def sign_off(self) -> None:
+        """Release the lock and leave the registry, unless Redis has just failed to answer."""
+        session = self._session
+        if not (self._registered or session.may_hold_lock):
             return
         if not self._outage.timed_out:
             self._outage.attempt()
             try:
-                release_unanswered(scheduler._client)
+                session.release_unanswered()
                 if self._registered:
-                    scheduler.register_death()
+                    self._scheduler.register_death()
                 self._outage.over()
                 return
             except (RedisError, OSError) as error:
                 self._outage.failed(error)
-        scheduler.log.warning(
+        self._scheduler.log.warning(
             "Scheduler %s: could not sign off; a lock that it holds expires within %s s",
-            scheduler.name,
-            scheduler.lock_ttl,
+            session.name,
+            session.lock_ttl,
         )
-        scheduler._lock = None
+        session.lose_lock()

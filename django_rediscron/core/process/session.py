@@ -1,0 +1,139 @@
+"""A scheduler in Redis: the lock by which it leads, and its entry in RQ's registry."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from redis import Redis
+from redis.client import Pipeline
+
+from ..dispatch.batch import LockLostError
+from ..store.keys import SCHEDULERS, scheduler_key
+from .identity import identity
+from .lock import LeaderLock, is_unanswered, release_unanswered
+
+REGISTRY_TTL = 120
+"""Seconds; RQ's own number: so long after its last heartbeat RQ forgets a scheduler."""
+
+HEARTBEATS_PER_TTL = 3
+"""A heartbeat may be late by two thirds of the lock's TTL before the lock is lost."""
+
+
+class Scheduler(Protocol):
+    """What leading and standing by call on a scheduler, as programs may override it."""
+
+    log: logging.Logger
+    sync: Callable[[], object] | None
+
+    def register_birth(self) -> None: ...
+    def enter_registry(self) -> None: ...
+    def heartbeat(self) -> None: ...
+    def register_death(self) -> None: ...
+    def calculate_sleep_interval(self) -> float: ...
+
+
+class Session:
+    """What other processes see of a scheduler, and the client by which they do.
+
+    `write_entry(pipe)` writes what RQ keeps of the scheduler, with `fields()` in it.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        name: str,
+        lock_ttl: float,
+        write_entry: Callable[[Pipeline], object],
+    ) -> None:
+        self.client = client
+        self.name = name
+        self.key = scheduler_key(name)
+        self.lock_ttl = lock_ttl
+        self._write_entry = write_entry
+        self._lock: LeaderLock | None = None
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this scheduler holds the lock, as far as it knows."""
+        return self._lock is not None
+
+    @property
+    def token(self) -> str:
+        """The token that fences writes. Raises `LockLostError` if this scheduler does not lead."""
+        if self._lock is None:
+            raise LockLostError
+        return self._lock.token
+
+    @property
+    def role(self) -> str:
+        """`leader` or `standby`."""
+        return "leader" if self.is_leading else "standby"
+
+    @property
+    def heartbeat_interval(self) -> float:
+        """Seconds between two heartbeats of a leader."""
+        return min(self.lock_ttl, REGISTRY_TTL) / HEARTBEATS_PER_TTL
+
+    def fields(self) -> dict[str, str]:
+        """What the entry says beside RQ's own fields: its role, and which process it is."""
+        return {"role": self.role, "token": self.token if self.is_leading else "", **identity()}
+
+    def lead(self) -> None:
+        """Take the lock and enter the registry.
+
+        Raises `SchedulerLockedError`, before anything is entered, if another scheduler holds it.
+        """
+        lock = LeaderLock(self.client, self.name, self.lock_ttl)
+        lock.acquire()
+        self._lock = lock
+        try:
+            self.enter_registry()
+        except BaseException:
+            self._lock = None
+            lock.release()
+            raise
+
+    def enter_registry(self) -> None:
+        """Enter RQ's registry, or replace the entry there, as leader or standby."""
+        with self.client.pipeline() as pipe:
+            pipe.zremrangebyscore(SCHEDULERS, 0, time.time() - REGISTRY_TTL)
+            pipe.zadd(SCHEDULERS, {self.name: time.time()})
+            self._write_entry(pipe)
+            pipe.execute()
+
+    def heartbeat(self) -> bool:
+        """Extend the lock and the entry. False if the lock is no longer ours."""
+        if self._lock is None or not self._lock.extend():
+            return False
+        with self.client.pipeline(transaction=False) as pipe:
+            pipe.zadd(SCHEDULERS, {self.name: time.time()})
+            pipe.expire(self.key, REGISTRY_TTL)
+            _, known = pipe.execute()
+        if not known:  # Redis lost it, or this machine slept for longer
+            self.enter_registry()
+        return True
+
+    def lose_lock(self) -> None:
+        """Note that this scheduler no longer leads; nothing is written."""
+        self._lock = None
+
+    def leave(self, pipeline: Pipeline | None = None) -> None:
+        """Leave the registry and release the lock, if it is still ours."""
+        client = self.client if pipeline is None else pipeline
+        client.zrem(SCHEDULERS, self.name)
+        client.delete(self.key)
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @property
+    def may_hold_lock(self) -> bool:
+        """Whether Redis did not answer an attempt to take or release the lock."""
+        return is_unanswered(self.client)
+
+    def release_unanswered(self) -> None:
+        """Release the lock that it may hold without having heard so."""
+        release_unanswered(self.client)
