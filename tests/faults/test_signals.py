@@ -146,9 +146,10 @@ def test_a_signal_long_after_the_end_is_the_programs(server: Server) -> None:
 GOES_ON = """
 import time
 from redis import Redis
-from django_rediscron.core import RedisCronScheduler, signals
+from django_rediscron.core import RedisCronScheduler
+from django_rediscron.core.process import inbox
 
-signals.GRACE = 2.0
+inbox.GRACE = 2.0
 RedisCronScheduler(Redis.from_url({url!r}), "ERROR", name="one").start()
 time.sleep(2.5)
 print("it goes on", flush=True)
