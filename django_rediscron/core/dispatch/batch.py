@@ -145,13 +145,14 @@ class Batch:
             if self._occurrences.is_full:
                 self.left_from = score
                 break
-            ready = owner.recall(id, score)
-            if ready is not None and not self._occurrences.has_room(ready):
-                self.postponed[id] = score
-                continue
-            if ready is not None and self._add_known(id, ready):
-                self._recalled[id] = score
-                continue
+            ready = owner.memory.recall(id, score)
+            if ready is not None:
+                if ready.is_heavy and not self._occurrences.has_room(ready):
+                    self.postponed[id] = score
+                    continue
+                if self._add_known(id, ready):
+                    self._recalled[id] = score
+                    continue
             if owner.foreign.get(id) == score:
                 self.kept.add(id)
             else:
@@ -298,6 +299,8 @@ class Batch:
             if outcomes[position if with_run else position + len(items)] in DONE:
                 for skip in skips:
                     log_skip(job, skip)
+        if DONE.issuperset(outcomes):
+            return enqueued
         ids = (*(id for id, *_ in items), *corrections.ids)
         left = {id for id, outcome in zip(ids, outcomes, strict=True) if outcome not in DONE}
         self.kept |= left

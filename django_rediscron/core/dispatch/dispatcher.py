@@ -176,13 +176,6 @@ class Dispatcher:
         ids = [id.encode(errors="surrogateescape") for id in found[::2]]
         return list(zip(ids, map(float, found[1::2]), strict=True))
 
-    def recall(self, id: bytes, score: float) -> Ready | None:
-        """What is known of the schedule if its place in the index says that nothing changed."""
-        ready = self.memory.get(id)
-        if ready is None or ready.place != score:
-            return None
-        return ready
-
     def remember(self, id: bytes, ready: Ready) -> None:
         self._retries.succeeded(id)
         if ready.fingerprint.is_known:

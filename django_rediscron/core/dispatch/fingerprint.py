@@ -51,7 +51,7 @@ class Fingerprint:
     def __init__(self, fields: Mapping[str, str], moment: float = 0.0) -> None:
         self.checked_at = moment
         """When the whole was compared last, by the monotonic clock."""
-        revision, updated, created = (fields.get(name, "") for name in MARKS)
+        revision, updated, created = [fields.get(name, "") for name in MARKS]
         self.marks = _marks(revision, updated or created)
         """Instead of the whole, for a comparison of the marks and the next time only."""
         self.is_known = True
@@ -69,8 +69,8 @@ class Fingerprint:
         """Bytes of the hash; the script reads them to compare the whole."""
         # Where the latest time will be when it is written for the first time; 0: not known.
         self._appends = 0
-        if not self._latest and len(fields) < _COMPACT_FIELDS:
-            compact = max(map(len, items), default=0) <= _COMPACT_VALUE and self._text.isascii()
+        if self._next and not self._latest and len(fields) < _COMPACT_FIELDS:
+            compact = max(map(len, items)) <= _COMPACT_VALUE and self._text.isascii()
             self._appends = len(items) + 2 if compact else 0
 
     def _whole(self) -> bytes:
@@ -90,7 +90,7 @@ class Fingerprint:
         if moment - self.checked_at <= TRUSTED:
             return self.marks
         self.checked_at = moment
-        return self._whole()
+        return self._packed or self._whole()
 
     def with_next(self, following: bytes) -> bytes:
         """A list for the script by itself: these, and the next time."""

@@ -34,14 +34,17 @@ class Memory:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, id: bytes) -> Ready | None:
-        return self._entries.get(id)
+    def recall(self, id: bytes, score: float) -> Ready | None:
+        """What is known of the schedule if its place in the index says that nothing changed."""
+        ready = self._entries.get(id)
+        return ready if ready is not None and ready.place == score else None
 
     def add(self, id: bytes, ready: Ready) -> None:
         """Remember it if there is room."""
         if self._entries.get(id) is ready:
             return
-        self.discard(id)
+        if id in self._entries:
+            self.discard(id)
         if self.size + ready.size <= LIMIT:
             self._entries[id] = ready
             self.size += ready.size

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain, repeat
 
 from ..schedule.missed import settle_due
 from ..schedule.record import Record
@@ -45,7 +46,8 @@ class Occurrences:
         self._now = time.monotonic()
         self._corrections = corrections
         self._turns = turns
-        self._job_ids = new_job_ids(expected)
+        counts = chain((expected,), repeat(ROOM))
+        self._job_ids = chain.from_iterable(map(new_job_ids, counts))
         self.packed: list[bytes] = []
         self.length = 0
         """Of the one list for the script that they are together."""
@@ -65,9 +67,8 @@ class Occurrences:
         light goes first again."""
 
     def has_room(self, ready: Ready) -> bool:
-        """Whether a schedule is light, or light enough. There is always room for one."""
-        total = self.heavy_bytes + ready.weight
-        return not (ready.is_heavy and self.heavy_bytes and total > self._call_bytes)
+        """Whether a heavy schedule is light enough. There is always room for one."""
+        return not self.heavy_bytes or self.heavy_bytes + ready.weight <= self._call_bytes
 
     def add(self, id: bytes, ready: Ready) -> None:
         """What is due of a schedule."""
@@ -77,7 +78,9 @@ class Occurrences:
         job, seen = ready.job, ready.due
         due = job.next_enqueue_time
         assert due is not None
-        key = (job.interval or job.cron, job.timezone or job.local_zone, due, seen)
+        key: tuple[object, ...] = (job.interval, due, seen)
+        if job.cron is not None:
+            key = (job.cron, job.timezone or job.local_zone, due, seen)
         turn = self._turns.get(key)
         if turn is None:
             if job.interval is not None:
@@ -111,11 +114,12 @@ class Occurrences:
                 expected = written_before(seen) if follows else ready.fingerprint.with_next(seen)
                 self.skips.append((False, len(self._corrections), job, step.skips))
                 self._corrections.add_next(id, expected, following, delay, records)
-                self._weigh(ready)
+                if ready.is_heavy:
+                    self.heavy_bytes += ready.weight
             else:
                 self.skips.append((True, len(self.items), job, step.skips))
                 turn = Turn(due, seen, step.run, following, delay)
-                job_id = self._next_job_id()
+                job_id = next(self._job_ids)
                 policy = self._policy(ready, step.run, records, job_id)
                 self._add_item(id, ready, turn, policy, job_id, follows=follows)
                 seen, follows = turn.following, True
@@ -143,11 +147,6 @@ class Occurrences:
             told.append(commands(job, ready.template.queue, job_id, run))
         return msgpack.array(told)
 
-    def _next_job_id(self) -> str:
-        if not self._job_ids:
-            self._job_ids = new_job_ids(ROOM)
-        return self._job_ids.pop()
-
     def _add_item(
         self,
         id: bytes,
@@ -162,16 +161,13 @@ class Occurrences:
         if shape is None:
             shape = self.shapes[ready.template.shape] = msgpack.number(len(self.shapes) + 1)
         if not job_id:
-            job_id = self._next_job_id()
+            job_id = next(self._job_ids)
         self.length += ready.length
-        self._weigh(ready)
+        if ready.is_heavy:
+            self.heavy_bytes += ready.weight
         if ready.template.runs_here:
             self.is_full = True
         self.packed.append(
             ready.occurrence(id, turn, job_id, shape, self._now, policy, follows=follows)
         )
         self.items.append((id, ready, turn, job_id))
-
-    def _weigh(self, ready: Ready) -> None:
-        if ready.is_heavy:
-            self.heavy_bytes += ready.weight

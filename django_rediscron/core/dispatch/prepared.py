@@ -9,7 +9,7 @@ from ..schedule.sizes import LIGHT_BYTES
 from ..timing.cron_times import utc_text
 from . import msgpack
 from .fingerprint import FOLLOWS, Fingerprint
-from .template import JobTemplate
+from .template import JOB_ID_LENGTH, JobTemplate
 
 WRITTEN, NEARLY_FULL, OVERLAPPED = "1", "f", "s"
 CHANGED, BAD_HISTORY, BAD_QUEUE, REFUSED = "0", "h", "q", "r"
@@ -27,6 +27,7 @@ POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overla
 Times = tuple["datetime | None", "datetime | None"]
 
 _EMPTY = msgpack.text("")
+_JOB_ID = msgpack.text_head(JOB_ID_LENGTH)
 _SIZE = 980  # of this in memory, without texts
 _UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
 _UNTIDIED_SPAN = 86400.0
@@ -107,7 +108,7 @@ class Ready:
                 msgpack.text(id),
                 turn.packed,
                 msgpack.YES if self.job.last_error else msgpack.NO,
-                msgpack.text(job_id),
+                _JOB_ID + job_id.encode(),
                 shape,
                 msgpack.YES if tidy else msgpack.NO,
                 FOLLOWS if follows else self.fingerprint.at(moment),

@@ -115,7 +115,8 @@ class Templates:
         if known is not None:
             template, job = known
             job.args, job.kwargs = schedule.args, schedule.kwargs
-            return template, _packed((zlib.compress(job.data), job.get_call_string()))
+            data, description = zlib.compress(job.data), job.get_call_string() or ""
+            return template, msgpack.text(data) + msgpack.text(description)
         if importable:
             schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is no job
         custom = overridden(queue) if queue.is_async else ""
@@ -170,6 +171,9 @@ def packed_times(moment: datetime) -> bytes:
     """The fields of all jobs that are enqueued at one moment."""
     time = msgpack.text(utc_text(moment))
     return b"".join(part for name in _TIMES for part in (msgpack.text(name), time))
+
+
+JOB_ID_LENGTH = 36
 
 
 def new_job_ids(count: int) -> list[str]:

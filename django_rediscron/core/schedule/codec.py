@@ -67,6 +67,7 @@ EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
 """What people and their programs write."""
 
 _BLANK = {name: LEFT_OUT.get(name, "") for name in DEFINITION_FIELDS}
+_NUMBERS = {"job_timeout": None, "result_ttl": DEFAULT_RESULT_TTL, "ttl": None, "failure_ttl": None}
 _EDITABLE = {field: field for field in EDITABLE_FIELDS}  # one text for the names of all hashes
 _NEEDED = frozenset(("id", "revision", "runs", *EDITABLE_FIELDS, *TIME_FIELDS))
 
@@ -129,12 +130,12 @@ def load(job: Definition, data: Mapping[str, str]) -> None:
     job.interval = load_number(data, "interval")
     job.cron = data.get("cron") or None
     job.job_options = {
-        "job_timeout": load_number(data, "job_timeout"),
-        "result_ttl": load_number(data, "result_ttl", DEFAULT_RESULT_TTL),
-        "ttl": load_number(data, "ttl"),
-        "failure_ttl": load_number(data, "failure_ttl"),
+        **{
+            name: load_number(data, name) if name in data else default
+            for name, default in _NUMBERS.items()
+        },
         "meta": (load_json(data, "meta", dict) or None) if "meta" in data else None,
-        "webhooks": load_webhooks(data.get("webhooks")),
+        "webhooks": load_webhooks(data["webhooks"]) if "webhooks" in data else None,
     }
     job.time_options = NO_OPTIONS
     if not OPTIONS.keys().isdisjoint(data):
@@ -142,8 +143,8 @@ def load(job: Definition, data: Mapping[str, str]) -> None:
         job.time_options = {name: said[name] for name in said if name in TIME_DEFAULTS}
         job.job_options.update({name: said[name] for name in said if name in JOB_DEFAULTS})
     job.enabled = load_flag(data, "enabled", True)
-    job.revision = load_number(data, "revision") or 0
-    job.runs = load_number(data, "runs") or 0
+    job.revision = (load_number(data, "revision") or 0) if "revision" in data else 0
+    job.runs = (load_number(data, "runs") or 0) if "runs" in data else 0
     job.last_error = data.get("last_error") or None
     job.last_error_at = None
     if data.get("last_error_at"):

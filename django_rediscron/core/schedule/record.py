@@ -127,7 +127,7 @@ class Record(Definition):
         # which takes more than a kilobyte.
         super()._prepare()
         self.version = ""
-        self._stored = None
+        self._stored_fields = None
         self._origin = None
 
     @property
@@ -322,7 +322,7 @@ class Record(Definition):
         """A copy that later runs of this schedule do not change."""
         copy = self.__class__.__new__(self.__class__)
         copy.__dict__ = self.__dict__.copy()
-        copy.kwargs, copy.job_options = self.kwargs.copy(), self.job_options.copy()
+        copy.kwargs, copy.job_options = {**self.kwargs}, {**self.job_options}
         return copy
 
     def mark_saved(self, fields: Mapping[str, str], unset: Sequence[str], times: Times) -> None:
@@ -363,7 +363,7 @@ class Record(Definition):
         codec.load(job, data)
         check.check_timing(job.interval, job.cron, stored=True)
         job._origin = Origin.of(data)
-        job._stored = codec.editable(data)
+        job._stored_fields = codec.editable(data)
         job._loaded_times = (job.latest_enqueue_time, job.next_enqueue_time)
         changed_at = data.get("updated_at") or data.get("created_at") or ""
         job.version = _version(data.get("revision") or "0", changed_at)

@@ -80,9 +80,9 @@ def load_json(
         raise InvalidScheduleError(
             f"field {field!r} is not a JSON {kind.__name__}, but {type(value).__name__}"
         )
-    if _is_deep(text, value):
+    if len(text) > MAX_DEPTH and _is_deep(text, value):
         raise _too_deep(field)
-    if not _is_proper(text, value):
+    if "\\u" in text and not _is_proper(text, value):
         raise InvalidScheduleError(f"field {field!r} must be proper Unicode, and holds surrogates")
     return value
 

@@ -29,10 +29,13 @@ def next_time(job: Definition, moment: datetime) -> datetime | None:
     Otherwise, as after a change whose writer could not know all that it depends on, it is computed
     from that change on, or from its latest occurrence if it ran since. None where none is left.
     """
-    if job.finished_at is not None or _runs_left(job) <= 0:
+    has_options = bool(job.time_options)
+    if job.finished_at is not None or (has_options and _runs_left(job) <= 0):
         return None
     following, latest = job.next_enqueue_time, job.latest_enqueue_time
     if following is not None and following - moment <= _LONGEST:
+        if not has_options:
+            return following
         start_at, end_at = job.start_at, job.end_at
         if end_at is not None and following > end_at:
             return None

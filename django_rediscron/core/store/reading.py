@@ -117,10 +117,11 @@ def read_what_fits(
 
     None for the heavy ones for which there is no room in it; there is for the first of all.
     """
-    stored, restore = _parse(run_script(connection, READ, [], [call_bytes, *ids]))
+    stored, how = _parse(run_script(connection, READ, [], [call_bytes, *ids]))
+    restore = how(_job_class)
     for id, found in zip(ids, stored, strict=True):
         whole = found != _LATER
-        yield _understand(id, found, connection, restore(_job_class)) if whole else None
+        yield _understand(id, found, connection, restore) if whole else None
 
 
 class Stored(NamedTuple):
