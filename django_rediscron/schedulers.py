@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .conf import conf
 from .core import RedisCronJob, RedisCronScheduler
-from .core.schedule.options import ScheduleOptions
-from .core.timing.durations import Duration
+from .core.schedule.options import ScheduleArguments, by_name
 from .queues import default_result_ttl, get_connection
 
 if TYPE_CHECKING:
@@ -40,41 +39,15 @@ class DjangoRedisCronScheduler(RedisCronScheduler):
         func: Callable[..., Any] | str,
         queue_name: str,
         id: str = "",
-        args: tuple[Any, ...] | None = None,
-        kwargs: dict[str, Any] | None = None,
-        interval: Duration | None = None,
-        cron: str | None = None,
-        job_timeout: Duration | None = None,
-        result_ttl: Duration | None = None,
-        ttl: Duration | None = None,
-        failure_ttl: Duration | None = None,
-        meta: dict[str, Any] | None = None,
-        enabled: bool | None = None,
-        *,
-        webhooks: Sequence[Any] | None = None,
-        name: str = "",
-        **options: Unpack[ScheduleOptions],
+        *positional: Any,
+        **arguments: Unpack[ScheduleArguments],
     ) -> RedisCronJob:
         """Create the schedule `id`, or edit it, as `RedisCronScheduler.register` does.
 
         `result_ttl` defaults to the queue's `DEFAULT_RESULT_TTL`. Raises `UnknownQueueError` where
         the queue is not in `RQ_QUEUES`, or lives on another Redis than this scheduler.
         """
-        return super().register(
-            func,
-            queue_name,
-            id,
-            args=args,
-            kwargs=kwargs,
-            interval=interval,
-            cron=cron,
-            job_timeout=job_timeout,
-            result_ttl=default_result_ttl(queue_name) if result_ttl is None else result_ttl,
-            ttl=ttl,
-            failure_ttl=failure_ttl,
-            meta=meta,
-            enabled=enabled,
-            webhooks=webhooks,
-            name=name,
-            **options,
-        )
+        arguments = by_name(positional, arguments)
+        if arguments.get("result_ttl") is None:
+            arguments["result_ttl"] = default_result_ttl(queue_name)
+        return super().register(func, queue_name, id, **arguments)

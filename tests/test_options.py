@@ -20,6 +20,7 @@ from django_rediscron.core import (
     InvalidScheduleError,
     RedisCronJob,
     RedisCronScheduler,
+    ScheduleArguments,
     ScheduleOptions,
 )
 from django_rediscron.core.schedule.options import JOB_DEFAULTS
@@ -144,15 +145,31 @@ def test_every_way_to_make_a_schedule_takes_the_options(connection: Redis, start
     assert job.definition().items() >= TEXTS.items()
     declared = register(tasks.echo, "default", "b", interval=60, **FULL)
     assert declared.definition().items() >= TEXTS.items()
-    functions: list[Any] = [RedisCronJob, RedisCronScheduler(connection).register, register]
-    for function in functions:
+    constructor = {*inspect.signature(RedisCronJob).parameters, *FULL} - {"func_name", "options"}
+    arguments = {*ScheduleArguments.__annotations__}
+    ways: list[tuple[Any, set[str]]] = [
+        (RedisCronJob, constructor - {"func", "queue_name", "id"} - STATE),
+        (RedisCronScheduler(connection).register, arguments),
+        (register, arguments | {"locked"}),
+    ]
+    for function, taken in ways:
         with pytest.raises(TypeError, match="jiter") as error:
             function(func=tasks.echo, queue_name="default", id="x", interval=1, jiter=3)
         told = set(str(error.value).partition("there are ")[2].split(", "))
-        taken = {*inspect.signature(function).parameters, *FULL}
-        assert told == taken - {"self", "func", "func_name", "queue_name", "id", "options"} - STATE
+        assert told == taken
     assert set(ScheduleOptions.__annotations__) == set(FULL)
-    assert "options" in inspect.signature(register).parameters
+    assert arguments - set(FULL) == constructor - set(FULL) - {"func", "queue_name", "id"} - STATE
+
+
+def test_arguments_of_register_may_also_stand_by_position(connection: Redis) -> None:
+    register = RedisCronScheduler(connection).register
+    job = register(tasks.echo, "default", "a", ("x",), {"y": 1}, 60, None, 30, name="label")
+    assert (job.args, job.kwargs, job.interval) == (("x",), {"y": 1}, 60)
+    assert (job.job_options["job_timeout"], job.name) == (30, "label")
+    with pytest.raises(TypeError, match="multiple values for argument 'args'"):
+        register(tasks.echo, "default", "a", ("x",), interval=60, args=())
+    with pytest.raises(TypeError, match="at most 13 positional"):
+        register(tasks.echo, "default", "a", *[None] * 11)
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

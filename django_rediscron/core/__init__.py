@@ -12,7 +12,7 @@ from .exceptions import (
     UnreadableScheduleError,
 )
 from .job import RedisCronJob
-from .schedule.options import ScheduleOptions
+from .schedule.options import ScheduleArguments, ScheduleOptions
 from .scheduler import RedisCronScheduler
 from .store.current import Occurrence, current_occurrence
 
@@ -24,6 +24,7 @@ __all__ = [
     "Occurrence",
     "RedisCronJob",
     "RedisCronScheduler",
+    "ScheduleArguments",
     "ScheduleChangedError",
     "ScheduleLockedError",
     "ScheduleOptions",

@@ -26,7 +26,7 @@ from .process.session import Session
 from .process.standby import Standby
 from .process.systemd import notify
 from .quoting import quoted
-from .schedule.options import DEFAULT_RESULT_TTL, ScheduleOptions
+from .schedule.options import ScheduleArguments, by_name
 from .store import listing as store
 from .store.connections import own_client
 from .timing.durations import Duration, positive_seconds
@@ -89,50 +89,21 @@ class RedisCronScheduler(CronScheduler):
         func: Callable[..., Any] | str,
         queue_name: str,
         id: str = "",
-        args: tuple[Any, ...] | None = None,
-        kwargs: dict[str, Any] | None = None,
-        interval: Duration | None = None,
-        cron: str | None = None,
-        job_timeout: Duration | None = None,
-        result_ttl: Duration | None = DEFAULT_RESULT_TTL,
-        ttl: Duration | None = None,
-        failure_ttl: Duration | None = None,
-        meta: dict[str, Any] | None = None,
-        enabled: bool | None = None,
-        *,
-        webhooks: Sequence[Any] | None = None,
-        name: str = "",
-        **options: Unpack[ScheduleOptions],
+        *positional: Any,
+        **arguments: Unpack[ScheduleArguments],
     ) -> RedisCronJob:
         """Create the schedule `id`, or edit it: all its fields are as given here afterwards.
 
-        `func` may also be a dotted name. Durations are numbers of seconds, timedeltas, or texts
-        such as `"10m"`.
+        `func` may also be a dotted name. All else is described in `ScheduleArguments`; `args` to
+        `enabled` may also stand behind the id, in that order.
 
         An edit keeps `created_at`, and `enabled` where it is not given. Takes effect at once, in
         whatever process the scheduler runs. Raises `InvalidScheduleError` and writes nothing where
         the schedule could not run.
         """
-        job = RedisCronJob(
-            id=id or self._id_from_config(func, name),
-            queue_name=queue_name,
-            func=func,
-            args=args,
-            kwargs=kwargs,
-            interval=interval,
-            cron=cron,
-            job_timeout=job_timeout,
-            result_ttl=result_ttl,
-            ttl=ttl,
-            failure_ttl=failure_ttl,
-            meta=meta,
-            connection=self.connection,
-            enabled=True if enabled is None else enabled,
-            webhooks=webhooks,
-            name=name,
-            **options,
-        )
-        job.enabled_given = enabled is not None
+        arguments = by_name(positional, arguments)
+        id = id or self._id_from_config(func, arguments.get("name", ""))
+        job = RedisCronJob.requested(func, queue_name, id, arguments, self.connection)
         self.register_many([job])
         return job
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,7 @@ from ..core.declared.wanted import Wanted
 from ..core.exceptions import InvalidScheduleError
 from ..core.job import RedisCronJob
 from ..core.quoting import quoted_id
-from ..core.schedule.options import ScheduleOptions, refuse_unknown
-from ..core.timing.durations import Duration
+from ..core.schedule.options import ScheduleArguments, by_name, refuse_unknown
 from ..queues import default_result_ttl
 
 if TYPE_CHECKING:
@@ -62,21 +61,9 @@ def register(
     func: Callable[..., Any] | str,
     queue_name: str,
     id: str,
-    args: tuple[Any, ...] | None = None,
-    kwargs: dict[str, Any] | None = None,
-    interval: Duration | None = None,
-    cron: str | None = None,
-    job_timeout: Duration | None = None,
-    result_ttl: Duration | None = None,
-    ttl: Duration | None = None,
-    failure_ttl: Duration | None = None,
-    meta: dict[str, Any] | None = None,
-    enabled: bool | None = None,
-    *,
-    webhooks: Sequence[Any] | None = None,
-    name: str = "",
+    *positional: Any,
     locked: bool = False,
-    **options: Unpack[ScheduleOptions],
+    **arguments: Unpack[ScheduleArguments],
 ) -> RedisCronJob:
     """Declare the schedule `id` in an `AppConfig.ready` hook.
 
@@ -100,27 +87,12 @@ def register(
             f"{_place(*_position(caller))}; declare it in AppConfig.ready(), or at run time use "
             f"get_scheduler().register(...)"
         )
-    refuse_unknown(options, "locked")
+    refuse_unknown(arguments, "locked")
     with _named(id, caller):
-        job = RedisCronJob(
-            id=id,
-            queue_name=queue_name,
-            func=func,
-            args=args,
-            kwargs=kwargs,
-            interval=interval,
-            cron=cron,
-            job_timeout=job_timeout,
-            result_ttl=default_result_ttl(queue_name) if result_ttl is None else result_ttl,
-            ttl=ttl,
-            failure_ttl=failure_ttl,
-            meta=meta,
-            enabled=True if enabled is None else enabled,
-            webhooks=webhooks,
-            name=name,
-            **options,
-        )
-    job.enabled_given = enabled is not None
+        arguments = by_name(positional, arguments)
+        if arguments.get("result_ttl") is None:
+            arguments["result_ttl"] = default_result_ttl(queue_name)
+        job = RedisCronJob.requested(func, queue_name, id, arguments)
     _declare(job, caller, locked=locked)
     return job
 

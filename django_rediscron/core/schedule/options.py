@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import Any, Generic, Literal, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar, cast
 
 from rq import Callback, Retry
 
@@ -58,6 +58,30 @@ class ScheduleOptions(TypedDict, total=False):
     description: str | None
 
 
+class ScheduleArguments(ScheduleOptions, total=False):
+    """All that `register` takes beside the function, its queue and the id.
+
+    `args`, `kwargs`: what the function is called with, JSON values. `interval` or `cron`: when; an
+    expression is read in `timezone`. `job_timeout`, `result_ttl` (500 seconds), `ttl`,
+    `failure_ttl`, `meta`, `webhooks`: what RQ is told of each job. `enabled`: whether it runs, by
+    default; one that is stored keeps its state where this is None. `name`: RQ's name of a cron job,
+    here only a label.
+    """
+
+    args: tuple[Any, ...] | None
+    kwargs: dict[str, Any] | None
+    interval: Duration | None
+    cron: str | None
+    job_timeout: Duration | None
+    result_ttl: Duration | None
+    ttl: Duration | None
+    failure_ttl: Duration | None
+    meta: dict[str, Any] | None
+    enabled: bool | None
+    webhooks: Sequence[Any] | None
+    name: str
+
+
 TIME_DEFAULTS: dict[str, Any] = {
     "timezone": None,
     "start_at": None,
@@ -80,10 +104,13 @@ JOB_DEFAULTS: dict[str, Any] = {
 """Options that RQ is told of each job; they stand in the schedule's `job_options`."""
 
 
-_ARGUMENTS = (
+_POSITIONAL = (
     *("args", "kwargs", "interval", "cron", "job_timeout", "result_ttl", "ttl", "failure_ttl"),
-    *("meta", "enabled", "webhooks", "name"),
+    *("meta", "enabled"),
 )
+"""What `register` also takes by position, behind the id."""
+
+_ARGUMENTS = (*_POSITIONAL, "webhooks", "name")
 """What else all ways to make a schedule take, beside what it runs, its queue and its id."""
 
 _T = TypeVar("_T")
@@ -112,9 +139,19 @@ class Option(Generic[_T]):
         job.time_options = {**job.time_options, self.name: value}
 
 
+def by_name(positional: Sequence[Any], arguments: ScheduleArguments) -> ScheduleArguments:
+    """The arguments of `register`, with those by position. Raises TypeError as Python does."""
+    if len(positional) > len(_POSITIONAL):
+        raise TypeError(f"register() takes at most {3 + len(_POSITIONAL)} positional arguments")
+    given = dict(zip(_POSITIONAL, positional, strict=False))
+    for name in given.keys() & arguments.keys():
+        raise TypeError(f"register() got multiple values for argument {name!r}")
+    return cast(ScheduleArguments, {**given, **arguments})
+
+
 def refuse_unknown(options: Mapping[str, Any], *others: str) -> None:
     """Raise TypeError for options that there are not; `others`: what else this call takes."""
-    unknown = options.keys() - TIME_DEFAULTS.keys() - JOB_DEFAULTS.keys()
+    unknown = options.keys() - TIME_DEFAULTS.keys() - JOB_DEFAULTS.keys() - {*_ARGUMENTS}
     if unknown:
         known = ", ".join((*_ARGUMENTS, *TIME_DEFAULTS, *JOB_DEFAULTS, *others))
         raise TypeError(

@@ -25,6 +25,7 @@ from .options import (
     DEFAULT_RESULT_TTL,
     JOB_DEFAULTS,
     TIME_DEFAULTS,
+    ScheduleArguments,
     ScheduleOptions,
     refuse_unknown,
 )
@@ -121,6 +122,22 @@ class Record(Definition):
         if self.cron and next_enqueue_time is None:
             self.next_enqueue_time = computed = self.get_next_enqueue_time()
             self._loaded_times = (None, computed)
+
+    @classmethod
+    def requested(
+        cls,
+        func: Callable[..., Any] | str,
+        queue_name: str,
+        id: str,
+        arguments: ScheduleArguments,
+        connection: Redis | None = None,
+    ) -> Self:
+        """What `register` was asked for with these arguments."""
+        enabled = arguments.get("enabled")
+        said: dict[str, Any] = {**arguments, "enabled": True if enabled is None else enabled}
+        job = cls(id, queue_name, func, connection=connection, **said)
+        job.enabled_given = enabled is not None
+        return job
 
     def _prepare(self) -> None:
         # Only attributes that the first objects have are kept without a dict of each object's own,
