@@ -110,9 +110,10 @@ class JobForm(LabelledForm):
     )
 
     def clean_func_name(self) -> str:
-        """Must be on the allow-list and importable."""
+        """A new one must be on the allow-list and importable."""
         name: str = self.cleaned_data["func_name"]
-        self._allowed(name, "func_name")
+        if self.stored is None or self.stored.func_name != name:
+            self._allowed(name)
         return name
 
     def clean_catch_up(self) -> str:
@@ -137,10 +138,10 @@ class JobForm(LabelledForm):
         value: str = self.cleaned_data[name]
         # This user is not responsible for one that a program stored and that is left as it is.
         if value and not (self.stored and self.stored.job_options.get(name) == value):
-            self._allowed(value.partition(" ")[0], name)
+            self._allowed(value.partition(" ")[0])
         return value
 
-    def _allowed(self, name: str, field: str) -> Callable[..., Any]:
+    def _allowed(self, name: str) -> Callable[..., Any]:
         try:
             return allowed_function(name)
         except FunctionNotAllowedError as error:
@@ -153,7 +154,7 @@ class JobForm(LabelledForm):
         if not {*RUN_FIELDS}.intersection(self.changed_data):
             return
         try:
-            function = self._allowed(cleaned["func_name"], "func_name")
+            function = self._allowed(cleaned["func_name"])
             check_call(function, cleaned["args"], cleaned["kwargs"])
         except ValidationError as error:
             self.add_error("func_name", error)
