@@ -8,6 +8,7 @@ from typing import Any
 import django
 from django.conf import settings
 from django.contrib.admin.utils import quote
+from django.forms import BooleanField, Field
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import formats
@@ -21,6 +22,8 @@ from rq.utils import now
 from ..core.store.runs import Run
 from ..models import Schedule
 from ..use_tz import aware, local
+from .form_fields.job import JobForm
+from .form_fields.timing import TimingForm
 
 # Times
 
@@ -82,55 +85,31 @@ def span(seconds: float) -> str:
 
 # Fields and their values
 
-LABELS = {
+_OTHER_LABELS = {
     "id": gettext_lazy("id"),
     "name": gettext_lazy("label"),
     "enabled": gettext_lazy("enabled"),
-    "func_name": gettext_lazy("function"),
-    "args": gettext_lazy("arguments"),
-    "kwargs": gettext_lazy("keyword arguments"),
-    "queue_name": gettext_lazy("queue"),
-    "interval": gettext_lazy("interval"),
-    "cron": gettext_lazy("cron expression"),
-    "timezone": gettext_lazy("time zone"),
-    "start_at": gettext_lazy("starts"),
-    "end_at": gettext_lazy("ends"),
-    "max_runs": gettext_lazy("most runs"),
-    "jitter": gettext_lazy("jitter"),
-    "catch_up": gettext_lazy("missed runs"),
-    "catch_up_limit": gettext_lazy("missed runs at most"),
-    "misfire_grace": gettext_lazy("latest start"),
-    "overlap": gettext_lazy("overlap"),
-    "job_timeout": gettext_lazy("time-out"),
-    "result_ttl": gettext_lazy("keep results"),
-    "failure_ttl": gettext_lazy("keep failures"),
-    "ttl": gettext_lazy("longest wait"),
-    "at_front": gettext_lazy("at the front of the queue"),
     "retry": gettext_lazy("further attempts"),
-    "retry_max": gettext_lazy("further attempts"),
-    "retry_intervals": gettext_lazy("waits before them"),
-    "on_success": gettext_lazy("after success"),
-    "on_failure": gettext_lazy("after a failure"),
-    "on_stopped": gettext_lazy("when stopped"),
-    "description": gettext_lazy("description"),
-    "meta": gettext_lazy("meta"),
     "webhooks": gettext_lazy("webhooks"),
 }
-
-_FLAGS = ("enabled", "at_front")
 _LONGEST_VALUE = 200
 
 
 def label(name: str) -> str:
     """The name of a field of the form or of the hash."""
-    return str(LABELS.get(name, name))
+    field = _form_field(name)
+    return str(field.label if field else _OTHER_LABELS.get(name, name))
 
 
 def display_value(name: str, text: str) -> str:
     """A value of the hash."""
-    if name in _FLAGS:
+    if name == "enabled" or isinstance(_form_field(name), BooleanField):
         return _("yes") if text == "1" else _("no")
     return Truncator(text).chars(_LONGEST_VALUE) if text else _("none")
+
+
+def _form_field(name: str) -> Field | None:
+    return JobForm.base_fields.get(name) or TimingForm.base_fields.get(name)
 
 
 # Runs

@@ -19,11 +19,11 @@ from ...core.schedule.texts import dump_json
 from ...models import Schedule
 from ...query.queryset import connection
 from ...queues import get_queue, queues_beside
+from ..form_fields.job import RUN_FIELDS, JobForm
+from ..form_fields.timing import TimingForm
 from ..log import definition
 from .conflicts import Conflict, LoadedSchedule, brief, brief_definition
-from .job_fields import JobForm
-from .timing_fields import TimingForm
-from .values import RUN_FIELDS, apply, values_of
+from .values import apply, values_of
 
 _FIRST_WORD = re.compile(r"[a-z_]+", re.ASCII)
 _OF_WORD = {
@@ -44,6 +44,7 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
 
     base = forms.CharField(required=False, widget=forms.HiddenInput)
     id = forms.CharField(
+        label=gettext_lazy("id"),
         max_length=255,
         strip=False,
         widget=forms.TextInput(attrs={"size": 60, "autocomplete": "off"}),
@@ -52,10 +53,11 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
         ),
     )
     name = forms.CharField(
+        label=gettext_lazy("label"),
         required=False,
         help_text=gettext_lazy("RQ's name of it. Empty: the id."),
     )
-    enabled = forms.BooleanField(required=False, initial=True)
+    enabled = forms.BooleanField(label=gettext_lazy("enabled"), required=False, initial=True)
 
     class Media:
         js = ("django_rediscron/preview.js",)

@@ -18,7 +18,6 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from ...core.exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
@@ -28,42 +27,22 @@ from ...query.queryset import connection
 from ...use_tz import local
 from .. import log
 from ..changelist.columns import badges, last_run, next_run, timing
-from ..display import LABELS, TEMPLATES, absolute, page_context, page_url
+from ..display import TEMPLATES, absolute, label, page_context, page_url
+from ..form_fields.job import LATE_RUNS, RQ_JOB, WHAT_RUNS
+from ..form_fields.timing import LIMITS, WHEN
+from ..form_fields.widgets import Group
 from ..one_schedule.details import read_details
 from .form import ScheduleForm, fixed_fields
 from .values import values_of
 
-GROUPS: tuple[tuple[Any, tuple[str | tuple[str, ...], ...], bool], ...] = (
-    (None, ("id", "name", "enabled"), True),
-    (gettext_lazy("What runs"), ("func_name", "args", "kwargs", "queue_name"), True),
-    (gettext_lazy("When"), ("interval", ("cron", "timezone"), "preview"), True),
-    (
-        gettext_lazy("From when, until when, how exactly"),
-        (("start_at", "end_at"), ("max_runs", "jitter")),
-        False,
-    ),
-    (
-        gettext_lazy("Late and overlapping runs"),
-        (("catch_up", "catch_up_limit"), "misfire_grace", "overlap"),
-        False,
-    ),
-    (
-        gettext_lazy("The job in RQ"),
-        (
-            ("job_timeout", "ttl"),
-            ("result_ttl", "failure_ttl"),
-            ("retry_max", "retry_intervals"),
-            "at_front",
-            "on_success",
-            "on_failure",
-            "on_stopped",
-            "description",
-            "meta",
-        ),
-        False,
-    ),
+GROUPS = (
+    Group(None, ("id", "name", "enabled"), is_open=True),
+    WHAT_RUNS,
+    WHEN,
+    LIMITS,
+    LATE_RUNS,
+    RQ_JOB,
 )
-"""Heading, lines of fields, and whether a group is open even if all fields have their defaults."""
 
 Page = Callable[[], HttpResponse]
 View = TypeVar("View", bound=Callable[..., HttpResponse])
@@ -127,7 +106,7 @@ def _as_text(name: str) -> Callable[[Schedule], str]:
         return "-" if prepared in (None, "") else str(prepared)
 
     text.__name__ = name
-    return admin.display(description=LABELS[name])(text)
+    return admin.display(description=label(name))(text)
 
 
 # Showing

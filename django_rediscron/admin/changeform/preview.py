@@ -23,11 +23,10 @@ from ...core.job import RedisCronJob
 from ...core.timing.zones import find_zone
 from ...models import Schedule
 from ..display import TEMPLATES, page_url
-from .timing_fields import TimingForm
+from ..form_fields.timing import TimingForm
 from .values import apply, values_of
 
 RUNS = 10
-TIMING = ("interval", "cron", "timezone", "start_at", "end_at", "max_runs", "jitter")
 
 
 @dataclass(frozen=True)
@@ -117,13 +116,13 @@ class PreviewForm(TimingForm):
     def _schedule(self) -> RedisCronJob:
         values = self.cleaned_data
         stored = self.stored
-        if stored is not None and all(self.initial[name] == values[name] for name in TIMING):
+        if stored is not None and all(self.initial[name] == values[name] for name in values):
             return stored
         # Jitter depends on the id; any other id delays by other seconds.
         id = stored.id if stored else "new"
         job = RedisCronJob(id, "default", func_name="none.none", interval=1)
         job.next_enqueue_time = None
-        apply(job, values, TIMING)
+        apply(job, values, values)
         job.validate()
         return job
 

@@ -6,31 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...core.job import RedisCronJob
-from ...core.schedule.rq_options import CALLBACKS
+from ...core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
 from ...queues import default_result_ttl
 
-RUN_FIELDS = ("func_name", "args", "kwargs")
-"""What runs: fixed if the function is not on the allow-list."""
-
-ATTRIBUTES = (
-    "func_name",
-    "queue_name",
-    "interval",
-    "cron",
-    "timezone",
-    "start_at",
-    "end_at",
-    "max_runs",
-    "jitter",
-    "catch_up",
-    "catch_up_limit",
-    "misfire_grace",
-    "overlap",
-    "enabled",
-)
+ATTRIBUTES = ("func_name", "queue_name", "interval", "cron", "enabled", *TIME_DEFAULTS)
 """Fields that are attributes of the schedule."""
 
-OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "at_front", "description", *CALLBACKS)
+OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", *(JOB_DEFAULTS.keys() - {"retry"}))
 """Fields that are options of its jobs."""
 
 
@@ -38,8 +20,6 @@ def values_of(job: RedisCronJob) -> dict[str, Any]:
     """The values of all fields of the form."""
     values: dict[str, Any] = {name: getattr(job, name) for name in ATTRIBUTES}
     values.update({name: job.job_options.get(name) for name in OPTIONS})
-    for name in ("cron", "timezone", "description", *CALLBACKS):
-        values[name] = values[name] or ""
     retry = job.job_options.get("retry")
     return {
         **values,

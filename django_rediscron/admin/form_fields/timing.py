@@ -16,8 +16,13 @@ from django.utils.translation import gettext_lazy
 
 from ...core.timing.zones import is_portable
 from ...use_tz import current_zone, in_zone
-from ..display import TEMPLATES
-from .widgets import LabelledForm, SecondsField, SuggestingInput
+from .widgets import Group, LabelledForm, SecondsField, SuggestingInput
+
+WHEN = Group(gettext_lazy("When"), ("interval", ("cron", "timezone"), "preview"), is_open=True)
+LIMITS = Group(
+    gettext_lazy("From when, until when, how exactly"),
+    (("start_at", "end_at"), ("max_runs", "jitter")),
+)
 
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 
@@ -31,7 +36,7 @@ class MomentWidget(AdminSplitDateTime):
     The zone travels with the form, because the current zone may change before the form is sent.
     """
 
-    template_name = f"{TEMPLATES}/moment.html"
+    template_name = "admin/django_rediscron/schedule/moment.html"
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
@@ -166,11 +171,13 @@ class TimingForm(LabelledForm):
     """When a schedule runs."""
 
     interval = SecondsField(
+        label=gettext_lazy("interval"),
         help_text=gettext_lazy(
             "Seconds, or with a unit: 90, 10m, 2h, 1d. Either this or a cron expression."
         ),
     )
     cron = forms.CharField(
+        label=gettext_lazy("cron expression"),
         required=False,
         widget=forms.TextInput(
             attrs={"size": 30, "spellcheck": "false", "autocomplete": "off", "dir": "ltr"}
@@ -180,6 +187,7 @@ class TimingForm(LabelledForm):
         ),
     )
     timezone = forms.CharField(
+        label=gettext_lazy("time zone"),
         required=False,
         widget=SuggestingInput(zone_names, size=30),
         help_text=gettext_lazy(
@@ -187,17 +195,21 @@ class TimingForm(LabelledForm):
         ),
     )
     start_at = MomentField(
+        label=gettext_lazy("starts"),
         help_text=gettext_lazy("No run before this; an interval counts from it."),
     )
     end_at = MomentField(
+        label=gettext_lazy("ends"),
         help_text=gettext_lazy("No run after this."),
     )
     max_runs = forms.IntegerField(
+        label=gettext_lazy("most runs"),
         required=False,
         min_value=1,
         help_text=gettext_lazy("The schedule is finished after so many. Empty: no limit."),
     )
     jitter = SecondsField(
+        label=gettext_lazy("jitter"),
         fraction=True,
         help_text=gettext_lazy(
             "Each run comes late by up to this, always alike for the same run, so that many "

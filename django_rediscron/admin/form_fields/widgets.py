@@ -1,10 +1,10 @@
-"""Form fields and inputs for the options of a schedule."""
+"""Kinds of form fields, and what all parts of the form have in common."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -15,19 +15,28 @@ from django.utils.translation import gettext as _
 
 from ...core.quoting import LONGEST, cut
 from ...core.timing.durations import seconds_from_text
-from ..display import LABELS
 
 LONGEST_INDENTED = 20_000
 """Characters of JSON: with blanks, longer text would be too long to send, and nobody reads it."""
 
 
+class Group(NamedTuple):
+    """Fields of the form below a heading."""
+
+    heading: Any
+    lines: tuple[str | tuple[str, ...], ...]
+    """Names of fields; those in one tuple share a line."""
+    is_open: bool = False
+    """Whether it is shown even if all fields have their defaults."""
+
+
 class LabelledForm(forms.Form):
-    """A form whose fields have the labels of the admin, unless they have their own."""
+    """A form whose labels begin with a capital letter, as Django's own do."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
-            field.label = capfirst(str(field.label or LABELS.get(name, "")))
+        for field in self.fields.values():
+            field.label = capfirst(str(field.label or ""))
 
     def add_error(self, field: str | None, error: Any) -> None:
         """Django's own, with long values cut: the input shows what was sent."""

@@ -12,8 +12,30 @@ from django.utils.translation import gettext_lazy
 from ...allowlist import FunctionNotAllowedError, allowed_function, allowed_functions, check_call
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
-from .values import RUN_FIELDS
-from .widgets import IntervalsField, JsonField, LabelledForm, SecondsField, SuggestingInput
+from .widgets import Group, IntervalsField, JsonField, LabelledForm, SecondsField, SuggestingInput
+
+RUN_FIELDS = ("func_name", "args", "kwargs")
+"""What runs: fixed if the function is not on the allow-list."""
+
+WHAT_RUNS = Group(gettext_lazy("What runs"), (*RUN_FIELDS, "queue_name"), is_open=True)
+LATE_RUNS = Group(
+    gettext_lazy("Late and overlapping runs"),
+    (("catch_up", "catch_up_limit"), "misfire_grace", "overlap"),
+)
+RQ_JOB = Group(
+    gettext_lazy("The job in RQ"),
+    (
+        ("job_timeout", "ttl"),
+        ("result_ttl", "failure_ttl"),
+        ("retry_max", "retry_intervals"),
+        "at_front",
+        "on_success",
+        "on_failure",
+        "on_stopped",
+        "description",
+        "meta",
+    ),
+)
 
 
 class JobForm(LabelledForm):
@@ -23,6 +45,7 @@ class JobForm(LabelledForm):
     """The schedule that is changed; None if one is added."""
 
     func_name = forms.CharField(
+        label=gettext_lazy("function"),
         widget=SuggestingInput(allowed_functions),
         help_text=gettext_lazy(
             "One of those that the code declares, decorates with @job, or lists in the settings."
@@ -30,17 +53,20 @@ class JobForm(LabelledForm):
     )
     args = JsonField(
         list,
+        label=gettext_lazy("arguments"),
         initial=list,
         help_text=gettext_lazy('A JSON list, such as ["daily", 7].'),
     )
     kwargs = JsonField(
         dict,
+        label=gettext_lazy("keyword arguments"),
         initial=dict,
         help_text=gettext_lazy('A JSON object, such as {"pages": 7}.'),
     )
-    queue_name = forms.ChoiceField()
+    queue_name = forms.ChoiceField(label=gettext_lazy("queue"))
 
     catch_up = forms.ChoiceField(
+        label=gettext_lazy("missed runs"),
         required=False,
         initial="latest",
         choices=[
@@ -51,16 +77,19 @@ class JobForm(LabelledForm):
         help_text=gettext_lazy("What to do when no scheduler ran at the time."),
     )
     catch_up_limit = forms.IntegerField(
+        label=gettext_lazy("missed runs at most"),
         required=False,
         initial=100,
         min_value=1,
         help_text=gettext_lazy("Of one run for each: only so many, the newest ones."),
     )
     misfire_grace = SecondsField(
+        label=gettext_lazy("latest start"),
         fraction=True,
         help_text=gettext_lazy("A run that is later than this is skipped. Empty: no limit."),
     )
     overlap = forms.ChoiceField(
+        label=gettext_lazy("overlap"),
         required=False,
         initial="allow",
         choices=[
@@ -71,40 +100,57 @@ class JobForm(LabelledForm):
     )
 
     job_timeout = SecondsField(
+        label=gettext_lazy("time-out"),
         help_text=gettext_lazy("A job that works longer fails. -1: no limit. Empty: the queue's."),
     )
     result_ttl = SecondsField(
+        label=gettext_lazy("keep results"),
         help_text=gettext_lazy("-1: for ever. 0: not at all. Empty: the queue's."),
     )
     failure_ttl = SecondsField(
+        label=gettext_lazy("keep failures"),
         help_text=gettext_lazy("-1: for ever. 0: not at all. Empty: RQ's, a year."),
     )
     ttl = SecondsField(
+        label=gettext_lazy("longest wait"),
         help_text=gettext_lazy("A job that waits longer in its queue is dropped. Empty: no limit."),
     )
-    at_front = forms.BooleanField(required=False)
+    at_front = forms.BooleanField(label=gettext_lazy("at the front of the queue"), required=False)
     retry_max = forms.IntegerField(
+        label=gettext_lazy("further attempts"),
         required=False,
         min_value=1,
         help_text=gettext_lazy("After a failure. Empty: none."),
     )
     retry_intervals = IntervalsField(
+        label=gettext_lazy("waits before them"),
         help_text=gettext_lazy("Seconds, or with a unit, separated by commas: 10, 1m, 5m."),
     )
     on_success = forms.CharField(
+        label=gettext_lazy("after success"),
         required=False,
         widget=SuggestingInput(allowed_functions),
         help_text=gettext_lazy("A function of RQ's callbacks; behind it, if wanted, its time-out."),
     )
-    on_failure = forms.CharField(required=False, widget=SuggestingInput(allowed_functions))
-    on_stopped = forms.CharField(required=False, widget=SuggestingInput(allowed_functions))
+    on_failure = forms.CharField(
+        label=gettext_lazy("after a failure"),
+        required=False,
+        widget=SuggestingInput(allowed_functions),
+    )
+    on_stopped = forms.CharField(
+        label=gettext_lazy("when stopped"),
+        required=False,
+        widget=SuggestingInput(allowed_functions),
+    )
     description = forms.CharField(
+        label=gettext_lazy("description"),
         required=False,
         widget=forms.TextInput(attrs={"size": 60}),
         help_text=gettext_lazy("RQ's description of each job. Empty: the call."),
     )
     meta = JsonField(
         dict,
+        label=gettext_lazy("meta"),
         initial=dict,
         help_text=gettext_lazy("A JSON object that each job carries."),
     )
