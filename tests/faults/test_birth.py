@@ -6,6 +6,7 @@ Seen to fail, each with this taken out of the core:
 - what no time mends: `is_passing` (it says that Redis is in trouble, and tries again);
 - its own lock: the comparison with `self.token` in `LeaderLock._acquire` (another scheduler is said
   to be running), and `extend` behind it (the lock expires soon);
+- the second cause: the look at `lasts` in `Trouble.failed` (it is silent);
 - a signal: the look at `stopping` in `Standby.lead_at_once` (it ends with an error).
 """
 
@@ -22,7 +23,7 @@ from django_rediscron.core.store.keys import LOCK, SCHEDULERS
 from tests.processes import wait_until
 
 from .proxy import Fault, Proxy, RoundTrip, cut_after, cut_before, proxy_before
-from .schedulers import Run, command, leads, listens, register_every_second
+from .schedulers import Run, command, count_commands, leads, listens, register_every_second
 from .servers import Server
 from .test_loop import count_round_trips, is_done
 from .victims import CUT_OFF, LOCKED, STOPPED, Victim, lead
@@ -127,6 +128,23 @@ def test_ends_quietly_when_it_is_stopped_meanwhile(server: Server, run: Run, fro
     assert one.complaints() == []
     if frozen:
         server.thaw()
+
+
+def test_a_standby_says_what_no_time_mends_and_goes_on_trying(server: Server, run: Run) -> None:
+    server.stop()
+    connect = partial(Redis.from_url, password="new")
+    one = run("one", standby=True, connect=connect)
+    wait_until(lambda: one.said("is in trouble"))
+    server.start(requirepass="old")
+    wait_until(lambda: one.said("ERROR Scheduler one: Redis is in trouble: invalid username"))
+    admin = server.client(password="old")
+    seen = count_commands(admin)
+    wait_until(lambda: count_commands(admin) > seen + 10)
+    assert len(one.said("is in trouble")) == 2
+    admin.config_set("requirepass", "new")
+    wait_until(lambda: leads(admin, "one"))
+    one.send(signal.SIGTERM)
+    assert one.wait() == STOPPED
 
 
 def test_what_no_time_mends_ends_it_at_once(server: Server, run: Run) -> None:

@@ -48,6 +48,7 @@ class Outage:
         self._log = log
         self._name = name
         self._since: float | None = None
+        self._lasts = False
         self._failures = 0
         self._attempted = time.monotonic()
 
@@ -61,8 +62,11 @@ class Outage:
     def failed(self, error: Exception) -> float:
         """It failed. Returns the seconds to wait; less where it took long to fail."""
         moment = time.monotonic()
-        if self._since is None:
-            self._since = self._attempted
+        lasts = not is_passing(error)
+        # What somebody has to mend is said, too, if it comes after another reason.
+        if self._since is None or (lasts and not self._lasts):
+            self._since = self._since or self._attempted
+            self._lasts = lasts
             self._log.log(
                 logging.INFO if self.at_start else logging.ERROR,
                 "Scheduler %s: Redis is in trouble: %s",
@@ -81,4 +85,4 @@ class Outage:
             away = time.monotonic() - self._since
             level = logging.INFO if self.at_start else logging.WARNING
             self._log.log(level, "Scheduler %s: Redis is back after %.1f s", self._name, away)
-        self._since, self._failures, self.timed_out = None, 0, False
+        self._since, self._failures, self.timed_out, self._lasts = None, 0, False, False
