@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +17,7 @@ from django.test import override_settings
 from redis import Redis
 
 from django_rediscron import register
-
-ROOT = Path(__file__).parent.parent
+from tests.forks import ROOT, run_python
 
 
 def _run(**kwargs: Any) -> list[CheckMessage]:
@@ -143,39 +141,46 @@ def test_a_redis_without_a_limit_evicts_nothing(small: Redis) -> None:
     assert _run(databases=["default"]) == []
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["migrate", "--verbosity", "0"],
-        ["check"],
-        ["test", "tests.app"],
-        ["check", "--database", "default"],
-    ],
-)
-def test_only_the_checks_that_are_asked_for_touch_redis(command: list[str]) -> None:
-    """With a schedule declared, start-up, `migrate` and `test` open no connection to Redis."""
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A server of the project below."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "django", *command],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "REDISCRON_TEST_URL": f"redis://127.0.0.1:{port}/0",
-                "REDISCRON_TEST_DECLARED": '[{"queue_name": "default", "id": "a", "interval": 5}]',
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        if "--database" in command:
-            listener.settimeout(30)
-            listener.accept()[0].close()  # it did ask
-            listener.close()  # and is refused from now on
-            output, _ = process.communicate(timeout=60)
-        else:
-            output, _ = process.communicate(timeout=60)
-            listener.settimeout(0)
-            with pytest.raises(BlockingIOError):
-                listener.accept()
-    assert process.returncode == 0 or "NO TESTS RAN" in output, output
+        yield listener
+
+
+def project(listener: socket.socket) -> dict[str, str]:
+    """The environment of a project that declares a schedule."""
+    return {
+        **os.environ,
+        "REDISCRON_TEST_URL": f"redis://127.0.0.1:{listener.getsockname()[1]}/0",
+        "REDISCRON_TEST_DECLARED": '[{"queue_name": "default", "id": "a", "interval": 5}]',
+    }
+
+
+@pytest.mark.parametrize(
+    "command", [["migrate", "--verbosity", "0"], ["check"], ["test", "tests.app"]]
+)
+def test_start_up_and_other_commands_open_no_connection(
+    listener: socket.socket, command: list[str]
+) -> None:
+    done = run_python("-m", "django", *command, env=project(listener))
+    assert done.returncode == 0 or "NO TESTS RAN" in done.stderr, done
+    listener.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+def test_a_database_check_asks_redis(listener: socket.socket) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "django", "check", "--database", "default"],
+        cwd=ROOT,
+        env=project(listener),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    listener.settimeout(30)
+    listener.accept()[0].close()  # it did ask
+    listener.close()  # and is refused from now on
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output

@@ -151,6 +151,7 @@ EXPRESSIONS = st.tuples(
 ).map(lambda fields: " ".join(fields).strip())
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(EXPRESSIONS, st.dates(date(2023, 1, 1), date(2031, 12, 31)))
 def test_expressions_match_what_the_rules_say(expression: str, begin: date) -> None:

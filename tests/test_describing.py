@@ -230,6 +230,7 @@ EXPRESSIONS = st.tuples(
 ).map(lambda parts: " ".join(parts).strip())
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None, derandomize=True, database=None)
 @given(EXPRESSIONS, st.dates(date(2026, 1, 1), date(2029, 12, 31)))
 def test_what_a_description_claims_is_what_the_times_are(expression: str, begin: date) -> None:

@@ -165,6 +165,7 @@ EXPRESSIONS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None, derandomize=True, database=None)
 @given(EXPRESSIONS, st.sampled_from(TRANSITIONS), st.integers(-90_000, 90_000))
 def test_next_times_follow_cron8_through_daylight_saving(
@@ -238,6 +239,7 @@ def test_a_year_of_minutes_is_counted_and_passed_over_in_no_time() -> None:
     assert perf_counter() - begin < 0.5  # walked one by one they would take seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Santiago", "Africa/Casablanca", "UTC"])
 @pytest.mark.parametrize(
     "expression", ["*/20 2 * * *", "30 2 29 2,3,10 *", "0 3 LW * MON#1", "0 0,23 13 * FRI"]

@@ -144,6 +144,7 @@ FIELDS = (*sorted(VALUES), "interval", "runs", "revision", "finished_at", "last_
           "orphaned_at", "disabled_as_orphan_at", "enabled")  # fmt: skip
 
 
+@pytest.mark.slow
 @RUNS
 @given(
     st.sampled_from([{"interval": "60"}, {"cron": "30 2 * * *"}]),

@@ -22,14 +22,17 @@ BUILD = "tests.app.tasks.build_report"
 
 
 @pytest.mark.parametrize(
-    "large", ["é" * 150_000, [[each % 10] for each in range(200_000)]], ids=type
+    ("large", "share"),
+    [("é" * 150_000, 1), ([[each % 10] for each in range(20_000)], 10)],
+    ids=["text", "list"],
 )
 def test_large_arguments_can_be_saved_again_and_again(
-    large: Any, operator: Client, schedule: Make, connection: Redis
+    large: Any, share: int, operator: Client, schedule: Make, connection: Redis, settings: Any
 ) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE //= share
     schedule("job", func_name=BUILD, args=(large,))
     for interval in (70, 80):
-        # In the form as in Redis: about a megabyte, and Django takes 2.5.
+        # In the form as in Redis: about a megabyte, and Django takes 2.5; or that share of both.
         assert send(operator, URL, load(operator, URL), interval=str(interval)).status_code == 302
     assert RedisCronJob.fetch("job", connection).args == (large,)
 

@@ -216,6 +216,7 @@ KNOWN = (
 )
 
 
+@pytest.mark.slow
 # A sample of a few thousand cases in each run; a failure names its damages, so it is not shrunk.
 @settings(
     max_examples=8,

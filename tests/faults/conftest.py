@@ -1,7 +1,7 @@
 """Servers, a proxy and schedulers for the tests of this folder, and no process left behind.
 
-Each test runs on the embedded Valkey, and on the program that the variable `REDIS_SERVER` names. In
-CI that is Debian's by default, and has to be there.
+Tests run on the embedded Valkey, and on the program that the variable `REDIS_SERVER` names. In CI
+that is Debian's by default, and has to be there.
 """
 
 from __future__ import annotations
@@ -24,11 +24,42 @@ VARIABLE = "REDIS_SERVER"
 DEBIAN = "/usr/bin/redis-server"
 
 IS_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+SERVERS = ["valkey", "redis"] if IS_CI or VARIABLE in os.environ else ["valkey"]
 
 
-@pytest.fixture(
-    scope="session", params=["valkey", *(["redis"] if IS_CI or VARIABLE in os.environ else [])]
-)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of two servers, each case of a test with several gets one.
+
+    So every test runs on both. Tests of what happens to a server itself do so with all their cases.
+    """
+    cases: dict[tuple[str, str], dict[str, int]] = {}
+    for item in items:
+        function, case, _ = _parts(item)
+        numbers = cases.setdefault(function, {})
+        numbers.setdefault(case, len(numbers))
+
+    def runs(item: pytest.Item) -> bool:
+        function, case, server = _parts(item)
+        if server is None or len(cases[function]) == 1 or item.get_closest_marker("outage"):
+            return True
+        # Neighbours alternate, and so do the pairs and the fours: no value has one server only.
+        return server == SERVERS[cases[function][case].bit_count() % len(SERVERS)]
+
+    elsewhere = [item for item in items if not runs(item)]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if runs(item)]
+
+
+def _parts(item: pytest.Item) -> tuple[tuple[str, str], str, str | None]:
+    """The function of a test, its case, and the server that it is for, if it is for one."""
+    callspec = getattr(item, "callspec", None)
+    server = callspec.params.get("server_binary") if callspec else None
+    name, _, case = item.name.partition("[")
+    return (str(item.path), name), case.removeprefix(server or ""), server
+
+
+@pytest.fixture(scope="session", params=SERVERS)
 def server_binary(request: pytest.FixtureRequest) -> str:
     """The program to run servers with."""
     if request.param == "valkey":

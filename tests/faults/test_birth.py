@@ -44,19 +44,18 @@ def births(connection: Redis, proxy: Proxy) -> int:
 def test_is_born_though_it_is_cut_off(
     connection: Redis, proxy: Proxy, cut: Fault, burst: bool
 ) -> None:
-    """At each of its first round trips, and up to each of them."""
-    for number in range(births(connection, proxy)):
-        for first in sorted({0, number}):
-            world = World(connection)
-            reached = range(first, number + 1)
-            proxy.strike(lambda trip, reached=reached: trip.number in reached, cut, times=None)
-            victim = Victim(lead, proxy.url, burst=burst).start()
-            wait_until(lambda: is_done(victim, world))  # noqa: B023 - before the next one
-            if not burst:
-                victim.send(signal.SIGTERM)
-            assert victim.wait() == STOPPED, f"at {proxy.struck[0]}: {victim.error}"
-            world.assert_each_ran_once()
-            assert not connection.exists(LOCK)
+    """At each of its first round trips, and at all of them."""
+    count = births(connection, proxy)
+    for reached in [*(range(number, number + 1) for number in range(count)), range(count)]:
+        world = World(connection)
+        proxy.strike(lambda trip, reached=reached: trip.number in reached, cut, times=None)
+        victim = Victim(lead, proxy.url, burst=burst).start()
+        wait_until(lambda: is_done(victim, world))  # noqa: B023 - before the next one
+        if not burst:
+            victim.send(signal.SIGTERM)
+        assert victim.wait() == STOPPED, f"at {proxy.struck[0]}: {victim.error}"
+        world.assert_each_ran_once()
+        assert not connection.exists(LOCK)
 
 
 def test_a_lock_that_it_took_unheard_lives_as_long_as_any(server: Server, run: Run) -> None:
