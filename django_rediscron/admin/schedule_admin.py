@@ -42,8 +42,6 @@ else:
 class ScheduleAdmin(Base):
     """List, form, details and history of schedules; no page fails during an outage of Redis."""
 
-    # The list
-
     # On a narrow page only the first columns are visible.
     list_display = (
         columns.named,
@@ -73,9 +71,6 @@ class ScheduleAdmin(Base):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     change_list_template = f"{TEMPLATES}/change_list.html"
-
-    # The form
-
     form = ScheduleForm
     change_form_template = f"{TEMPLATES}/change_form.html"
 
@@ -138,7 +133,9 @@ class ScheduleAdmin(Base):
         try:
             with reaching(connection()):
                 response = super().changelist_view(request, extra_context)
-        except UnreachableError as error:  # only for an action: the list handles an outage itself
+        except UnreachableError as error:
+            if request.method != "POST":  # the list handles an outage itself
+                raise
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
         return list_page.add_banner(self, response)

@@ -64,6 +64,7 @@ def preview_field(model_admin: Any, schedule: Schedule) -> SafeString:
         "preview": preview(job) if job is not None else None,
         "url": page_url(model_admin, "preview"),
         "id": job.id if job is not None else "",
+        "names": " ".join(TimingForm.base_fields),
     }
     return render_to_string(f"{TEMPLATES}/preview_field.html", context)
 

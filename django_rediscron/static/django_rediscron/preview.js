@@ -1,13 +1,13 @@
 "use strict";
-// Shows the next runs of the schedule in the form while one types.
+// Updates the next runs in the form as one types.
 {
     const DELAY = 300; // ms after the last key
-    const NAMES = ["id", "interval", "cron", "timezone", "start_at_0", "start_at_1",
-        "start_at_2", "start_at_3", "end_at_0", "end_at_1", "end_at_2", "end_at_3", "max_runs",
-        "jitter"];
 
     const watch = (box) => {
-        const inputs = NAMES.map((name) => document.getElementById(`id_${name}`)).filter(Boolean);
+        const names = box.dataset.names.split(" ");
+        // Django numbers the inputs of one field: start_at_0, start_at_1.
+        const inputs = [...(box.closest("form")?.elements ?? [])]
+            .filter((each) => names.includes(each.name?.replace(/_\d$/, "")));
         if (!inputs.length) {
             return;
         }
@@ -15,7 +15,7 @@
         let request = null;
         let shown = null;
 
-        // What is read out: when it runs and the first time, or what is wrong; not ten dates.
+        // Read out is when it runs and the first time, or what is wrong; not ten dates.
         const told = document.getElementById("rediscron-preview-told");
         const tell = () => {
             const parts = ["strong, .errorlist li", "ol li"]
