@@ -2,7 +2,8 @@
 
 Steps are made small and heartbeats frequent, so that few schedules stand for 100,000 and more. Seen
 to fail with `step()` taken out of `in_steps`, `scan_ids`, `reindex` and `_absent_members`, with
-`keep_alive` taken out of `Leading._pass`, and with each of its three parts.
+`keep_alive` and the look at `sync_wanted` taken out of `Leading._pass`, and with each of the three
+parts of `keep_alive`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pytest
 from redis import Redis
 from rq.cron import CronScheduler
 
-from django_rediscron.core import RedisCronJob
+from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.dispatch import dispatcher as dispatch
 from django_rediscron.core.process import session
 from django_rediscron.core.store import listing as store
@@ -144,6 +145,31 @@ def test_long_work_ends_between_two_steps(connection: Redis, proxy: Proxy, work:
     assert sum(map(work.is_step, proxy.trips)) == 1
     assert not connection.exists(LOCK)
     assert CronScheduler.all(connection) == []
+
+
+def test_a_signal_to_sync_is_heard_amid_a_pass(connection: Redis, proxy: Proxy) -> None:
+    register(connection)
+    victim = Victim(count_queue_at_sync, proxy.url)
+    proxy.strike(is_batch, lambda trip: victim.send(signal.SIGHUP))
+    victim.start()
+    wait_until(lambda: connection.llen("synced") == 2, timeout=30)
+    wait_until(lambda: connection.llen("rq:queue:default") == SCHEDULES, timeout=30)
+    victim.send(signal.SIGTERM)
+    assert victim.wait() == STOPPED, victim.error
+    assert connection.lrange("synced", 0, -1) == [b"0", str(STEP).encode()]
+
+
+def count_queue_at_sync(url: str) -> None:
+    """A scheduler whose sync writes down how much has been enqueued."""
+    dispatch.BATCH = STEP
+    scheduler = RedisCronScheduler(Redis.from_url(url))
+
+    def sync() -> None:
+        connection = scheduler.connection
+        connection.rpush("synced", connection.llen("rq:queue:default"))
+
+    scheduler.sync = sync  # type: ignore[method-assign]
+    scheduler.start()
 
 
 def prepare(connection: Redis, work: Work) -> None:

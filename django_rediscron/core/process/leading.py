@@ -180,6 +180,9 @@ class Leading:
         session = self._session
         for _ in self._dispatcher.enqueue_due(session.token, session.lock_ttl):
             self.keep_alive()
+            self._inbox.wait(0)
+            if self._inbox.sync_wanted:
+                self._sync()  # else SIGHUP would be heard when all that is due has been enqueued
 
     def _sync(self) -> None:
         scheduler, session = self._scheduler, self._session
