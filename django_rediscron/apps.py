@@ -18,7 +18,7 @@ class RediscronConfig(AppConfig):
         """Take queues from django-rq, and register the checks. Touches no Redis."""
         from . import checks
         from .conf import conf
-        from .core.store.applications import use_application
+        from .core.dispatch.applications import use_application
         from .core.store.rq_queues import use_queue_factory
         from .queues import get_queue
 

@@ -17,7 +17,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.store import rules
+from django_rediscron.core.dispatch import renewals
 from tests import tasks
 from tests.clock import set_clock
 
@@ -46,9 +46,9 @@ def lead(connection: Redis) -> None:
 
 
 def die_while_timing_anew(connection: Redis) -> None:
-    stored = rules.read_rules(connection)
-    assert not rules.are_ours(stored)
-    rules.begin_renewal(stored, connection)
+    stored = renewals.read_rules(connection)
+    assert not renewals.are_ours(stored)
+    renewals.begin_renewal(stored, connection)
 
 
 def register(connection: Redis, id: str, options: dict[str, Any]) -> None:

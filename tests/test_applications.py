@@ -21,7 +21,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.store.applications import describe, publish
+from django_rediscron.core.dispatch.applications import describe, publish
 from django_rediscron.core.store.keys import APPLICATIONS, job_key
 from django_rediscron.core.store.rq_queues import use_queue_factory
 from tests import tasks

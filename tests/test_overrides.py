@@ -23,10 +23,10 @@ from django_rediscron import (
 from django_rediscron.cli.listing import reader
 from django_rediscron.cli.listing_json import to_json
 from django_rediscron.cli.listing_table import render
+from django_rediscron.core.declared.tombstones import read_tombstones
 from django_rediscron.core.store import list_schedules
 from django_rediscron.core.store.change import Change
 from django_rediscron.core.store.keys import DELETED, DISABLED, EVENTS, INDEX, LAST_UPDATE, job_key
-from django_rediscron.core.store.tombstones import read_tombstones
 from django_rediscron.core.timing.cron_times import utc_text
 from django_rediscron.sync import declarations as declared_module
 from django_rediscron.sync import reset, sync

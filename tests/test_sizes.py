@@ -21,8 +21,9 @@ from django_rediscron.core.declared.wanted import Wanted
 from django_rediscron.core.dispatch import batch
 from django_rediscron.core.dispatch import dispatcher as dispatch
 from django_rediscron.core.dispatch.dispatcher import BATCH, Dispatcher
-from django_rediscron.core.schedule.sizes import CALL_BYTES, MAX_BYTES
+from django_rediscron.core.schedule.checks import MAX_BYTES
 from django_rediscron.core.store import creation, reading, saving
+from django_rediscron.core.store.batches import CALL_BYTES
 from django_rediscron.core.store.change import Change
 from django_rediscron.core.store.connections import own_client
 from django_rediscron.core.store.keys import INDEX, LOCK

@@ -18,7 +18,7 @@ from .._version import __version__
 from ..core.exceptions import UnknownQueueError
 from ..core.monitoring.health import MAX_LAG, Health, check_health
 from ..core.quoting import quoted
-from ..core.store.addresses import check_url, hide_passwords
+from ..core.store.connections import check_url, hide_passwords
 from ..core.store.listing import reindex as rebuild_indexes
 from ..core.timing.durations import Duration, as_seconds
 from ..terminal import one_line, take_any_text

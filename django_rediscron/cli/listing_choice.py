@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..core.declared.tombstones import Tombstone
 from ..core.exceptions import UnknownQueueError
 from ..core.job import RedisCronJob
 from ..core.store.listing import Listing, StreamedListing
-from ..core.store.tombstones import Tombstone
 
 NAMED = 20
 """Queues that an error names at most."""

@@ -14,7 +14,7 @@ from .exceptions import (
 from .job import RedisCronJob
 from .schedule.options import ScheduleArguments, ScheduleOptions
 from .scheduler import RedisCronScheduler
-from .store.current import Occurrence, current_occurrence
+from .store.runs import Occurrence, current_occurrence
 
 __all__ = [
     "DamagedScheduleError",

@@ -12,9 +12,9 @@ from .declared.merging import reset_to_code
 from .dispatch.dispatcher import enqueue_now
 from .exceptions import InvalidScheduleError, NoSuchJobError
 from .quoting import quoted_id
+from .schedule.missed import Skip
 from .schedule.option_checks import check_moment
 from .schedule.record import Record
-from .schedule.skips import Skip
 from .schedule.texts import shown_bytes
 from .store.change import Change
 from .store.keys import history_key, job_key, skipped_key

@@ -19,10 +19,9 @@ from ..conf import conf
 from ..core.quoting import quoted
 from ..core.store import search
 from ..core.store.connections import own_client
-from ..core.store.names_in_use import Census, CensusMemory
 from ..core.store.reading import Absent, read_schedules
 from ..core.store.saving import delete_schedules
-from ..core.store.search import Condition
+from ..core.store.search import Census, CensusMemory, Condition
 from ..queues import get_connection, queue_config
 from .conditions import NUMBERS, condition_of, split
 

@@ -12,15 +12,15 @@ from ..conf import conf
 from ..core.declared.expectation import Expectation, expectation
 from ..core.declared.merging import Merge
 from ..core.declared.orphans import delete_orphans, orphan
+from ..core.declared.tombstones import read_tombstones
 from ..core.schedule.origin import Origin
+from ..core.store.batches import Step, in_steps, no_step
 from ..core.store.change import Change
 from ..core.store.keys import DISABLED, INDEX, INDEXED, JOB_PREFIX, LAST_UPDATE
 from ..core.store.listing import scan_ids
 from ..core.store.reading import read_stored
 from ..core.store.saving import write_merged
 from ..core.store.scripts import Script, run_scripts
-from ..core.store.steps import Step, in_steps, no_step
-from ..core.store.tombstones import read_tombstones
 from .groups import Elsewhere
 from .report import SyncReport
 

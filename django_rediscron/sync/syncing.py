@@ -11,20 +11,25 @@ from redis.exceptions import RedisError
 from ..conf import conf
 from ..core.declared import merging
 from ..core.declared.merging import ALL, Merge
+from ..core.declared.tombstones import (
+    Tombstone,
+    read_tombstones,
+    replace_tombstones,
+    tombstone_text,
+)
 from ..core.declared.wanted import Wanted
+from ..core.dispatch.applications import publish
 from ..core.exceptions import InvalidScheduleError
 from ..core.quoting import quoted_id
 from ..core.schedule.origin import Origin
 from ..core.schedule.record import Record
-from ..core.store.applications import publish
+from ..core.store.batches import Step, in_steps, no_step
 from ..core.store.change import Change
 from ..core.store.connections import own_client
 from ..core.store.creation import create_declared, is_plain
 from ..core.store.reading import read_stored
 from ..core.store.rq_queues import get_queue
 from ..core.store.saving import write_merged
-from ..core.store.steps import Step, in_steps, no_step
-from ..core.store.tombstones import Tombstone, read_tombstones, replace_tombstones, tombstone_text
 from ..queues import get_connection, queues_on
 from ..unreachable import UnreachableError, reaching
 from .declarations import declarations

@@ -20,7 +20,7 @@ from rq.job import Job
 from django_rediscron import RedisCronJob, RedisCronScheduler, cli
 from django_rediscron.core.monitoring.health import check_health
 from django_rediscron.core.schedule import codec
-from django_rediscron.core.schedule.skips import Skip
+from django_rediscron.core.schedule.missed import Skip
 from django_rediscron.core.store import keys
 
 from .conftest import LIST

@@ -13,7 +13,7 @@ from rq import Queue
 from rq.job import Job
 
 from django_rediscron import RedisCronJob
-from django_rediscron.core.store.applications import publish
+from django_rediscron.core.dispatch.applications import publish
 
 from .conftest import LIST
 from .forms import change_url, messages

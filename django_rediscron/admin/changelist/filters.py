@@ -12,8 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...core.store import search
-from ...core.store.names_in_use import Census
-from ...core.store.search import Condition
+from ...core.store.search import Census, Condition
 from ...query.queryset import ScheduleQuerySet, connection
 from ...queues import queues_beside
 from .columns import STATES

@@ -11,8 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
-from ...core.store.names_in_use import Census
 from ...core.store.runs import read_runs
+from ...core.store.search import Census
 from ...models import Schedule
 from ...query.queryset import census, connection
 from ...unreachable import UnreachableError, reaching

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..store.reading import Fields
 from ..store.scripts import GUARDED_FIELDS
-from ..store.tombstones import Tombstone
+from .tombstones import Tombstone
 
 Expectation = dict[str, Any]
 """What was read of a schedule, for the script that writes to compare."""

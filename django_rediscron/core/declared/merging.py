@@ -22,8 +22,8 @@ from ..store.change import Change
 from ..store.keys import ORIGIN_FIELDS
 from ..store.reading import Absent, Damaged, Fields, read_schedules
 from ..store.saving import write_merged
-from ..store.tombstones import Tombstone
 from .expectation import expectation
+from .tombstones import Tombstone
 from .wanted import Wanted
 
 ALL = frozenset({"*"})

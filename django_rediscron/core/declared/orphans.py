@@ -15,9 +15,9 @@ from ..store.keys import job_key
 from ..store.reading import Absent, Damaged, Fields
 from ..store.saving import BATCH, DELETE
 from ..store.scripts import CHANGES_KEYS, run_scripts
-from ..store.tombstones import Tombstone
 from .expectation import Expectation, expectation
 from .merging import UNCHANGED, UPDATED, Merge
+from .tombstones import Tombstone
 
 
 def orphan(

@@ -15,8 +15,8 @@ from rq.utils import now
 
 from ..exceptions import InvalidScheduleError
 from ..quoting import LONGEST_REASON, quoted
+from ..schedule.missed import SKIPS_KEPT, SKIPS_TTL, Skip
 from ..schedule.record import Record
-from ..schedule.skips import SKIPS_KEPT, SKIPS_TTL, Skip
 from ..schedule.upcoming import next_time
 from ..store.keys import (
     DISABLED,

@@ -26,12 +26,11 @@ from rq.utils import now
 from ..exceptions import InvalidScheduleError
 from ..schedule.definition import FUNCTION_FIELDS
 from ..schedule.record import Record
-from ..schedule.sizes import Pace
-from ..store.applications import Applications, own_application
+from ..store.batches import Pace, Step, in_steps, no_step
 from ..store.keys import INDEX, OCCURRENCE_FIELDS
 from ..store.rq_queues import overridden
 from ..store.scripts import Script, run_script
-from ..store.steps import Step, in_steps, no_step
+from .applications import Applications, own_application
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
 from .custom_queues import enqueue_into
 from .memory import Memory

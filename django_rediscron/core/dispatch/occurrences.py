@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain, repeat
 
-from ..schedule.missed import settle_due
+from ..schedule.missed import Skip, settle_due
 from ..schedule.record import Record
-from ..schedule.sizes import CALL_BYTES
-from ..schedule.skips import Skip
+from ..store.batches import CALL_BYTES
 from ..timing.cron_times import around_cron, around_interval, occurrence_delay
 from . import msgpack
 from .corrections import Corrections

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..schedule.record import Record
-from ..schedule.sizes import LIGHT_BYTES
+from ..store.batches import LIGHT_BYTES
 from ..timing.cron_times import utc_text
 from . import msgpack
 from .fingerprint import FOLLOWS, Fingerprint

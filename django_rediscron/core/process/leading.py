@@ -11,14 +11,14 @@ from secrets import token_hex
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
+from ..dispatch import renewals
 from ..dispatch.batch import LockLostError
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.next_times import Rule, after_foreign_change, after_step_back
 from ..exceptions import LeadershipLostError, SchedulerLockedError
 from ..store import listing as store
-from ..store import rules
+from ..store.batches import WorkEndedError
 from ..store.keys import INDEXED, LAST_UPDATE
-from ..store.steps import WorkEndedError
 from .inbox import Inbox
 from .listener import ChangeListener
 from .outage import Outage
@@ -236,13 +236,13 @@ class Leading:
     def _adopt_rules(self) -> None:
         """Recompute next times that were computed with other time zone rules than ours."""
         client = self._session.client
-        stored = rules.read_rules(client)
-        if not rules.are_ours(stored):
-            renewal = rules.begin_renewal(stored, client)
+        stored = renewals.read_rules(client)
+        if not renewals.are_ours(stored):
+            renewal = renewals.begin_renewal(stored, client)
             left = store.waiting_ids(client)
             for _ in range(RENEWALS):
                 left = self._retime(left, renewal)
-            rules.end_renewal(renewal, client)
+            renewals.end_renewal(renewal, client)
         self._rules_wanted = False
 
     def _retime(self, ids: list[str], rule: Rule) -> list[str]:

@@ -8,7 +8,7 @@ from redis.sentinel import MasterNotFoundError
 from rq.utils import as_text
 
 from ..exceptions import UnsuitableServerError
-from ..store.addresses import hide_passwords
+from ..store.connections import hide_passwords
 from ..store.keys import HAS_OWN_PREFIX, INDEX, LOCK, PREFIX, job_key
 from ..store.scripts import Script, run_script
 

@@ -16,9 +16,8 @@ from ..timing.durations import EXAMPLES, as_seconds
 from .codec import dump_definition
 from .definition import Definition
 from .option_checks import check_moment, check_options
-from .sizes import ADVICE, MAX_BYTES
+from .rq_options import dump_webhooks
 from .texts import MAX_DEPTH
-from .webhooks import dump_webhooks
 
 NO_ADDRESS = (".", "..")
 """Ids that no web address can contain: browsers take them out of a path, however quoted."""
@@ -31,6 +30,12 @@ MAX_WAIT = 2 * MAX_INTERVAL
 
 HISTORY_SUFFIX = ":jobs"
 """What RQ puts behind the key of a schedule for its history."""
+
+MAX_BYTES = 2 * 1024 * 1024
+"""Of all values that a schedule's hash holds, apart from what the code declared last. Each of its
+runs holds the arguments once more."""
+
+ADVICE = "keep the data elsewhere and pass its key or its path"
 
 MAX_BITS = 10_000
 """Of an integer in arguments: Python itself refuses to read much longer ones."""

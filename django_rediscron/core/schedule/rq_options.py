@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from rq import Callback
 
 from ..exceptions import InvalidScheduleError
 from ..plain import plain
-from ..quoting import quoted
+from ..quoting import cut, quoted
 from ..timing.cron_times import MAX_SECONDS
 from ..timing.durations import as_seconds
 from .dotted_names import function_name, is_dotted_name, resolve_function
@@ -70,3 +72,37 @@ def make_callback(
     if importable:
         resolve_function(dotted, name)
     return Callback(dotted, timeout=int(timeout) if timeout else None)
+
+
+Webhook: Any
+try:
+    from rq.webhook import Webhook
+except ImportError:
+    Webhook = None
+
+
+def dump_webhooks(webhooks: Sequence[Any] | None) -> str:
+    """JSON, empty for none. Raises `InvalidScheduleError` for what is no list of webhooks."""
+    if not webhooks:
+        return ""
+    if Webhook is None:
+        raise InvalidScheduleError("webhooks need RQ 2.10 or later; upgrade rq or leave them out")
+    if not isinstance(webhooks, (list, tuple)) or not all(
+        isinstance(webhook, Webhook) for webhook in webhooks
+    ):
+        raise InvalidScheduleError(
+            f"webhooks must be a list of rq.webhook.Webhook objects, got {quoted(webhooks)}"
+        )
+    return json.dumps([webhook.to_dict() for webhook in webhooks], separators=(",", ":"))
+
+
+def load_webhooks(text: str | None) -> list[Any] | None:
+    """The webhooks that `dump_webhooks` wrote; None for none."""
+    if not text:
+        return None
+    if Webhook is None:
+        raise InvalidScheduleError("field 'webhooks' needs RQ 2.10 or later; upgrade rq")
+    try:
+        return [Webhook.from_dict(webhook) for webhook in json.loads(text)]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidScheduleError(f"field 'webhooks' cannot be read: {cut(error)}") from None

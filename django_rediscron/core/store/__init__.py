@@ -1,13 +1,6 @@
 """Everything that is read from Redis and written to it."""
 
-from .listing import (
-    Listing,
-    ReindexReport,
-    define_many,
-    fetch_many,
-    list_schedules,
-    reindex,
-)
+from .listing import Listing, ReindexReport, define_many, fetch_many, list_schedules, reindex
 from .reading import Damaged
 
 __all__ = [

@@ -10,16 +10,15 @@ from typing import Any
 
 from ..exceptions import DamagedScheduleError, InvalidScheduleError
 from ..schedule.checks import check_timing
-from ..schedule.codec import LEFT_OUT, OPTIONAL_FIELDS
-from ..schedule.fields import OPTIONS
+from ..schedule.codec import LEFT_OUT, OPTIONAL_FIELDS, OPTIONS
 from ..schedule.origin import DEFAULTS
 from ..schedule.record import Record
 from ..schedule.texts import load_number, load_time, parse_time, time_text
+from ..timing.clock_rules import rules_pairs
 from ..timing.cron_times import utc_text
 from ..timing.recurrence import Recurrence
 from ..timing.zones import find_zone
 from .keys import FACTS, TIMING_FIELDS
-from .rules import rules_pairs
 
 
 @dataclass

@@ -13,11 +13,11 @@ from rq.utils import now
 from ..schedule.codec import dump_plain
 from ..schedule.origin import Origin
 from ..schedule.record import Record
-from ..schedule.sizes import in_calls
+from ..timing.clock_rules import rules_pairs
 from ..timing.cron_times import next_cron_time, utc_text
+from .batches import in_calls
 from .keys import job_key
 from .rq_queues import get_queue
-from .rules import rules_pairs
 from .scripts import CHANGES_KEYS, Script, run_script, run_scripts
 
 BATCH = 250

@@ -18,6 +18,7 @@ from rq.utils import as_text, now
 from ..schedule.checks import NO_ADDRESS, check_id
 from ..schedule.record import Record
 from ..timing.cron_times import MAX_SECONDS, utc_text
+from .batches import Step, in_steps, no_step
 from .change import Change
 from .connections import bytes_client
 from .creation import create_new
@@ -35,8 +36,6 @@ from .reading import Absent, Damaged, displayed_id, read_schedules
 from .saving import save_changes
 from .scripts import Script, run_script
 from .search import search
-from .steps import Step, in_steps, no_step
-from .tombstones import Tombstone
 
 BATCH = 500
 """Hashes read in one round trip."""
@@ -61,7 +60,7 @@ class Listing:
     jobs: list[Any] = field(default_factory=list)
     """As `RedisCronJob`."""
     damaged: list[Damaged] = field(default_factory=list)
-    deleted: list[Tombstone] = field(default_factory=list)
+    deleted: list[Any] = field(default_factory=list)
     """Deleted by hand while code declares them, where somebody asked for it too."""
     leadership: Any = None
     """Who leads and who stands by, where somebody asked for it too."""

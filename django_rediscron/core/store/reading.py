@@ -11,11 +11,11 @@ from redis import Redis
 
 from ..exceptions import DamagedScheduleError, UnreadableScheduleError
 from ..quoting import cut, quoted_id
+from ..schedule.checks import ADVICE, MAX_BYTES
 from ..schedule.record import Record
-from ..schedule.sizes import ADVICE, CALL_BYTES, LIGHT_BYTES, MAX_BYTES
+from .batches import CALL_BYTES, LIGHT_BYTES, Step, in_steps, no_step
 from .keys import HISTORY_SUFFIX, JOB_PREFIX
 from .scripts import Script, run_script, run_scripts
-from .steps import Step, in_steps, no_step
 
 BATCH = 200
 """Hashes in one script call: Redis is held for a few milliseconds."""

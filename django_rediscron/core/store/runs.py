@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
+from rq import get_current_job
 from rq.job import Job
+from rq.utils import as_text
 
 from ..schedule.texts import parse_time, shown_bytes
 from ..timing.cron_times import LAST_YEAR
 from .connections import bytes_client
-from .keys import history_key
+from .keys import OCCURRENCE_FIELDS, history_key
 
 _LATEST = datetime(LAST_YEAR, 12, 31, tzinfo=timezone.utc).timestamp()
 
@@ -84,3 +86,30 @@ def _time(text: str) -> datetime | None:
         return parse_time(text) if text else None
     except ValueError:
         return None
+
+
+class Occurrence(NamedTuple):
+    """Which occurrence of which schedule a job is.
+
+    `time` is the nominal time, an aware datetime in UTC: when it was due by the schedule, however
+    late or jittered the run is. None for a run now, which is no occurrence of the schedule.
+    """
+
+    schedule_id: str
+    time: datetime | None
+
+
+def current_occurrence(job: Job | None = None) -> Occurrence | None:
+    """The occurrence that the job is which runs here; None where none of a schedule runs.
+
+    Every attempt of a job that RQ retries has the same one. Callbacks run when RQ has no current
+    job: there, pass the job that they are given. Takes one round trip to Redis.
+    """
+    job = job or get_current_job()
+    if job is None:
+        return None
+    values = job.connection.hmget(job.key, *OCCURRENCE_FIELDS)
+    id, time = (None if value is None else as_text(value) for value in values)
+    if id is None:
+        return None
+    return Occurrence(id, parse_time(time) if time else None)

@@ -13,8 +13,8 @@ from rq.utils import now
 
 from ..exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
 from ..schedule.record import Record
-from ..schedule.sizes import in_calls
 from ..timing.cron_times import utc_text
+from .batches import in_calls
 from .change import Change, new_receipt
 from .keys import (
     FACTS,

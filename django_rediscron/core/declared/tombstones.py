@@ -11,9 +11,9 @@ from redis import Redis
 
 from ..schedule.origin import CODE, Origin
 from ..schedule.texts import load_object
-from .connections import bytes_client
-from .keys import DELETED
-from .scripts import Script, run_script
+from ..store.connections import bytes_client
+from ..store.keys import DELETED
+from ..store.scripts import Script, run_script
 
 REPLACE_TOMBSTONES = Script("replace_tombstones")
 

@@ -20,9 +20,9 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 from ..exceptions import InvalidScheduleError, UnknownQueueError
 from ..quoting import quoted
 from ..schedule.record import Record
+from ..store.keys import APPLICATIONS
+from ..store.rq_queues import get_queue, overridden, plain_queue
 from ..timing.zones import find_zone
-from .keys import APPLICATIONS
-from .rq_queues import get_queue, overridden, plain_queue
 
 REMEDY = (
     "give one of the two projects a Redis database or an RQ_KEY_PREFIX of its own, or this one the "

@@ -1,15 +1,12 @@
-"""How much one schedule may hold, and how much goes through one script call."""
+"""Work on many schedules in parts: what goes through one script call, and what comes between two.
+
+A scheduler shows between the steps of long work that it is alive, and may be stopped.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
-
-MAX_BYTES = 2 * 1024 * 1024
-"""Of all values that a schedule's hash holds, apart from what the code declared last. Each of its
-runs holds the arguments once more."""
-
-ADVICE = "keep the data elsewhere and pass its key or its path"
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 CALL_BYTES = 1024 * 1024
 """Bytes read or written in one script call, if more than one schedule is concerned: with them Redis
@@ -18,7 +15,25 @@ is held for some ten milliseconds."""
 LIGHT_BYTES = 16 * 1024
 """Up to which a schedule waits for no heavier one."""
 
+Step = Callable[[], Any]
+"""Called after each step of long work, such as a round trip; may raise `WorkEndedError`."""
+
 T = TypeVar("T")
+
+
+class WorkEndedError(BaseException):
+    """Long work ends here, unfinished. Like KeyboardInterrupt, no `except Exception` stops it."""
+
+
+def no_step() -> None:
+    """For work that nobody waits for."""
+
+
+def in_steps(items: Sequence[T], size: int, step: Step) -> Iterator[Sequence[T]]:
+    """The items, at most `size` at a time; calls `step` when a part has been dealt with."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+        step()
 
 
 def in_calls(items: Iterable[T], size: int, weigh: Callable[[T], int]) -> Iterator[list[T]]:

@@ -1,64 +1,31 @@
-"""Under which rules the next times of cron expressions were computed: what the clocks of a zone do.
+"""Times that were computed under other rules than those of this process, timed anew.
 
-Processes differ in it: in their local zone, and in the time zone database that they have. Redis
-keeps, for each zone in use, the rules under which the stored times were computed: those of the
-leader, or before there was one, of the first writer. A writer under other rules leaves the time to
-the leader, and a scheduler that begins to lead under others times anew what differs.
+Redis keeps, for each zone in use, the rules under which the stored times were computed: those of
+the leader, or before there was one, of the first writer. A writer under other rules leaves the time
+to the leader, and a scheduler that begins to lead under others times anew what differs.
 """
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
-from functools import lru_cache
-from hashlib import sha1
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
 
 from ..exceptions import InvalidScheduleError
-from ..timing.cron_times import (
-    at_wall_time,
-    is_cron_time,
-    last_cron_time,
-    next_cron_time,
-    offset,
-    transitions,
-)
+from ..schedule.definition import Definition
+from ..store.keys import RULES
+from ..timing.clock_rules import LOCAL, LOCAL_NAME, rules_of
+from ..timing.cron_times import at_wall_time, is_cron_time, last_cron_time, next_cron_time
 from ..timing.zones import find_zone
-from .keys import RULES
 
-if TYPE_CHECKING:
-    from ..schedule.definition import Definition
-
-VERSION = 1
-"""Of our own rules. To be raised where the same expression comes to mean other times."""
-
-LOCAL, LOCAL_NAME, BEFORE = "local", "local name", "before"
-"""Fields beside those of zones: the local zone, its name if it has one, and, while a leader times
-anew, the name that it had until then."""
+BEFORE = "before"
+"""A field beside those rules: while a leader times anew, the local zone's name until then."""
 
 LARGEST_SHIFT = timedelta(hours=26)
 """By which two zones may differ."""
-
-_BEGIN, _END = 1577836800, 2524608000  # 2020 to 2050
-_WEEK = 7 * 86400
-
-
-def rules_of(timezone: str) -> Mapping[str, str]:
-    """Fields that say what the clocks of a zone do ("" for the local one) as this process has it.
-
-    The first one tells it from others. Raises `InvalidScheduleError` for an unknown zone.
-    """
-    return _rules_of(timezone, (os.environ.get("TZ"), *time.tzname))
-
-
-def rules_pairs(timezone: str) -> list[str]:
-    """The same as scripts take them."""
-    return [text for pair in rules_of(timezone).items() for text in pair]
 
 
 def read_rules(connection: Redis) -> dict[str, str]:
@@ -176,31 +143,6 @@ def _nearest(cron: str, due: datetime, zone: tzinfo | None) -> datetime | None:
     near = [last_cron_time(cron, due, zone), next_cron_time(cron, due, zone)]
     found = min(near, key=lambda time: abs(time - due))
     return found if abs(found - due) <= LARGEST_SHIFT else None
-
-
-@lru_cache(maxsize=512)
-def _rules_of(timezone: str, local: object) -> Mapping[str, str]:
-    """`local` tells the local zone of one moment from that of another."""
-    if timezone:
-        return {timezone: _digest(find_zone(timezone))}
-    return {LOCAL: _digest(None), LOCAL_NAME: _local_name()}
-
-
-def _digest(zone: tzinfo | None) -> str:
-    """All changes of the clocks in thirty years."""
-    turns = [_BEGIN, *transitions(_BEGIN, _END, zone, step=_WEEK)]
-    told = ";".join(f"{turn} {offset(turn, zone).total_seconds():.0f}" for turn in turns)
-    return f"{VERSION} {sha1(told.encode()).hexdigest()[:16]}"
-
-
-def _local_name() -> str:
-    """The IANA name of the local zone; "" where it has none."""
-    place = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime")
-    name = place.rpartition("zoneinfo/")[2]
-    try:
-        return name if _digest(find_zone(name)) == _digest(None) else ""
-    except InvalidScheduleError:
-        return ""
 
 
 def _text(value: bytes | str) -> str:
