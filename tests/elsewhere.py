@@ -17,7 +17,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.dispatch import renewals
+from django_rediscron.core.dispatch import next_times
 from tests import tasks
 from tests.clock import set_clock
 
@@ -46,9 +46,9 @@ def lead(connection: Redis) -> None:
 
 
 def die_while_timing_anew(connection: Redis) -> None:
-    stored = renewals.read_rules(connection)
-    assert not renewals.are_ours(stored)
-    renewals.begin_renewal(stored, connection)
+    stored = next_times.read_rules(connection)
+    assert not next_times.are_ours(stored)
+    next_times.begin_renewal(stored, connection)
 
 
 def register(connection: Redis, id: str, options: dict[str, Any]) -> None:

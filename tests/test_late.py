@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.dispatch import batch, occurrences
+from django_rediscron.core.dispatch import batch, due
 from django_rediscron.core.schedule.texts import parse_time
 from django_rediscron.core.store.keys import DISABLED, ERRORS, INDEX, job_key
 from django_rediscron.core.store.scripts import run_script
@@ -158,7 +158,7 @@ def test_delayed_runs_that_were_missed_are_caught_up_in_one_pass(
 
     Seen to fail without `ROUNDING`: those behind the first few were left for the next pass.
     """
-    monkeypatch.setattr(occurrences, "ROOM", 1)
+    monkeypatch.setattr(due, "ROOM", 1)
     register(leader, interval=10, start_at=MONDAY + MINUTE, catch_up="all", jitter=600)
     clock.time = MONDAY + HOUR
     assert len(leader.enqueue_jobs()) == 100
@@ -253,7 +253,7 @@ def test_catching_up_goes_on_where_a_dead_scheduler_left_it(
     connection: Redis, clock: Clock, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The scheduler dies after the first of several batches, and its reply is lost, too."""
-    monkeypatch.setattr(occurrences, "ROOM", 7)
+    monkeypatch.setattr(due, "ROOM", 7)
     register(leader, catch_up="all")
     clock.advance(40 * HOUR)
 
@@ -290,7 +290,7 @@ def test_an_edit_amid_catching_up_counts_from_then_on(
     monkeypatch: pytest.MonkeyPatch,
     change: str,
 ) -> None:
-    monkeypatch.setattr(occurrences, "ROOM", 7)
+    monkeypatch.setattr(due, "ROOM", 7)
     register(leader, catch_up="all")
     clock.advance(40 * HOUR)
     calls = []

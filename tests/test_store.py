@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
-from django_rediscron.core.dispatch.retries import LONGEST_DELAY
+from django_rediscron.core.dispatch.memory import LONGEST_DELAY
 from django_rediscron.core.store import define_many, list_schedules, reindex
 from django_rediscron.core.store.keys import DISABLED, ERRORS, INDEX, job_key
 from django_rediscron.core.store.listing import retry_failed

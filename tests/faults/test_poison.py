@@ -16,7 +16,7 @@ from itertools import cycle, islice
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.dispatch.retries import LONGEST_DELAY, RATE, Retries
+from django_rediscron.core.dispatch.memory import LONGEST_DELAY, RATE, Retries
 from django_rediscron.core.store.keys import ERRORS, INDEX, job_key
 from tests import tasks
 from tests.damage import DAMAGE

@@ -25,7 +25,7 @@ from redis.retry import Retry
 from django_rediscron.core import RedisCronScheduler, SchedulerLockedError
 from django_rediscron.core import scheduler as scheduler_module
 from django_rediscron.core.dispatch import dispatcher as dispatch
-from django_rediscron.core.dispatch import occurrences
+from django_rediscron.core.dispatch import due
 from django_rediscron.core.dispatch.batch import LockLostError
 from django_rediscron.core.process.leading import Leading
 from tests.forks import forks
@@ -117,7 +117,7 @@ def lead(
     live for less than a second, so that the tests need not wait for longer. Without `heartbeats` it
     sends none between the steps of long work.
     """
-    dispatch.BATCH = occurrences.ROOM = batch
+    dispatch.BATCH = due.ROOM = batch
     scheduler_module.SHORTEST_LOCK_TTL = 0
     replace("dispatch", removed)
     if not heartbeats:

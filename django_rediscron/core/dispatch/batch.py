@@ -35,10 +35,9 @@ from ..store.reading import Absent, Damaged, Fields, read_schedules, read_what_f
 from ..store.scripts import Script, run_script
 from ..timing.cron_times import occurrence_delay, utc_text
 from . import msgpack
-from .corrections import Corrections
+from .due import Corrections, Occurrences
 from .fingerprint import LONGEST, SEPARATOR, Fingerprint
 from .next_times import Rule
-from .occurrences import Occurrences
 from .prepared import (
     BAD_HISTORY,
     BAD_QUEUE,

@@ -33,10 +33,9 @@ from ..store.scripts import Script, run_script
 from .applications import Applications, own_application
 from .batch import HISTORY_LIMIT, HISTORY_TTL, Batch
 from .custom_queues import enqueue_into
-from .memory import Memory
+from .memory import Memory, Retries
 from .next_times import Rule
 from .prepared import Ready, Turn
-from .retries import Retries
 from .run_now import run_here, write_unqueued
 from .template import Templates, create_job
 

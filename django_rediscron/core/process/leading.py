@@ -11,7 +11,7 @@ from secrets import token_hex
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
-from ..dispatch import renewals
+from ..dispatch import next_times
 from ..dispatch.batch import LockLostError
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.next_times import Rule, after_foreign_change, after_step_back
@@ -236,13 +236,13 @@ class Leading:
     def _adopt_rules(self) -> None:
         """Recompute next times that were computed with other time zone rules than ours."""
         client = self._session.client
-        stored = renewals.read_rules(client)
-        if not renewals.are_ours(stored):
-            renewal = renewals.begin_renewal(stored, client)
+        stored = next_times.read_rules(client)
+        if not next_times.are_ours(stored):
+            renewal = next_times.begin_renewal(stored, client)
             left = store.waiting_ids(client)
             for _ in range(RENEWALS):
                 left = self._retime(left, renewal)
-            renewals.end_renewal(renewal, client)
+            next_times.end_renewal(renewal, client)
         self._rules_wanted = False
 
     def _retime(self, ids: list[str], rule: Rule) -> list[str]:
