@@ -16,14 +16,14 @@
         let shown = null;
 
         // Read out is when it runs and the first time, or what is wrong; not ten dates.
-        const told = document.getElementById("rediscron-preview-told");
-        const tell = () => {
+        const status = document.getElementById("rediscron-preview-status");
+        const announce = () => {
             const parts = ["strong, .errorlist li", "ol li"]
                 .map((each) => box.querySelector(each)?.textContent.trim())
                 .filter(Boolean);
             const text = parts.join(": ") || box.textContent.trim();
-            if (told.textContent !== text) {
-                told.textContent = text;
+            if (status.textContent !== text) {
+                status.textContent = text;
             }
         };
 
@@ -54,12 +54,12 @@
                     throw new Error(response.statusText);
                 }
                 box.innerHTML = await response.text(); // our own server's, escaped there
-                tell();
+                announce();
                 shown = wanted;
             } catch (error) {
                 if (error.name !== "AbortError") {
                     box.textContent = box.dataset.unreachable;
-                    tell();
+                    announce();
                     shown = null;
                 }
             }

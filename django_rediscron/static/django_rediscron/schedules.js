@@ -40,9 +40,9 @@
 
         const markStale = (text) => {
             // Read out when it comes and goes, so it is there all the time.
-            const told = box.querySelector(".rediscron-stale");
-            if (told.textContent !== text) {
-                told.textContent = text;
+            const status = box.querySelector(".rediscron-stale");
+            if (status.textContent !== text) {
+                status.textContent = text;
             }
         };
 
