@@ -83,74 +83,70 @@ def test_what_is_left_empty_has_its_default(operator: Client, connection: Redis)
     assert RedisCronJob.fetch("new", connection).definition() == plain.definition()
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("id", "", "required"),
-        ("id", "a:jobs", "must not end in ':jobs'"),
-        ("id", "a\tb", "control characters"),
-        ("id", "taken", "already exists"),
-        ("func_name", "os.system", "may not be chosen"),
-        ("func_name", "tests.tasks.echo", "may not be chosen"),
-        ("args", '["daily"', "line 1, column 9"),
-        ("args", '[\n  "daily",\n  oops\n]', "line 3, column 3, before “oops”"),
-        ("args", '{"a": 1}', "must be a list"),
-        ("args", "[NaN]", "NaN is no number of JSON"),
-        ("args", "[1e999]", "finite number"),
-        ("args", "[" * 200 + "]" * 200, "at most 100 deep"),
-        ("args", "[]", "missing a required argument: 'name'"),
-        ("args", "[1, 2]", "too many positional arguments"),
-        ("kwargs", '{"page": 1}', "unexpected keyword argument 'page'"),
-        ("kwargs", '{"pages": 1, "pages": 2}', "stands twice"),
-        ("kwargs", "[]", "must be an object"),
-        ("queue_name", "elsewhere", "not one of the available choices"),
-        ("queue_name", "nonsense", "not one of the available choices"),
-        ("interval", "60", "mutually exclusive"),
-        ("interval", "soon", "number of seconds"),
-        ("interval", "1.5", "whole number"),
-        ("cron", "", "is needed"),
-        ("cron", "* * *", "five fields"),
-        ("cron", "61 * * * *", "not valid"),
-        ("cron", "0 0 30 2 *", "never fires"),
-        ("timezone", "Mars/Olympus", "IANA name"),
-        ("start_at_0", "yesterday", "valid date"),
-        ("max_runs", "0", "greater than or equal to 1"),
-        ("jitter", "-1", "from 0"),
-        ("misfire_grace", "0", "positive"),
-        ("catch_up", "maybe", "not one of the available choices"),
-        ("catch_up_limit", "100000", "from 1 to"),
-        ("overlap", "maybe", "not one of the available choices"),
-        ("job_timeout", "-2", "positive, or -1"),
-        ("ttl", "-1", "positive"),
-        ("retry_max", "x", "whole number"),
-        ("retry_intervals", "5, x", "number of seconds"),
-        ("on_success", "os.system", "may not be chosen"),
-        ("on_failure", "tests.app.tasks.undecorated", "may not be chosen"),
-        ("on_stopped", "tests.app.tasks.send_report soon", "time-out in seconds"),
-        ("meta", "{", "column 2, the end"),
-    ],
-)
+WRONG = [
+    ("id", "", "required"),
+    ("id", "a:jobs", "must not end in ':jobs'"),
+    ("id", "a\tb", "control characters"),
+    ("id", "taken", "already exists"),
+    ("func_name", "os.system", "may not be chosen"),
+    ("func_name", "tests.tasks.echo", "may not be chosen"),
+    ("args", '["daily"', "line 1, column 9"),
+    ("args", '[\n  "daily",\n  oops\n]', "line 3, column 3, before “oops”"),
+    ("args", '{"a": 1}', "must be a list"),
+    ("args", "[NaN]", "NaN is no number of JSON"),
+    ("args", "[1e999]", "finite number"),
+    ("args", "[" * 200 + "]" * 200, "at most 100 deep"),
+    ("args", "[]", "missing a required argument: 'name'"),
+    ("args", "[1, 2]", "too many positional arguments"),
+    ("kwargs", '{"page": 1}', "unexpected keyword argument 'page'"),
+    ("kwargs", '{"pages": 1, "pages": 2}', "stands twice"),
+    ("kwargs", "[]", "must be an object"),
+    ("queue_name", "elsewhere", "not one of the available choices"),
+    ("queue_name", "nonsense", "not one of the available choices"),
+    ("interval", "60", "mutually exclusive"),
+    ("interval", "soon", "number of seconds"),
+    ("interval", "1.5", "whole number"),
+    ("cron", "", "is needed"),
+    ("cron", "* * *", "five fields"),
+    ("cron", "61 * * * *", "not valid"),
+    ("cron", "0 0 30 2 *", "never fires"),
+    ("timezone", "Mars/Olympus", "IANA name"),
+    ("start_at_0", "yesterday", "valid date"),
+    ("max_runs", "0", "greater than or equal to 1"),
+    ("jitter", "-1", "from 0"),
+    ("misfire_grace", "0", "positive"),
+    ("catch_up", "maybe", "not one of the available choices"),
+    ("catch_up_limit", "100000", "from 1 to"),
+    ("overlap", "maybe", "not one of the available choices"),
+    ("job_timeout", "-2", "positive, or -1"),
+    ("ttl", "-1", "positive"),
+    ("retry_max", "x", "whole number"),
+    ("retry_intervals", "5, x", "number of seconds"),
+    ("on_success", "os.system", "may not be chosen"),
+    ("on_failure", "tests.app.tasks.undecorated", "may not be chosen"),
+    ("on_stopped", "tests.app.tasks.send_report soon", "time-out in seconds"),
+    ("meta", "{", "column 2, the end"),
+]
+
+
 def test_what_is_wrong_is_told_at_its_field_and_nothing_is_written(
-    field: str,
-    value: str,
-    words: str,
-    operator: Client,
-    schedule: Make,
-    connection: Redis,
+    operator: Client, schedule: Make, connection: Redis
 ) -> None:
     schedule("taken")
     before = sorted(keys(connection))
-    response = send(operator, ADD, load(operator, ADD), **{**RIGHT, field: value})
-    found = errors(response)
-    shown_at = {"start_at_0": "start_at", "interval": "interval"}.get(field, field)
-    if words == "mutually exclusive":
-        assert set(found) <= {"interval", "cron"}
-        shown_at = next(iter(found))
-    assert words in " ".join(found[shown_at]), found
-    assert list(found) == [shown_at]
-    if field not in ("queue_name", "catch_up", "overlap"):
-        assert inputs(response)[field] == value  # what was typed is still there
-    assert sorted(keys(connection)) == before
+    empty = load(operator, ADD)
+    for field, value, words in WRONG:
+        response = send(operator, ADD, empty, **{**RIGHT, field: value})
+        found = errors(response)
+        shown_at = {"start_at_0": "start_at", "interval": "interval"}.get(field, field)
+        if words == "mutually exclusive":
+            assert set(found) <= {"interval", "cron"}
+            shown_at = next(iter(found))
+        assert list(found) == [shown_at], (field, value)
+        assert words in " ".join(found[shown_at]), (field, value)
+        if field not in ("queue_name", "catch_up", "overlap"):
+            assert inputs(response)[field] == value  # what was typed is still there
+        assert sorted(keys(connection)) == before
     assert not LogEntry.objects.exists()
 
 
