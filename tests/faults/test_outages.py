@@ -6,7 +6,8 @@ Seen to fail, each with this taken out of the core:
 - the lock lost in an outage: `_regain_lock` called by the handler of `LockLostError`, where nobody
   catches what it raises (the process ends);
 - without its data, and with older data: `_watch_data` in `Leading._work` (what was declared is not
-  declared again), and with older data also a mark that is always the same;
+  declared again), and with older data also a mark that is always the same; during a sync: the
+  comparison of markers in `Leading._sync`;
 - a change missed: `self._notify(None)` in `ChangeListener` (it is seen when it wakes by itself);
 - the name that leads to another server: `connection_pool.disconnect` in `Standby.wait_for_redis`
   (it goes on asking the old one for ever).
@@ -19,7 +20,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from itertools import pairwise
@@ -28,6 +29,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import RedisError
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.process.outage import LONGEST_BACK_OFF, Outage
@@ -325,6 +327,51 @@ def test_declares_again_what_an_older_dump_lacks(server: Server, run: Run) -> No
     assert len(one.said("INFO Scheduler one: Redis lost the latest sync")) == 1
     one.send(signal.SIGTERM)
     assert one.wait() == STOPPED
+
+
+def test_declares_again_what_was_lost_during_a_sync(server: Server, run: Run) -> None:
+    """Redis is restarted with an older dump while the program's sync talks to nobody."""
+    client = server.client()
+    one = run("one", lock_ttl=3600, prepare=declare_and_pause)
+    next_job_id(client, "declared")
+    wait_until(lambda: listens(client) and falls_silent(client))
+    server.keep_dump()
+    one.send(signal.SIGHUP)
+    next_job_id(client, "added")
+    one.send(signal.SIGHUP)
+    wait_until(lambda: client.exists("pausing"))
+    server.stop(signal.SIGKILL)
+    server.restore_dump()
+    server.start()
+    wait_until(lambda: answers(server))
+    assert not client.exists("rq:cron_job:added")
+    client.set("go on", 1)
+    next_job_id(client, "added")
+    assert not one.said("is in trouble")
+    one.send(signal.SIGTERM)
+    assert one.wait() == STOPPED
+
+
+def declare_and_pause(scheduler: RedisCronScheduler) -> None:
+    """Let a program declare one more schedule the second time, and then wait to be told."""
+    declare_more_and_more(scheduler)
+    declare_all: Any = scheduler.sync
+    calls: list[int] = []
+
+    def sync() -> None:
+        declare_all()
+        calls.append(1)
+        if len(calls) == 3:
+            scheduler.connection.set("pausing", 1)
+            wait_until(partial(_is_told, scheduler.connection))
+
+    scheduler.sync = sync  # type: ignore[method-assign]
+
+
+def _is_told(client: Redis) -> bool:
+    with suppress(RedisError):
+        return bool(client.exists("go on"))
+    return False
 
 
 def test_declares_again_what_a_promoted_replica_lacks(

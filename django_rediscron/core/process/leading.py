@@ -36,6 +36,9 @@ REDIS_LOSS_MARKER = "seen"
 """A field of ours in the hash that RQ keeps of a scheduler: a random text for its latest sync.
 It is gone if Redis lost its data, and another one if Redis went back to older data."""
 
+SYNCS = 2
+"""At most in a row, if Redis loses data during one."""
+
 
 class Leading:
     """What a scheduler process does while it leads.
@@ -118,6 +121,7 @@ class Leading:
 
     def _begin_anew(self) -> None:
         """Nothing is known of what Redis holds, and only the leader writes what is declared."""
+        self._marker = ""
         self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
 
     def _lead_once(self) -> None:
@@ -185,20 +189,40 @@ class Leading:
                 self._sync()  # else SIGHUP would be heard when all that is due has been enqueued
 
     def _sync(self) -> None:
-        scheduler, session = self._scheduler, self._session
         if self._rules_wanted:
             self._adopt_rules()
+        if not self._marker:
+            self._replace_marker()
+        for _ in range(SYNCS):
+            before = self._marker
+            self._call_sync()
+            if self._replace_marker() == before.encode():
+                break
+            # Redis may have lost what it held when it was compared with the code.
+            self._repair_wanted = self._rules_wanted = True
+        self._inbox.sync_wanted = False
+
+    def _call_sync(self) -> None:
+        scheduler = self._scheduler
         try:
             if scheduler.sync is not None:
                 scheduler.sync()
         except (RedisError, OSError):
             raise
         except Exception:  # a program's own code: its schedules are as they were
-            scheduler.log.exception("Scheduler %s: syncing failed", session.name)
-        marker = token_hex(8)
-        session.client.hset(session.key, REDIS_LOSS_MARKER, marker)
+            scheduler.log.exception("Scheduler %s: syncing failed", self._session.name)
+
+    def _replace_marker(self) -> bytes | None:
+        """Returns the one before."""
+        session, marker = self._session, token_hex(8)
+        self._marker = ""  # unknown, where no answer comes
+        with session.client.pipeline() as pipe:
+            pipe.hget(session.key, REDIS_LOSS_MARKER)
+            pipe.hset(session.key, REDIS_LOSS_MARKER, marker)
+            found: bytes | None
+            found, _ = pipe.execute()
         self._marker = marker
-        self._inbox.sync_wanted = False
+        return found
 
     # Changes and repairs
 
@@ -263,7 +287,6 @@ class Leading:
             log.warning("Scheduler %s: lost the lock: %s", name, locked)
             self._standby.wait_to_lead()
             self._begin_anew()
-            self._marker = ""
             return
         # After an outage longer than the lock's TTL that is to be expected.
         level = logging.INFO if self._outage else logging.WARNING
