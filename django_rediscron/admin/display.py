@@ -1,4 +1,4 @@
-"""What several pages show: times, fields and their values, outcomes, links and breadcrumbs."""
+"""What several pages show: times, outcomes, links and breadcrumbs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 import django
 from django.conf import settings
 from django.contrib.admin.utils import quote
-from django.forms import BooleanField, Field
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import formats
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator, capfirst
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 from rq.utils import now
@@ -22,8 +21,6 @@ from rq.utils import now
 from ..core.store.runs import Run
 from ..models import Schedule
 from ..use_tz import aware, local
-from .form_fields.job import JobForm
-from .form_fields.timing import TimingForm
 
 # Times
 
@@ -81,35 +78,6 @@ def span(seconds: float) -> str:
     # The second unit matters only if the first one is small.
     wanted = units[first : first + (2 if units[first][0] < 10 and first in (0, 1) else 1)]
     return " ".join(text % count for count, text in wanted if count) or units[3][1] % 0
-
-
-# Fields and their values
-
-_OTHER_LABELS = {
-    "id": gettext_lazy("id"),
-    "name": gettext_lazy("label"),
-    "enabled": gettext_lazy("enabled"),
-    "retry": gettext_lazy("further attempts"),
-    "webhooks": gettext_lazy("webhooks"),
-}
-_LONGEST_VALUE = 200
-
-
-def label(name: str) -> str:
-    """The name of a field of the form or of the hash."""
-    field = _form_field(name)
-    return str(field.label if field else _OTHER_LABELS.get(name, name))
-
-
-def display_value(name: str, text: str) -> str:
-    """A value of the hash."""
-    if name == "enabled" or isinstance(_form_field(name), BooleanField):
-        return _("yes") if text == "1" else _("no")
-    return Truncator(text).chars(_LONGEST_VALUE) if text else _("none")
-
-
-def _form_field(name: str) -> Field | None:
-    return JobForm.base_fields.get(name) or TimingForm.base_fields.get(name)
 
 
 # Runs

@@ -1,4 +1,4 @@
-"""Django's log of a schedule: changes with old and new values, and who made them."""
+"""Changes of a schedule: its fields in words, which of them differ, and Django's log of that."""
 
 from __future__ import annotations
 
@@ -9,12 +9,38 @@ from typing import Any
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.db.models import QuerySet
-from django.utils.translation import override
+from django.forms import BooleanField, Field
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, override
 
 from ..core.job import RedisCronJob
 from ..core.schedule.codec import EDITABLE_FIELDS
 from ..models import Schedule
-from .display import display_value, label
+from .form_fields.job import JobForm
+from .form_fields.timing import TimingForm
+
+_OTHER_LABELS = {
+    "id": gettext_lazy("id"),
+    "name": gettext_lazy("label"),
+    "enabled": gettext_lazy("enabled"),
+    "retry": gettext_lazy("further attempts"),
+    "webhooks": gettext_lazy("webhooks"),
+}
+_LONGEST_VALUE = 200
+
+
+def label(name: str) -> str:
+    """The name of a field of the form or of the hash."""
+    field = _form_field(name)
+    return str(field.label if field else _OTHER_LABELS.get(name, name))
+
+
+def display_value(name: str, text: str) -> str:
+    """A value of the hash."""
+    if name == "enabled" or isinstance(_form_field(name), BooleanField):
+        return _("yes") if text == "1" else _("no")
+    return Truncator(text).chars(_LONGEST_VALUE) if text else _("none")
 
 
 def definition(job: RedisCronJob) -> dict[str, str]:
@@ -57,3 +83,7 @@ def names_field(entry: LogEntry, name: str) -> bool:
 def _change(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
     old, new = (display_value(name, each.get(name, "")) for each in (before, after))
     return f"{label(name)}: {old} → {new}"
+
+
+def _form_field(name: str) -> Field | None:
+    return JobForm.base_fields.get(name) or TimingForm.base_fields.get(name)

@@ -20,8 +20,7 @@ from ...core.schedule.texts import parse_time
 from ...core.timing.cron_times import utc_text
 from ...use_tz import as_django_has_it, local
 from .. import log
-from ..display import display_value, label
-from ..log import changed_fields, definition, names_field
+from ..log import changed_fields, definition, display_value, label, names_field
 
 _SALT = "django_rediscron.base"
 

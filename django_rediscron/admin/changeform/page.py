@@ -27,7 +27,7 @@ from ...query.queryset import connection
 from ...use_tz import local
 from .. import log
 from ..changelist.columns import badges, last_run, next_run, timing
-from ..display import TEMPLATES, absolute, label, page_context, page_url
+from ..display import TEMPLATES, absolute, page_context, page_url
 from ..form_fields.job import LATE_RUNS, RQ_JOB, WHAT_RUNS
 from ..form_fields.timing import LIMITS, WHEN
 from ..form_fields.widgets import Group
@@ -106,7 +106,7 @@ def _as_text(name: str) -> Callable[[Schedule], str]:
         return "-" if prepared in (None, "") else str(prepared)
 
     text.__name__ = name
-    return admin.display(description=label(name))(text)
+    return admin.display(description=log.label(name))(text)
 
 
 # Showing

@@ -21,8 +21,8 @@ from rq.job import Job
 from ...core.job import RedisCronJob
 from ...core.store.runs import Run, read_runs
 from ...models import Schedule
-from .. import log
-from ..display import display_value, job_url, label, outcome, span, time_tag
+from ..display import job_url, outcome, span, time_tag
+from ..log import display_value, entries, label
 
 RUNS = 10
 SKIPS = 10
@@ -98,7 +98,7 @@ class Details:
 
 def read_details(schedule: Schedule, connection: Redis) -> Details:
     """All of it. What cannot be read from Redis is left out, with the reason."""
-    details = Details(changes=list(log.entries(schedule.id)[:CHANGES]))
+    details = Details(changes=list(entries(schedule.id)[:CHANGES]))
     if schedule.job is not None:
         details.overrides = list(_overrides(schedule.job))
     try:

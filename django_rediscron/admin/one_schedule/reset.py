@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 from ...core.exceptions import InvalidScheduleError, NoSuchJobError
 from ...core.quoting import quoted_id
 from ...models import Schedule
-from ..display import label, page_url
-from ..log import change_message, changed_fields, definition
+from ..display import page_url
+from ..log import change_message, changed_fields, definition, label
 
 
 def reset_to_code(
