@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
+from django.utils.formats import date_format
 from redis import Redis
 
 from django_rediscron import RedisCronJob
@@ -47,6 +49,20 @@ def test_words_and_ten_runs(operator: Client, clock: Any) -> None:
     assert "<li>Tue 2026-06-02 06:30 UTC+2</li>" in shown
     assert "Mon 2026-06-08" in shown
     assert "Sat" not in shown.replace("Saturday", "")
+
+
+def test_dates_keep_their_order_where_days_are_named_from_right_to_left(
+    operator: Client, clock: Any
+) -> None:
+    clock(2026, 11, 28, 10)
+    with translation.override("ar"):
+        shown = look(operator, cron="30 2 * * *", timezone="Europe/Berlin")
+        sunday = date_format(datetime(2026, 11, 29), "D")
+    assert sunday != "Sun"
+    assert "<bdi>At 02:30" in shown
+    assert f"<li>{sunday} \u20662026-11-29 02:30 UTC+1\u2069</li>" in shown
+    for isolated in ("2027-03-28", "2027-03-28 03:00 UTC+2"):
+        assert f"{sunday} \u2066{isolated}\u2069" in shown
 
 
 def test_the_next_change_of_the_clocks_comes_with_the_run_that_follows_it(

@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language_bidi
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 from rq.utils import now
@@ -170,8 +171,14 @@ def _runs(times: Iterable[datetime], zone: tzinfo | None) -> Iterable[PreviewRun
 
 def wall_text(time: datetime, *, exact: bool = False) -> str:
     """Weekday, date and time with its offset from UTC."""
-    text = date_format(time, "D Y-m-d H:i:s" if exact else "D Y-m-d H:i")
-    return f"{text} {_offset_text(time.utcoffset() or timedelta())}"
+    text = date_format(time, "Y-m-d H:i:s" if exact else "Y-m-d H:i")
+    return _after_weekday(time, f"{text} {_offset_text(time.utcoffset() or timedelta())}")
+
+
+def _after_weekday(time: datetime, text: str) -> str:
+    """The day's name and the text, whose order that name leaves alone if it is Arabic, say."""
+    isolated = f"\u2066{text}\u2069" if get_language_bidi() else text
+    return f"{date_format(time, 'D')} {isolated}"
 
 
 def _offset_text(offset: timedelta) -> str:
@@ -210,12 +217,13 @@ def _next_change(job: RedisCronJob, after: datetime, zone: tzinfo | None) -> str
             high = middle
     # A time that the clocks skip runs at the moment of the change.
     runs = list(_runs(job.upcoming(1, after=high - timedelta(seconds=2)), zone))
-    jump = _jump(low.astimezone(zone), high.astimezone(zone))
+    high = high.astimezone(zone)
+    jump = _jump(low.astimezone(zone), high)
     if not runs:
         return ""
     return _("Later: %(change)s on %(day)s; the run then: %(run)s") % {
         "change": jump,
-        "day": date_format(high.astimezone(zone), "D Y-m-d"),
+        "day": _after_weekday(high, date_format(high, "Y-m-d")),
         "run": " ".join(filter(None, (runs[0].text, runs[0].note and f"({runs[0].note})"))),
     }
 
