@@ -19,8 +19,8 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from django_rediscron import cli
 from django_rediscron.core import RedisCronJob, RedisCronScheduler, UnreadableScheduleError
+from django_rediscron.core.declared.declared_schedule import DeclaredSchedule
 from django_rediscron.core.declared.merging import merge
-from django_rediscron.core.declared.wanted import Wanted
 from django_rediscron.core.monitoring.health import check_health
 from django_rediscron.core.store import fetch_many, list_schedules, reindex
 from django_rediscron.core.store.keys import (
@@ -295,7 +295,7 @@ def test_what_redis_refuses_to_read_is_not_called_damaged(
     assert "Redis refuses to read it" in told
     assert "damaged" not in told
 
-    wanted = Wanted(job.snapshot(), "site", "site/apps.py:1", False)
+    wanted = DeclaredSchedule(job.snapshot(), "site", "site/apps.py:1", False)
     with pytest.raises(UnreadableScheduleError):
         merge(found, {}, wanted)  # what people changed may stand there
 

@@ -12,10 +12,10 @@ from rq import Callback, Queue, Retry, SimpleWorker
 from rq.job import Job
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.dispatch import batch
+from django_rediscron.core.dispatch import batch, protocol
 from django_rediscron.core.dispatch import dispatcher as dispatch
-from django_rediscron.core.dispatch.batch import LockLostError
 from django_rediscron.core.dispatch.dispatcher import Dispatcher
+from django_rediscron.core.dispatch.protocol import LockLostError
 from django_rediscron.core.dispatch.template import create_job
 from django_rediscron.core.store.keys import DISABLED, INDEX, LOCK
 from django_rediscron.core.store.scripts import run_script
@@ -232,7 +232,7 @@ def test_an_edit_between_read_and_write_is_left_for_the_next_pass(
         edits.clear()
         return run_script(*call)
 
-    monkeypatch.setattr(batch, "run_script", edit_first)
+    monkeypatch.setattr(protocol, "run_script", edit_first)
     assert [job.id for job in leader.enqueue_jobs()] == ["untouched"]
     assert connection.keys("rq:queue:*") == [b"rq:queue:metrics"]
     second = {job.id: job for job in leader.enqueue_jobs()}
@@ -261,7 +261,7 @@ def test_a_batch_that_is_sent_twice_enqueues_once_and_says_so(
         run_script(*call)
         return run_script(*call)
 
-    monkeypatch.setattr(batch, "run_script", lose_reply)
+    monkeypatch.setattr(protocol, "run_script", lose_reply)
     assert [job.id for job in leader.enqueue_jobs()] == ["visits"]
     assert connection.llen("rq:queue:metrics") == 1
     assert connection.zcard("rq:cron_job:visits:jobs") == 1
@@ -278,11 +278,11 @@ def test_two_dispatchers_that_both_believe_to_lead_enqueue_once(
     token = leader._session.token
 
     def other_first(*call: Any) -> Any:
-        monkeypatch.setattr(batch, "run_script", run_script)
+        monkeypatch.setattr(protocol, "run_script", run_script)
         assert [len(part) for part in first.enqueue_due(token, 30)] == [1]
         return run_script(*call)
 
-    monkeypatch.setattr(batch, "run_script", other_first)
+    monkeypatch.setattr(protocol, "run_script", other_first)
     assert [len(part) for part in second.enqueue_due(token, 30)] == [0]
     assert connection.llen("rq:queue:metrics") == 1
 

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.dispatch import batch, due
+from django_rediscron.core.dispatch import due, protocol
 from django_rediscron.core.schedule.texts import parse_time
 from django_rediscron.core.store.keys import DISABLED, ERRORS, INDEX, job_key
 from django_rediscron.core.store.scripts import run_script
@@ -269,10 +269,10 @@ def test_catching_up_goes_on_where_a_dead_scheduler_left_it(
             raise Killed
         return reply
 
-    monkeypatch.setattr(batch, "run_script", die_at_the_second)
+    monkeypatch.setattr(protocol, "run_script", die_at_the_second)
     with pytest.raises(Killed):
         leader.enqueue_jobs()
-    monkeypatch.setattr(batch, "run_script", run_script)
+    monkeypatch.setattr(protocol, "run_script", run_script)
     assert len(enqueued(connection)) == 14
     leader.register_death()
     second = RedisCronScheduler(connection, name="second")
@@ -311,7 +311,7 @@ def test_an_edit_amid_catching_up_counts_from_then_on(
                 job.save()
         return run_script(*call)
 
-    monkeypatch.setattr(batch, "run_script", edit_before_the_second)
+    monkeypatch.setattr(protocol, "run_script", edit_before_the_second)
     leader.enqueue_jobs()
     leader.enqueue_jobs()
     first = hours(MONDAY + HOUR, MONDAY + 7 * HOUR)
@@ -340,7 +340,7 @@ def test_a_call_that_is_sent_twice_catches_up_once(
             assert connection.zscore(INDEX, "report") is None, "whoever dies now leaves it whole"
         return run_script(*call)
 
-    monkeypatch.setattr(batch, "run_script", lose_reply)
+    monkeypatch.setattr(protocol, "run_script", lose_reply)
     assert len(leader.enqueue_jobs()) == 25
     assert enqueued(connection) == hours(MONDAY + 16 * HOUR, MONDAY + 40 * HOUR)
     assert stored(connection).runs == 25

@@ -54,7 +54,7 @@ def test_what_does_not_fit_takes_no_place_of_what_does(
     assert 1000 < size < 2000
     monkeypatch.setattr(memory, "LIMIT", 20.5 * size)
     monkeypatch.setattr(dispatch, "BATCH", 5)  # what is forgotten in one is needed in the next
-    leader._dispatcher.memory = remembered = memory.Memory()
+    leader._dispatcher.memory = remembered = memory.Memory(leader.connection)
     run_all(leader, clock)
     read = 0
 
@@ -133,7 +133,9 @@ def test_what_changed_takes_its_own_place_only(
     remembered = leader._dispatcher.memory
     assert remembered.size == size_of(remembered)
     first, second = list(remembered._entries.values())[:2]
-    remembered.add(b"job 00", second if first.job.id == "job 00" else first)  # instead of another
+    remembered.remember(
+        b"job 00", second if first.job.id == "job 00" else first
+    )  # instead of another
     assert remembered.size == size_of(remembered)
     remembered.clear()
     assert (len(remembered), remembered.size) == (0, 0)

@@ -15,7 +15,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job, JobStatus
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.dispatch.batch import MISSING
+from django_rediscron.core.dispatch.protocol import MISSING
 from tests import tasks
 from tests.clock import Clock, set_clock
 from tests.processes import close, start_python, wait_until

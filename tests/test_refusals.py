@@ -20,8 +20,8 @@ from redis.exceptions import NoPermissionError, ResponseError
 from rq import Queue
 
 from django_rediscron.core import RedisCronJob
-from django_rediscron.core.dispatch.batch import DISPATCH
 from django_rediscron.core.dispatch.dispatcher import Dispatcher
+from django_rediscron.core.dispatch.protocol import DISPATCH
 from django_rediscron.core.store.keys import INDEX, LOCK
 from django_rediscron.core.store.rq_queues import use_queue_factory
 from django_rediscron.core.timing.cron_times import utc_text

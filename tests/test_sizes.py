@@ -17,9 +17,9 @@ from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from django_rediscron.core import InvalidScheduleError, RedisCronJob, RedisCronScheduler
-from django_rediscron.core.declared.wanted import Wanted
-from django_rediscron.core.dispatch import batch
+from django_rediscron.core.declared.declared_schedule import DeclaredSchedule
 from django_rediscron.core.dispatch import dispatcher as dispatch
+from django_rediscron.core.dispatch import protocol
 from django_rediscron.core.dispatch.dispatcher import BATCH, Dispatcher
 from django_rediscron.core.schedule.checks import MAX_BYTES
 from django_rediscron.core.store import creation, reading, saving
@@ -120,7 +120,7 @@ def test_a_call_is_bounded_by_bytes(
         read.append(run_script(*call))
         return read[-1]
 
-    monkeypatch.setattr(batch, "run_script", watch)
+    monkeypatch.setattr(protocol, "run_script", watch)
     monkeypatch.setattr(reading, "run_script", watch_reading)
     for step in (0, 1, 8):  # the last time from memory
         clock.advance(timedelta(minutes=step))
@@ -180,7 +180,7 @@ def test_what_redis_does_not_manage_in_time_is_tried_in_smaller_parts(
             impatient.connection_pool.disconnect()
     finally:
         connection.client_unpause()
-    dispatcher.connection = connection
+    dispatcher.memory.connection = connection
     sizes = [len(enqueued) for enqueued in dispatcher.enqueue_due("token", 30)]
     assert sizes[:3] == [BATCH // 4, BATCH // 2, BATCH]
     assert sum(sizes) == 3 * BATCH
@@ -217,7 +217,7 @@ def make_many(size: int) -> list[RedisCronJob]:
         lambda jobs, client: saving.save_changes([Change.define(job) for job in jobs], client),
         lambda jobs, client: saving.write_merged([Change.define(job) for job in jobs], client),
         lambda jobs, client: creation.create_declared(
-            [Wanted(j, "a", "b:1") for j in jobs], client
+            [(j, DeclaredSchedule(j, "a", "b:1").origin) for j in jobs], client
         ),
     ],
     ids=["register", "save", "merge", "declare"],

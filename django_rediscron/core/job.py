@@ -9,7 +9,7 @@ from redis import Redis
 from rq.job import Job
 
 from .declared.merging import reset_to_code
-from .dispatch.dispatcher import enqueue_now
+from .dispatch.run_now import enqueue_now
 from .exceptions import InvalidScheduleError, NoSuchJobError
 from .quoting import quoted_id
 from .schedule.missed import Skip
@@ -19,7 +19,7 @@ from .schedule.texts import shown_bytes
 from .store.change import Change
 from .store.keys import history_key, job_key, skipped_key
 from .store.reading import Absent, Damaged, read_schedules, restore_as
-from .store.saving import delete_schedules, save_changes, settle
+from .store.saving import delete_schedules, resolve_pipelined, save_changes
 
 
 class RedisCronJob(Record):
@@ -121,7 +121,7 @@ class RedisCronJob(Record):
         """
         self.validate()
         connection = self._connected()
-        settle(self, connection)
+        resolve_pipelined(self, connection)
         save_changes([Change.of(self, event or "updated", if_version)], connection, pipeline)
 
     def enable(self, pipeline: Any | None = None) -> None:
@@ -134,7 +134,7 @@ class RedisCronJob(Record):
 
     def _switch(self, enabled: bool, pipeline: Any | None) -> None:
         connection = self._connected()
-        settle(self, connection)
+        resolve_pipelined(self, connection)
         self.enabled = enabled
         save_changes([Change.switch(self, enabled)], connection, pipeline)
 
@@ -164,7 +164,7 @@ class RedisCronJob(Record):
         if check_moment("time", time) is None:
             raise InvalidScheduleError("time must be an aware datetime, got None")
         if self.connection is not None:
-            settle(self, self.connection)
+            resolve_pipelined(self, self.connection)
         self.latest_enqueue_time = time
         self.next_enqueue_time = self.get_next_enqueue_time()
         if self.connection is not None:

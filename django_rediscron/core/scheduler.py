@@ -13,8 +13,8 @@ from redis.client import Pipeline
 from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
-from .dispatch.batch import LockLostError
 from .dispatch.dispatcher import Dispatcher
+from .dispatch.protocol import LockLostError
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
 from .plain import plain

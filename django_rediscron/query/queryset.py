@@ -21,7 +21,7 @@ from ..core.store import search
 from ..core.store.connections import own_client
 from ..core.store.reading import Absent, read_schedules
 from ..core.store.saving import delete_schedules
-from ..core.store.search import Census, CensusMemory, Condition
+from ..core.store.search import Condition, NamesInUse, NamesMemory
 from ..queues import get_connection, queue_config
 from .conditions import NUMBERS, condition_of, split
 
@@ -34,14 +34,14 @@ def connection() -> Redis:
     return _client(conf.QUEUE, repr(queue_config(conf.QUEUE)))
 
 
-def census() -> Census:
+def census() -> NamesInUse:
     """Which queues and functions the schedules there name."""
     return _census(connection()).read()
 
 
 @lru_cache(maxsize=8)
-def _census(client: Redis) -> CensusMemory:
-    return CensusMemory(client)
+def _census(client: Redis) -> NamesMemory:
+    return NamesMemory(client)
 
 
 @lru_cache(maxsize=8)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 
-from ..core.declared.wanted import Wanted
+from ..core.declared.declared_schedule import DeclaredSchedule
 from ..core.exceptions import InvalidScheduleError
 from ..core.job import RedisCronJob
 from ..core.quoting import quoted_id
@@ -39,9 +39,9 @@ class Declaration:
         """For people: file and line, and the application where it is known."""
         return _place(self.application, self.file, self.line)
 
-    def wanted(self, application: str) -> Wanted:
+    def wanted(self, application: str) -> DeclaredSchedule:
         """What it asks for, as a schedule of that project."""
-        return Wanted(self.job, application, self.place, self.locked)
+        return DeclaredSchedule(self.job, application, self.place, self.locked)
 
     def asks_for(self) -> tuple[object, ...]:
         """Equal for two declarations that ask for the same."""

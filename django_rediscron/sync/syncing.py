@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from ..conf import conf
 from ..core.declared import merging
+from ..core.declared.declared_schedule import DeclaredSchedule
 from ..core.declared.merging import ALL, Merge
 from ..core.declared.tombstones import (
     Tombstone,
@@ -17,7 +18,6 @@ from ..core.declared.tombstones import (
     replace_tombstones,
     tombstone_text,
 )
-from ..core.declared.wanted import Wanted
 from ..core.dispatch.applications import publish
 from ..core.exceptions import InvalidScheduleError
 from ..core.quoting import quoted_id
@@ -148,7 +148,7 @@ def _merge_all(
     pending = list(wanted)
     while True:
         tombstones = read_tombstones(group.connection)
-        new: list[Wanted] = []
+        new: list[DeclaredSchedule] = []
         changes: list[Change] = []
         for stored in read_stored(pending, group.connection, step):
             want, tombstone = wanted[stored.id], tombstones.get(stored.id)
@@ -190,7 +190,7 @@ def _merge_all(
 
 
 def _write(
-    new: list[Wanted],
+    new: list[DeclaredSchedule],
     changes: list[Change],
     connection: Redis,
     failed: dict[str, Exception],
@@ -236,7 +236,7 @@ class _RunnableCheck:
 
 def _keep_tombstones(
     tombstones: Iterable[Tombstone],
-    wanted: dict[str, Wanted],
+    wanted: dict[str, DeclaredSchedule],
     merges: dict[str, Merge],
     connection: Redis,
 ) -> None:

@@ -26,7 +26,7 @@ from django_rediscron.core import RedisCronScheduler, SchedulerLockedError
 from django_rediscron.core import scheduler as scheduler_module
 from django_rediscron.core.dispatch import dispatcher as dispatch
 from django_rediscron.core.dispatch import due
-from django_rediscron.core.dispatch.batch import LockLostError
+from django_rediscron.core.dispatch.protocol import LockLostError
 from django_rediscron.core.process.leading import Leading
 from tests.forks import forks
 from tests.scripts import Replacements, replace

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...core.store import search
-from ...core.store.search import Census, Condition
+from ...core.store.search import Condition, NamesInUse
 from ...query.queryset import ScheduleQuerySet, connection
 from ...queues import queues_beside
 from .columns import STATES
@@ -23,7 +23,7 @@ Choices = Iterable[tuple[str, Any]]
 class ScheduleFilter(admin.SimpleListFilter):
     """A filter whose values are conditions of a search."""
 
-    def __init__(self, *args: Any, names_in_use: Census) -> None:
+    def __init__(self, *args: Any, names_in_use: NamesInUse) -> None:
         self.names_in_use = names_in_use
         super().__init__(*args)
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
 from ...core.store.runs import read_runs
-from ...core.store.search import Census
+from ...core.store.search import NamesInUse
 from ...models import Schedule
 from ...query.queryset import census, connection
 from ...unreachable import UnreachableError, reaching
@@ -46,7 +46,7 @@ class ScheduleChangeList(ChangeList):
             if request.method == "POST":
                 raise
             self.outage = str(error)
-            self.names_in_use = Census()
+            self.names_in_use = NamesInUse()
             super().__init__(request, *args, **kwargs)
 
     def get_filters(self, request: HttpRequest) -> Any:

@@ -22,9 +22,9 @@ from ..store.change import Change
 from ..store.keys import ORIGIN_FIELDS
 from ..store.reading import Absent, Damaged, Fields, read_schedules
 from ..store.saving import write_merged
+from .declared_schedule import DeclaredSchedule
 from .expectation import expectation
 from .tombstones import Tombstone
-from .wanted import Wanted
 
 ALL = frozenset({"*"})
 """Instead of the names of fields to reset: all that are overridden."""
@@ -48,7 +48,7 @@ class Merge:
 def merge(
     found: Record | Damaged | Absent,
     fields: Fields,
-    wanted: Wanted,
+    wanted: DeclaredSchedule,
     tombstone: Tombstone | None = None,
     reset: Collection[str] = (),
 ) -> Merge:
@@ -74,7 +74,7 @@ def merge(
     return Merge(UPDATED, change, {"damaged": (found.reason, "")})
 
 
-def merge_untouched(fields: Fields, wanted: Wanted) -> Merge | None:
+def merge_untouched(fields: Fields, wanted: DeclaredSchedule) -> Merge | None:
     """As `merge`, of a schedule that nobody has touched since it was declared; None of any other.
 
     That is what nearly all are when a program declares new definitions: this is several times as
@@ -115,7 +115,7 @@ def _has_legible_times(fields: Fields) -> bool:
 def _merge_stored(
     found: Record,
     fields: Fields,
-    wanted: Wanted,
+    wanted: DeclaredSchedule,
     tombstone: Tombstone | None,
     reset: Collection[str],
 ) -> Merge:
@@ -148,7 +148,10 @@ def _merge_stored(
 
 
 def _changes_of_origin(
-    known: Origin | None, wanted: Wanted, base: Mapping[str, str] | None, changes: Differences
+    known: Origin | None,
+    wanted: DeclaredSchedule,
+    base: Mapping[str, str] | None,
+    changes: Differences,
 ) -> Differences:
     """What changes in what is known of the code, but for the place."""
     if known is None:
@@ -187,7 +190,9 @@ def reset_to_code(id: str, names: Collection[str], connection: Redis) -> None:
                 f"change or delete it instead"
             )
         job = Record.from_texts({"id": id, **known.declared}, connection)
-        wanted = Wanted(job, known.application, known.place, known.locked, known.orphaned_at_text)
+        wanted = DeclaredSchedule(
+            job, known.application, known.place, known.locked, known.orphaned_at_text
+        )
         merged = merge(found, fields, wanted, None, frozenset(names) or ALL)
         pending = merged.change is not None and bool(write_merged([merged.change], connection))
 

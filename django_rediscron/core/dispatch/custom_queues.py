@@ -20,7 +20,7 @@ from ..schedule.record import Record
 from ..store.keys import OCCURRENCE_FIELDS
 from ..store.rq_queues import overridden, overrides_calls
 from ..timing.cron_times import utc_text
-from . import msgpack
+from .protocol import array, texts
 from .template import create_job, rq_options
 
 _writing: set[str] = set()
@@ -83,9 +83,7 @@ def commands(schedule: Record, queue: Queue, job_id: str, occurrence: datetime) 
     whose = zip(OCCURRENCE_FIELDS, (schedule.id, utc_text(occurrence)), strict=True)
     recorded.append(("HSET", job.key, *(text for pair in whose for text in pair)))
     encode: Any = queue.connection.get_encoder().encode
-    return msgpack.array(
-        [msgpack.texts(bytes(encode(each)) for each in command) for command in recorded]
-    )
+    return array([texts(bytes(encode(each)) for each in command) for command in recorded])
 
 
 def _recorded(pipe: Any) -> list[tuple[Any, ...]]:

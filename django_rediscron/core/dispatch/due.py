@@ -12,11 +12,11 @@ from ..schedule.missed import Skip, settle_due
 from ..schedule.record import Record
 from ..store.batches import CALL_BYTES
 from ..timing.cron_times import around_cron, around_interval, occurrence_delay, utc_text
-from . import msgpack
 from .custom_queues import commands
-from .fingerprint import written_before
-from .prepared import Ready, Turn
-from .template import Shape, new_job_ids
+from .fingerprint import FOLLOWS, written_before
+from .prepared import DueTimes, PreparedSchedule
+from .protocol import NO, SharedJobFields, number, pack_correction, pack_occurrence, pack_policy
+from .template import new_job_ids
 
 ROUNDING = 1e-6
 """Seconds: a place in the index is rounded to microseconds."""
@@ -28,14 +28,14 @@ ROOM = 200
 class Occurrences:
     """What is to be enqueued; what is skipped where nothing is goes to the corrections.
 
-    `turns` are those that are known of this moment. `call_bytes`: how much fits.
+    `shared_times` are those that are known of this moment. `call_bytes`: how much fits.
     """
 
     def __init__(
         self,
         moment: datetime,
         corrections: Corrections,
-        turns: dict[tuple[object, ...], Turn],
+        shared_times: dict[tuple[object, ...], DueTimes],
         expected: int,
         call_bytes: int = CALL_BYTES,
     ) -> None:
@@ -43,14 +43,14 @@ class Occurrences:
         self._call_bytes = call_bytes
         self._now = time.monotonic()
         self._corrections = corrections
-        self._turns = turns
+        self._shared_times = shared_times
         counts = chain((expected,), repeat(ROOM))
         self._job_ids = chain.from_iterable(map(new_job_ids, counts))
         self.packed: list[bytes] = []
         self.length = 0
         """Of the one list for the script that they are together."""
-        self.items: list[tuple[bytes, Ready, Turn, str]] = []
-        self.shapes: dict[Shape, bytes] = {}  # packed numbers, as Lua counts, from 1
+        self.items: list[tuple[bytes, PreparedSchedule, DueTimes, str]] = []
+        self.shapes: dict[SharedJobFields, bytes] = {}  # packed numbers, as Lua counts, from 1
         # Whether they go with an occurrence or with a correction, and with which of them.
         self.skips: list[tuple[bool, int, Record, list[Skip]]] = []
         self.is_full = False
@@ -64,42 +64,42 @@ class Occurrences:
         """What is too heavy for this batch, in whole or in part, with its place: later, what is
         light goes first again."""
 
-    def has_room(self, ready: Ready) -> bool:
+    def has_room(self, prepared: PreparedSchedule) -> bool:
         """Whether a heavy schedule is light enough. There is always room for one."""
-        return not self.heavy_bytes or self.heavy_bytes + ready.weight <= self._call_bytes
+        return not self.heavy_bytes or self.heavy_bytes + prepared.weight <= self._call_bytes
 
-    def add(self, id: bytes, ready: Ready) -> None:
+    def add(self, id: bytes, prepared: PreparedSchedule) -> None:
         """What is due of a schedule."""
-        if not ready.plain:
-            self._add_by_policy(id, ready)
+        if not prepared.plain:
+            self._add_by_policy(id, prepared)
             return
-        job, seen = ready.job, ready.due
+        job, seen = prepared.job, prepared.due
         due = job.next_enqueue_time
         assert due is not None
         key: tuple[object, ...] = (job.interval, due, seen)
         if job.cron is not None:
             key = (job.cron, job.timezone or job.local_zone, due, seen)
-        turn = self._turns.get(key)
-        if turn is None:
+        due_times = self._shared_times.get(key)
+        if due_times is None:
             if job.interval is not None:
                 times = around_interval(job.interval, due, self._moment)
             else:
                 times = around_cron(job.cron or "", due, self._moment, job.zone)
-            turn = self._turns[key] = Turn(due, seen, *times)
-        self._add_item(id, ready, turn)
+            due_times = self._shared_times[key] = DueTimes(due, seen, *times)
+        self._add_item(id, prepared, due_times)
 
-    def _add_by_policy(self, id: bytes, ready: Ready) -> None:
+    def _add_by_policy(self, id: bytes, prepared: PreparedSchedule) -> None:
         """What is due of a schedule with options, one occurrence after the other.
 
         Each must find the next time that the one before it wrote, so the script takes all of them,
         or those up to where somebody else changed the schedule.
         """
-        job, seen = ready.job, ready.due
+        job, seen = prepared.job, prepared.due
         due = job.next_enqueue_time
         assert due is not None
-        room = 1 if ready.template.runs_here else max(1, ROOM - len(self.packed))
-        if ready.is_heavy:
-            room = min(room, max(1, (self._call_bytes - self.heavy_bytes) // ready.weight))
+        room = 1 if prepared.template.runs_here else max(1, ROOM - len(self.packed))
+        if prepared.is_heavy:
+            room = min(room, max(1, (self._call_bytes - self.heavy_bytes) // prepared.weight))
         if job.max_runs is not None:
             room = min(room, job.max_runs - job.runs)
         follows = False
@@ -109,70 +109,76 @@ class Occurrences:
                 delay = occurrence_delay(job.id, following, job.jitter)
             records = [skip.to_text() for skip in step.skips]
             if step.run is None:
-                expected = written_before(seen) if follows else ready.fingerprint.with_next(seen)
+                expected = written_before(seen) if follows else prepared.fingerprint.with_next(seen)
                 self.skips.append((False, len(self._corrections), job, step.skips))
                 self._corrections.add_next(id, expected, following, delay, records)
-                if ready.is_heavy:
-                    self.heavy_bytes += ready.weight
+                if prepared.is_heavy:
+                    self.heavy_bytes += prepared.weight
             else:
                 self.skips.append((True, len(self.items), job, step.skips))
-                turn = Turn(due, seen, step.run, following, delay)
+                due_times = DueTimes(due, seen, step.run, following, delay)
                 job_id = next(self._job_ids)
-                policy = self._policy(ready, step.run, records, job_id)
-                self._add_item(id, ready, turn, policy, job_id, follows=follows)
-                seen, follows = turn.following, True
+                policy = self._policy(prepared, step.run, records, job_id)
+                self._add_item(id, prepared, due_times, policy, job_id, follows=follows)
+                seen, follows = due_times.following, True
             if following is not None:
                 due = following
                 place = due.timestamp() + delay
                 if place > self._moment.timestamp():
                     self.postponed.pop(id, None)
-                elif ready.is_heavy:
+                elif prepared.is_heavy:
                     self.postponed[id] = place
                 else:
                     self.left_from = min(self.left_from, place - ROUNDING)
 
-    def _policy(self, ready: Ready, run: datetime, records: Sequence[str], job_id: str) -> bytes:
+    def _policy(
+        self, prepared: PreparedSchedule, run: datetime, records: Sequence[str], job_id: str
+    ) -> bytes:
         """What the script is told of the options of a schedule."""
-        job = ready.job
+        job = prepared.job
         overlapping = Skip(run, run, 1, "overlap", self._moment)
-        told = [
-            msgpack.texts(records),
-            msgpack.text("" if job.overlap == "allow" else job.overlap),
-            msgpack.text(overlapping.to_text()),
-            msgpack.text("" if job.max_runs is None else str(job.max_runs)),
-        ]
-        if ready.template.custom:
-            told.append(commands(job, ready.template.queue, job_id, run))
-        return msgpack.array(told)
+        overlap = "" if job.overlap == "allow" else job.overlap
+        custom = prepared.template.custom
+        told = [commands(job, prepared.template.queue, job_id, run)] if custom else []
+        return pack_policy(records, overlap, overlapping.to_text(), job.max_runs, told)
 
     def _add_item(
         self,
         id: bytes,
-        ready: Ready,
-        turn: Turn,
-        policy: bytes = msgpack.NO,
+        prepared: PreparedSchedule,
+        due_times: DueTimes,
+        policy: bytes = NO,
         job_id: str = "",
         *,
         follows: bool = False,
     ) -> None:
-        shape = self.shapes.get(ready.template.shape)
+        shape = self.shapes.get(prepared.template.shape)
         if shape is None:
-            shape = self.shapes[ready.template.shape] = msgpack.number(len(self.shapes) + 1)
+            shape = self.shapes[prepared.template.shape] = number(len(self.shapes) + 1)
         if not job_id:
             job_id = next(self._job_ids)
-        self.length += ready.length
-        if ready.is_heavy:
-            self.heavy_bytes += ready.weight
-        if ready.template.runs_here:
+        self.length += prepared.length
+        if prepared.is_heavy:
+            self.heavy_bytes += prepared.weight
+        if prepared.template.runs_here:
             self.is_full = True
         self.packed.append(
-            ready.occurrence(id, turn, job_id, shape, self._now, policy, follows=follows)
+            pack_occurrence(
+                id,
+                due_times.packed,
+                job_id,
+                shape,
+                FOLLOWS if follows else prepared.fingerprint.at(self._now),
+                prepared.values,
+                policy,
+                heal=bool(prepared.job.last_error),
+                tidy=prepared.wants_tidying(due_times.due),
+            )
         )
-        self.items.append((id, ready, turn, job_id))
+        self.items.append((id, prepared, due_times, job_id))
 
 
 _ERROR_LENGTH = 500
-_NO_HASH = msgpack.head(0)
 
 
 class Corrections:
@@ -204,18 +210,12 @@ class Corrections:
         finished: bool = False,
     ) -> None:
         """Fields to set, and a place in the index, or (None) none."""
-        packed = (
-            msgpack.text(id),
-            seen or _NO_HASH,
-            msgpack.texts(fields),
-            msgpack.text("" if place is None else f"{place.timestamp():.6f}"),
-            msgpack.YES if failed else msgpack.NO,
-            msgpack.texts(records),
-            msgpack.YES if finished else msgpack.NO,
-        )
+        score = None if place is None else place.timestamp()
         self.ids.append(id)
         self.seen.append(seen)
-        self.packed.append(msgpack.array(packed))
+        self.packed.append(
+            pack_correction(id, seen, fields, score, records, failed=failed, finished=finished)
+        )
 
     def add_next(
         self,

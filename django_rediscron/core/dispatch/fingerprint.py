@@ -7,12 +7,7 @@ from functools import lru_cache
 from hashlib import sha1
 from itertools import chain
 
-from . import msgpack
-
-SEPARATOR = "\n"
-
-LONGEST = 700
-"""Bytes of all names and values; longer ones are compared by their SHA-1."""
+from . import protocol
 
 TRUSTED = 0.5
 """Seconds since the last comparison of the whole, in which the marks of our own editors suffice."""
@@ -63,7 +58,7 @@ class Fingerprint:
         for place in (self._next, self._latest):
             if place:
                 items[place - 1] = ""
-        self._text = SEPARATOR.join(items).encode(errors="surrogateescape")
+        self._text = protocol.SEPARATOR.join(items).encode(errors="surrogateescape")
         self._packed = b""
         self.size = len(self._text)
         """Bytes of the hash; the script reads them to compare the whole."""
@@ -76,11 +71,11 @@ class Fingerprint:
     def _whole(self) -> bytes:
         """Three items for the script: places of next and latest time, and all but these two."""
         if not self._packed:
-            text = self._text or SEPARATOR.encode()
-            if len(text) > LONGEST:
+            text = self._text or protocol.SEPARATOR.encode()
+            if len(text) > protocol.LONGEST:
                 text = sha1(text).hexdigest().encode()
-            places = msgpack.number(self._next) + msgpack.number(self._latest)
-            self._packed = places + msgpack.text(text)
+            places = protocol.number(self._next) + protocol.number(self._latest)
+            self._packed = places + protocol.text(text)
             if self._latest:
                 self._text = b""  # nothing will be appended any more
         return self._packed
@@ -94,11 +89,11 @@ class Fingerprint:
 
     def with_next(self, following: bytes) -> bytes:
         """A list for the script by itself: these, and the next time."""
-        return msgpack.head(4) + self._whole() + msgpack.text(following)
+        return protocol.head(4) + self._whole() + protocol.text(following)
 
     def marks_with_next(self, following: bytes) -> bytes:
         """The same of the marks, where not the whole is known."""
-        return msgpack.head(4) + self.marks + msgpack.text(following)
+        return protocol.head(4) + self.marks + protocol.text(following)
 
     def ran(self) -> None:
         """The two times have been written, and nothing else."""
@@ -107,7 +102,7 @@ class Fingerprint:
         elif not self._latest:
             self.is_known &= bool(self._appends)
             self._latest = self._appends
-            self._text += f"{SEPARATOR}{_LATEST}{SEPARATOR}".encode()
+            self._text += f"{protocol.SEPARATOR}{_LATEST}{protocol.SEPARATOR}".encode()
             self._packed = b""
             self._whole()  # now, for later passes are the more frequent ones
 
@@ -119,14 +114,16 @@ class Fingerprint:
 @lru_cache(maxsize=4096)
 def _marks(revision: str, changed_at: str) -> bytes:
     """Three items for the script; schedules that were registered together share them."""
-    texts = [msgpack.text(text.encode(errors="surrogateescape")) for text in (revision, changed_at)]
-    return b"".join(texts) + msgpack.number(0)
+    texts = [
+        protocol.text(text.encode(errors="surrogateescape")) for text in (revision, changed_at)
+    ]
+    return b"".join(texts) + protocol.number(0)
 
 
-FOLLOWS = msgpack.number(0) * 2 + msgpack.text("")
+FOLLOWS = protocol.number(0) * 2 + protocol.text("")
 """Instead of those three, where another occurrence of the schedule goes before it."""
 
 
 def written_before(time: bytes) -> bytes:
     """The list that says so, and the next time that the other occurrence writes."""
-    return msgpack.head(4) + FOLLOWS + msgpack.text(time)
+    return protocol.head(4) + FOLLOWS + protocol.text(time)

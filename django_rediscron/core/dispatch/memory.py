@@ -9,13 +9,17 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from redis import Redis
+
 from ..schedule.record import Record
 from ..store.listing import LONGEST_DELAY
-from .prepared import Ready
+from .applications import Applications
+from .prepared import DueTimes, PreparedSchedule
+from .template import Templates
 
 LIMIT = 150_000_000
 """Bytes; a schedule with few arguments takes some 1,400. Those that do not fit are read in each
-pass; if they took the place of others, none would be known when its turn comes again."""
+pass; if they took the place of others, none would be known when its due_times comes again."""
 
 LOOKED_AT = 200
 """Entries that are looked at after a pass, whether their schedules are still there."""
@@ -28,36 +32,62 @@ SHARED = 10_000
 
 
 class Memory:
-    """Schedules by id, as they were when they ran last."""
+    """Schedules by id, as they were when they ran last, and what is known of others."""
 
-    def __init__(self) -> None:
-        self._entries: dict[bytes, Ready] = {}
-        self._kinds: dict[tuple[str, ...], tuple[Any, ...]] = {}
+    def __init__(self, connection: Redis, application: str | None = None) -> None:
+        self.connection = connection
+        self.applications = Applications(application, connection)
+        self.templates = Templates()
+        self.shared_times: dict[tuple[object, ...], DueTimes] = {}
+        """Times that plain schedules share in a pass, by what they follow from."""
+        self.foreign: dict[bytes, float] = {}
+        """Members of the index that are names of RQ's own cron, with their scores."""
+        self.oversized: set[bytes] = set()
+        """Schedules that hold too much."""
+        self.unwritten: dict[bytes, tuple[bytes, str]] = {}
+        """Why schedules failed of which that could not be written yet, and what was read of them:
+        where their modules took longer to fail than the lock lives, they are not tried again."""
+        self.retries = Retries()
         self.size = 0
-        """Bytes, or about that many."""
+        """Bytes of the schedules, or about that many."""
+        self._entries: dict[bytes, PreparedSchedule] = {}
+        self._kinds: dict[tuple[str, ...], tuple[Any, ...]] = {}
+
+    def begin_pass(self) -> None:
+        """Look anew at what may change from pass to pass."""
+        self.templates.begin_pass()
+        if self.applications.begin_pass():
+            self.clear()
+        self.shared_times.clear()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def recall(self, id: bytes, score: float) -> Ready | None:
+    def recall(self, id: bytes, score: float) -> PreparedSchedule | None:
         """What is known of the schedule if its place in the index says that nothing changed."""
-        ready = self._entries.get(id)
-        return ready if ready is not None and ready.place == score else None
+        prepared = self._entries.get(id)
+        return prepared if prepared is not None and prepared.place == score else None
 
-    def add(self, id: bytes, ready: Ready) -> None:
-        """Remember it if there is room."""
-        if self._entries.get(id) is ready:
-            return
-        if id in self._entries:
-            self.discard(id)
-        if self.size + ready.size <= LIMIT:
-            self._entries[id] = ready
-            self.size += ready.size
+    def remember(self, id: bytes, prepared: PreparedSchedule) -> None:
+        """It ran: keep it, as its hash is now, if there is room."""
+        self.retries.succeeded(id)
+        if not prepared.fingerprint.is_known:
+            self._discard(id)
+        elif self._entries.get(id) is not prepared:
+            self._discard(id)
+            if self.size + prepared.size <= LIMIT:
+                self._entries[id] = prepared
+                self.size += prepared.size
 
-    def discard(self, id: bytes) -> None:
-        ready = self._entries.pop(id, None)
-        if ready is not None:
-            self.size -= ready.size
+    def forget(self, id: bytes) -> None:
+        """What is known of it does not hold any more."""
+        self._discard(id)
+        self.foreign.pop(id, None)
+
+    def _discard(self, id: bytes) -> None:
+        prepared = self._entries.pop(id, None)
+        if prepared is not None:
+            self.size -= prepared.size
 
     def clear(self) -> None:
         self._entries.clear()
@@ -72,11 +102,11 @@ class Memory:
     def sweep(self, moment: float) -> None:
         """Forget schedules that are gone, a few at a time; epoch seconds."""
         for id in list(islice(self._entries, LOOKED_AT)):
-            ready = self._entries.pop(id)
-            if ready.place < moment - OVERDUE:
-                self.size -= ready.size
+            prepared = self._entries.pop(id)
+            if prepared.place < moment - OVERDUE:
+                self.size -= prepared.size
             else:
-                self._entries[id] = ready  # behind all others
+                self._entries[id] = prepared  # behind all others
 
 
 DELAYS = (1, 2, 4, 8, 15, 30, 60)

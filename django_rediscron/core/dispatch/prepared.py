@@ -7,34 +7,22 @@ from datetime import datetime
 from ..schedule.record import Record
 from ..store.batches import LIGHT_BYTES
 from ..timing.cron_times import utc_text
-from . import msgpack
-from .fingerprint import FOLLOWS, Fingerprint
-from .template import JOB_ID_LENGTH, JobTemplate
-
-WRITTEN, NEARLY_FULL, OVERLAPPED = "1", "f", "s"
-CHANGED, BAD_HISTORY, BAD_QUEUE, REFUSED = "0", "h", "q", "r"
-"""What the dispatch script says of an occurrence or a correction, a character each; see there."""
-
-DONE = frozenset((WRITTEN, NEARLY_FULL, OVERLAPPED))
-"""What it says of one that is settled."""
-
-OCCURRENCE_LENGTH = 13
-"""Items of an occurrence as the script takes it, without the values of its RQ job."""
+from .fingerprint import Fingerprint
+from .protocol import NEARLY_FULL, OCCURRENCE_LENGTH, OVERLAPPED, pack_times
+from .template import JobTemplate
 
 POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overlap"}
 """Options that take more than one step from the due occurrence to the next one."""
 
 Times = tuple["datetime | None", "datetime | None"]
 
-_EMPTY = msgpack.text("")
-_JOB_ID = msgpack.text_head(JOB_ID_LENGTH)
 _SIZE = 980  # of this in memory, without texts
 _UNTIDIED_RUNS = 90  # fewer than the tenth of a history that is left when it counts as full
 _UNTIDIED_SPAN = 86400.0
 
 
-class Ready:
-    """A schedule in memory: its RQ job made ready, and what it was when it was last read."""
+class PreparedSchedule:
+    """A schedule in memory: its RQ job made prepared, and what it was when it was last read."""
 
     __slots__ = (
         "_tidied",
@@ -86,36 +74,9 @@ class Ready:
         """Bytes that this takes in memory, or about that many."""
         return _SIZE + 2 * self.weight
 
-    def occurrence(
-        self,
-        id: bytes,
-        turn: Turn,
-        job_id: str,
-        shape: bytes,
-        moment: float,
-        policy: bytes = msgpack.NO,
-        *,
-        follows: bool = False,
-    ) -> bytes:
-        """What the dispatch script is told of the occurrence whose turn it is.
-
-        `id`: that of its schedule. `moment`: of the monotonic clock. `follows`: another one of this
-        schedule goes before it in the same call.
-        """
-        tidy = self._untidied >= _UNTIDIED_RUNS or turn.due - self._tidied > _UNTIDIED_SPAN
-        return b"".join(
-            (
-                msgpack.text(id),
-                turn.packed,
-                msgpack.YES if self.job.last_error else msgpack.NO,
-                _JOB_ID + job_id.encode(),
-                shape,
-                msgpack.YES if tidy else msgpack.NO,
-                FOLLOWS if follows else self.fingerprint.at(moment),
-                self.values,
-                policy,
-            )
-        )
+    def wants_tidying(self, due: float) -> bool:
+        """Whether the run that is due (epoch seconds) keeps the history short."""
+        return self._untidied >= _UNTIDIED_RUNS or due - self._tidied > _UNTIDIED_SPAN
 
     def log_attributes(self) -> dict[str, str]:
         """What a formatter of log records finds: of which schedule, occurrence and RQ job."""
@@ -127,32 +88,32 @@ class Ready:
             "rq_job_id": self.job_id,
         }
 
-    def advance(self, turn: Turn, outcome: str) -> None:
+    def advance(self, due_times: DueTimes, outcome: str) -> None:
         """The occurrence has been written, with this outcome."""
         job = self.job
         if outcome == NEARLY_FULL:
             self._untidied = _UNTIDIED_RUNS
         elif self._untidied >= _UNTIDIED_RUNS:
-            self._untidied, self._tidied = 0, turn.due
+            self._untidied, self._tidied = 0, due_times.due
         else:
             self._untidied += 1
-        times: Times = turn.times
+        times: Times = due_times.new
         ran = outcome != OVERLAPPED
         if not self.plain:
-            times = self._times_by_policy(turn, ran=ran)
+            times = self._times_by_policy(due_times, ran=ran)
         if ran:
             self.fingerprint.ran()
         if job.last_error or job.max_runs is not None:
             self.fingerprint.forget()
         job.latest_enqueue_time, job.next_enqueue_time = job._loaded_times = times
         job.last_error = job.last_error_at = None
-        self.due = turn.following
-        self.place = turn.place
+        self.due = due_times.following
+        self.place = due_times.place
 
-    def _times_by_policy(self, turn: Turn, *, ran: bool) -> Times:
+    def _times_by_policy(self, due_times: DueTimes, *, ran: bool) -> Times:
         """Latest and next time, as the script wrote them."""
         job = self.job
-        latest, following = turn.times
+        latest, following = due_times.new
         if not ran:
             return job.latest_enqueue_time, following
         if job.max_runs is not None:
@@ -162,10 +123,10 @@ class Ready:
         return latest, following
 
 
-class Turn:
+class DueTimes:
     """The times of an occurrence that is due: many schedules share them."""
 
-    __slots__ = ("due", "following", "packed", "place", "times")
+    __slots__ = ("due", "following", "new", "packed", "place")
 
     def __init__(
         self,
@@ -175,16 +136,10 @@ class Turn:
         following: datetime | None,
         delay: float = 0.0,
     ) -> None:
-        self.times = latest, following
+        self.new = latest, following
         self.due = due.timestamp()
         place = "" if following is None else f"{following.timestamp() + delay:.6f}"
         self.place = float(place or "inf")
         self.following = b"" if following is None else utc_text(following).encode()
-        self.packed = b"".join(
-            (
-                msgpack.text(seen),
-                _EMPTY if seen and latest is due else msgpack.text(utc_text(latest)),
-                msgpack.text(self.following),
-                msgpack.text(place),
-            )
-        )
+        told = "" if seen and latest is due else utc_text(latest)
+        self.packed = pack_times(seen, told, self.following, place)

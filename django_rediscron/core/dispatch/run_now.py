@@ -1,8 +1,8 @@
-"""Jobs of queues with `ASYNC: False`, which run in the process that enqueues them.
+"""Runs by hand, and jobs of queues with `ASYNC: False`, which run in the enqueueing process.
 
-RQ's own queue runs them. While one runs, its execution is registered and kept alive as a worker
-would do it. So it counts as running; and if this process is killed, RQ's clean-up moves the job to
-the failed ones, as it does where a worker died.
+RQ's own queue runs the latter. While one runs, its execution is registered and kept alive as a
+worker would do it. So it counts as running; and if this process is killed, RQ's clean-up moves the
+job to the failed ones, as it does where a worker died.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
+from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, WatchError
 from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.executions import Execution
@@ -23,15 +24,23 @@ from rq.utils import now
 
 from ..exceptions import InvalidScheduleError
 from ..quoting import quoted
+from ..schedule.definition import FUNCTION_FIELDS
 from ..schedule.record import Record
+from ..store.keys import OCCURRENCE_FIELDS
 from ..store.rq_queues import overridden
 from ..store.scripts import Script, run_script
 from ..timing.cron_times import utc_text
-from .custom_queues import enqueue
+from .applications import Applications, own_application
+from .custom_queues import enqueue, enqueue_into
+from .protocol import HISTORY_LIMIT, HISTORY_TTL
+from .template import create_job
 
 logger = logging.getLogger(__name__)
 
 NOTE_END = Script("note_end")
+
+ATTEMPTS = 3
+"""How often a job that somebody asks for is sent to a Redis that does not answer."""
 
 HEARTBEAT = 30.0
 LIFE = 90
@@ -148,3 +157,57 @@ def _forget(job: Job, execution: Execution) -> None:
             pipe.execute()
     except RedisError as error:
         logger.warning("The run of job %s stays registered for %s s: %s", job.id, LIFE, error)
+
+
+def enqueue_now(schedule: Record, connection: Redis) -> Job:
+    """Enqueue one RQ job of a schedule apart from its times, and enter it in the history.
+
+    On a queue with `ASYNC: False` it has run when this returns, successfully or not. What another
+    application declares is enqueued by its name, as a leader does it.
+    """
+    applications = Applications(own_application(), connection)
+    try:
+        queue, importable = applications.target(schedule)
+        if importable:
+            schedule.import_functions(FUNCTION_FIELDS)
+        job = create_job(schedule, queue, importable=importable)
+    except InvalidScheduleError as error:
+        raise type(error)(applications.explain(schedule, str(error))) from error
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            job = _write(job, schedule, queue, connection)
+            break
+        except WatchError:
+            if attempt == ATTEMPTS:
+                raise
+    if not queue.is_async:
+        run_here(schedule, queue, job)
+    return job
+
+
+def _write(job: Job, schedule: Record, queue: Queue, connection: Redis) -> Job:
+    """The job, its place in the queue and in the history, in one transaction.
+
+    Where the connection breaks, redis-py raises `WatchError` instead of sending again what Redis
+    may have done already, though nobody heard of it. The history tells.
+    """
+    history = schedule.job_history_key
+    pipe: Any
+    with connection.pipeline() as pipe:
+        pipe.watch(job.key)
+        if pipe.zscore(history, job.id) is not None:
+            return job
+        pipe.multi()
+        if queue.is_async and overridden(queue):
+            job = enqueue_into(pipe, schedule, queue, job.id)
+        elif queue.is_async:
+            at_front = bool(schedule.job_options.get("at_front"))
+            queue.enqueue_job(job, pipeline=pipe, at_front=at_front)
+        else:
+            write_unqueued(queue, job, pipe)
+        pipe.hset(job.key, mapping=dict(zip(OCCURRENCE_FIELDS, (schedule.id, ""), strict=True)))
+        pipe.zadd(history, {job.id: now().timestamp()})
+        pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
+        pipe.expire(history, HISTORY_TTL)
+        pipe.execute()
+    return job

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable
-from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -24,54 +23,13 @@ from rq.job import Job
 from ..schedule.definition import FUNCTION_FIELDS
 from ..schedule.record import Record
 from ..schedule.rq_options import CALLBACKS, make_callback
-from ..store.keys import OCCURRENCE_FIELDS
 from ..store.rq_queues import overridden
-from ..timing.cron_times import utc_text
-from . import msgpack
+from .protocol import JOB_TIMES, SharedJobFields, text
 
-_TIMES = ("created_at", "enqueued_at")
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 _PLAIN_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "at_front")
 _SPECIAL_OPTIONS = ("meta", "webhooks", "retry", *CALLBACKS, "description")
 _VARIABLE = ("data", "description", "meta")
-
-_OCCURRENCE = b"".join(msgpack.text(name) + msgpack.text("") for name in OCCURRENCE_FIELDS)
-
-
-class Shape:
-    """Where jobs go and the fields that many definitions share, ready for the dispatch script."""
-
-    __slots__ = ("_constant", "_count", "_head")
-
-    def __init__(
-        self,
-        prefix: str | bytes,
-        ttl: int,
-        push: str,
-        queues: str,
-        at_front: bool,
-        variable: list[str],
-        fields: dict[str, Any],
-    ) -> None:
-        self._head = b"".join(
-            (
-                msgpack.head(7),
-                msgpack.text(prefix),
-                msgpack.number(ttl),
-                msgpack.text(push),
-                msgpack.text(queues),
-                msgpack.number(int(at_front)),
-                msgpack.number(len(variable)),
-            )
-        )
-        pairs = [(name, b"") for name in variable] + [(n, _plain(v)) for n, v in fields.items()]
-        self._constant = b"".join([msgpack.text(name) + msgpack.text(v) for name, v in pairs])
-        self._count = 2 * (len(pairs) + len(_TIMES) + len(OCCURRENCE_FIELDS))
-
-    def pack(self, times: bytes) -> bytes:
-        """What the dispatch script is told of it, once in a batch."""
-        parts = (self._head, msgpack.head(self._count), self._constant, times, _OCCURRENCE)
-        return b"".join(parts)
 
 
 class JobTemplate:
@@ -79,7 +37,9 @@ class JobTemplate:
 
     __slots__ = ("custom", "queue", "runs_here", "shape", "values_count")
 
-    def __init__(self, queue: Queue, custom: str, shape: Shape, values_count: int) -> None:
+    def __init__(
+        self, queue: Queue, custom: str, shape: SharedJobFields, values_count: int
+    ) -> None:
         self.queue = queue
         self.runs_here = not queue.is_async
         """Whether they run in this process."""
@@ -93,7 +53,7 @@ class Templates:
     """The templates of a pass, and all shapes that are known."""
 
     def __init__(self) -> None:
-        self._shapes: dict[tuple[Any, ...], Shape] = {}  # by their content
+        self._shapes: dict[tuple[Any, ...], SharedJobFields] = {}  # by their content
         # By what jobs are made of but for arguments, and with each one of its jobs.
         self._known: dict[tuple[Any, ...] | None, tuple[JobTemplate, Job]] = {}
 
@@ -116,7 +76,7 @@ class Templates:
             template, job = known
             job.args, job.kwargs = schedule.args, schedule.kwargs
             data, description = zlib.compress(job.data), job.get_call_string() or ""
-            return template, msgpack.text(data) + msgpack.text(description)
+            return template, text(data) + text(description)
         if importable:
             schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is no job
         custom = overridden(queue) if queue.is_async else ""
@@ -140,10 +100,10 @@ class Templates:
         prefix: str | bytes,
         ttl: int,
         fields: dict[str, Any],
-    ) -> tuple[Shape, list[Any]]:
+    ) -> tuple[SharedJobFields, list[Any]]:
         """That of a job with these fields, and its values of the variable ones."""
         values = {name: fields.pop(name) for name in _VARIABLE if name in fields}
-        for name in _TIMES:
+        for name in JOB_TIMES:
             fields.pop(name, None)
         push = queue.key if queue.is_async else ""
         at_front = bool(schedule.job_options.get("at_front"))
@@ -151,7 +111,9 @@ class Templates:
         key = (*target, *values, *fields.items())
         shape = self._shapes.get(key)
         if shape is None:
-            shape = self._shapes[key] = Shape(*target, list(values), fields)
+            shape = self._shapes[key] = SharedJobFields(
+                *target, list(values), [(name, _plain(value)) for name, value in fields.items()]
+            )
         return shape, list(values.values())
 
 
@@ -164,16 +126,7 @@ def _kind(schedule: Record, queue: Queue) -> tuple[Any, ...] | None:
 
 
 def _packed(values: Iterable[Any]) -> bytes:
-    return b"".join([msgpack.text(_plain(value)) for value in values])
-
-
-def packed_times(moment: datetime) -> bytes:
-    """The fields of all jobs that are enqueued at one moment."""
-    time = msgpack.text(utc_text(moment))
-    return b"".join(part for name in _TIMES for part in (msgpack.text(name), time))
-
-
-JOB_ID_LENGTH = 36
+    return b"".join([text(_plain(value)) for value in values])
 
 
 def new_job_ids(count: int) -> list[str]:

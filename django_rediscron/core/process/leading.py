@@ -12,9 +12,9 @@ from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
 from ..dispatch import next_times
-from ..dispatch.batch import LockLostError
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.next_times import Rule, after_foreign_change, after_step_back
+from ..dispatch.protocol import LockLostError
 from ..exceptions import LeadershipLostError, SchedulerLockedError
 from ..store import listing as store
 from ..store.batches import WorkEndedError

@@ -10,7 +10,7 @@ from typing import Protocol
 from redis import Redis
 from redis.client import Pipeline
 
-from ..dispatch.batch import LockLostError
+from ..dispatch.protocol import LockLostError
 from ..store.keys import SCHEDULERS, scheduler_key
 from .identity import identity
 from .lock import LeaderLock, is_unanswered, release_unanswered

@@ -138,7 +138,7 @@ class Change:
         ):
             facts["next_enqueue_time"] = ""
 
-    def believe(self, retimed: bool, facts: dict[str, str]) -> None:
+    def recompute_from(self, retimed: bool, facts: dict[str, str]) -> None:
         """Believe what the script found. Raises `DamagedScheduleError` for what says no time."""
         self.retimed, self.facts = retimed, facts
         try:
@@ -192,7 +192,7 @@ class Change:
             item["quiet"] = not (self.fields or self.unset)
         return item
 
-    def record(self, reply: Sequence[str]) -> None:
+    def apply_reply(self, reply: Sequence[str]) -> None:
         """Bring the object up to what was written, but for what was changed on it since."""
         _, version, revision, created_at, *runtime = reply
         job = self.job

@@ -88,11 +88,11 @@ def _save_batch(
     for change, reply in zip(batch, _send(batch, connection, now()), strict=True):
         outcome = reply[0]
         if outcome == "ok":
-            change.record(reply)
+            change.apply_reply(reply)
         elif outcome == "refused":
             refused.append((change, *reply[1:]))
         else:
-            change.believe(*reply[1:])
+            change.recompute_from(*reply[1:])
             again.append(change)
     return again
 
@@ -113,7 +113,7 @@ def write_merged(changes: Sequence[Change], connection: Redis) -> list[Change]:
                 if outcome == "refused":
                     refused.append(change)
                 elif outcome == "stale":
-                    change.believe(*facts)
+                    change.recompute_from(*facts)
                     pending.append(change)
     return refused
 
@@ -138,7 +138,7 @@ def _decode(reply: bytes) -> Any:
     return json.loads(reply.decode(errors="replace"))
 
 
-def settle(job: Record, connection: Redis) -> None:
+def resolve_pipelined(job: Record, connection: Redis) -> None:
     """Learn what came of the changes of this object that were queued in pipelines.
 
     Those that were written count as saved: the next save neither writes them over what others have
@@ -159,7 +159,7 @@ def settle(job: Record, connection: Redis) -> None:
 def _is_recorded(change: Change, receipt: bytes) -> bool:
     """Whether it could; what somebody else wrote in place of our receipt says nothing."""
     try:
-        change.record(_decode(receipt))
+        change.apply_reply(_decode(receipt))
     except (ValueError, TypeError):
         return False
     return True

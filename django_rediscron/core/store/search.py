@@ -170,14 +170,14 @@ NAMES_IN_USE = Script("names_in_use", JOB_PREFIX=JOB_PREFIX)
 
 
 @dataclass(frozen=True)
-class Census:
+class NamesInUse:
     """Each name that at least one schedule has."""
 
     queues: frozenset[str] = frozenset()
     functions: frozenset[str] = frozenset()
 
 
-def read_census(connection: Redis) -> Census:
+def read_census(connection: Redis) -> NamesInUse:
     """Read it from all schedules, in pages."""
     queues: set[str] = set()
     functions: set[str] = set()
@@ -190,18 +190,18 @@ def read_census(connection: Redis) -> Census:
             functions.update(map(shown, names[1]))
             if cursor == "0":
                 break
-    return Census(frozenset(queues), frozenset(functions))
+    return NamesInUse(frozenset(queues), frozenset(functions))
 
 
-class CensusMemory:
+class NamesMemory:
     """The latest census, which is taken again when a definition has changed."""
 
     def __init__(self, connection: Redis) -> None:
         self._connection = connection
         self._updated: object = None
-        self._census: Census | None = None
+        self._census: NamesInUse | None = None
 
-    def read(self) -> Census:
+    def read(self) -> NamesInUse:
         """The census as it is now."""
         # Unlike GET, this is no error where the key holds something else.
         updated = self._connection.mget([LAST_UPDATE])

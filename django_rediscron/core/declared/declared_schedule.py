@@ -13,7 +13,7 @@ from ..store.reading import Fields
 
 
 @dataclass
-class Wanted:
+class DeclaredSchedule:
     """A schedule as code declares it."""
 
     job: Record
