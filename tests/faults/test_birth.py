@@ -4,9 +4,9 @@ Seen to fail, each with this taken out of the core:
 
 - cut off: the loop in `Standby.lead_at_once` (it ends with an error);
 - what no time mends: `is_passing` (it says that Redis is in trouble, and tries again);
-- its own lock: the comparison with `self.token` in `LeaderLock._acquire` (another scheduler is said
-  to be running), and `extend` behind it (the lock expires soon);
-- the second cause: the look at `lasts` in `Trouble.failed` (it is silent);
+- its own lock: the comparison with `token` in `LeaderLock._take` (another scheduler is said to be
+  running), and `_extend` behind it (the lock expires soon);
+- the second cause: the look at `lasts` in `Outage.failed` (it is silent);
 - a signal: the look at `stopping` in `Standby.lead_at_once` (it ends with an error).
 """
 

@@ -2,7 +2,7 @@
 
 Seen to fail, each with this taken out of the core:
 
-- at once on the same machine: `_replace_dead` in `LeaderLock` (it waits until the lock expires);
+- at once on the same machine: `died_here` in `LeaderLock._take` (it waits until the lock expires);
 - a process that forked: `pid` in `identity.identity` (a second scheduler takes the lock of a living
   leader);
 - a namesake: the comparison with `locked.holder` in `Standby._bid_as_standby` (the leader's entry

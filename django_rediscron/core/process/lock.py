@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import suppress
-from weakref import WeakKeyDictionary
 
 from redis import Redis
-from redis.exceptions import LockError
-from redis.lock import Lock
 
 from ..exceptions import SchedulerLockedError
 from ..schedule.texts import shown_bytes
@@ -16,83 +12,76 @@ from ..store.keys import LOCK
 from ..store.scripts import Script, run_script
 from .identity import died_here
 
+EXTEND_LOCK = Script("extend_lock")
+RELEASE_LOCK = Script("release_lock")
 REPLACE_LOCK = Script("replace_lock")
-
-_unanswered: WeakKeyDictionary[Redis, str] = WeakKeyDictionary()
-"""By client: a token that may hold the lock without anybody knowing, as Redis did not answer."""
 
 
 class LeaderLock:
-    """redis-py's own lock under our key, with the scheduler's name in the token.
+    """The lock as one scheduler sees it. `client` is the scheduler's own."""
 
-    `connection` is the scheduler's own: where an attempt to take or release the lock was not
-    answered, the next one goes on with its token.
-    """
+    def __init__(self, client: Redis, name: str) -> None:
+        self.token = ""
+        """The scheduler's name and a random suffix; empty while it does not hold the lock."""
+        self._client = client
+        self._name = name
+        self._unanswered = ""
 
-    def __init__(self, connection: Redis, name: str, ttl: float) -> None:
-        self.connection = connection
-        self.ttl = ttl
-        self.token = _unanswered.get(connection) or f"{name}:{uuid.uuid4().hex}"
-        self._lock = Lock(connection, LOCK, timeout=ttl, thread_local=False)
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether Redis did not answer the latest attempt to take or release the lock.
 
-    def acquire(self) -> None:
-        """Take the lock. Raises `SchedulerLockedError` where another scheduler holds it.
+        The scheduler may hold it then; the next attempt uses the same token.
+        """
+        return bool(self._unanswered)
+
+    def acquire(self, ttl: float) -> None:
+        """Take the lock. Raises `SchedulerLockedError` if another scheduler holds it.
 
         A holder that ran on this machine and died is replaced at once.
         """
-        _unanswered[self.connection] = self.token
+        token = self._unanswered or f"{self._name}:{uuid.uuid4().hex}"
+        self._unanswered = token
         try:
-            self._acquire()
+            while not self._take(token, ttl):
+                pass
         except SchedulerLockedError:
-            del _unanswered[self.connection]
+            self._unanswered = ""
             raise
-        del _unanswered[self.connection]
+        self.token, self._unanswered = token, ""
 
-    def _acquire(self) -> None:
-        while not self._lock.acquire(blocking=False, token=self.token):
-            holder, expires_in = lock_holder(self.connection)
-            if holder is None:
-                continue  # released in this very moment
-            if holder != self.token and not self._replace_dead(holder):
-                raise SchedulerLockedError(holder_name(holder), expires_in)
-            # Ours, though redis-py does not know: the reply was lost, or it was handed on.
-            self._lock.local.token = self.token.encode()
-            if self.extend():  # for some of its life may be over
-                return
-
-    def _replace_dead(self, holder: str) -> bool:
-        if not died_here(holder_name(holder), self.connection, holder):
+    def _take(self, token: str, ttl: float) -> bool:
+        """One attempt. False if the lock has just been released, or taken over by another."""
+        if self._client.set(LOCK, token, px=_milliseconds(ttl), nx=True):
+            return True
+        holder, expires_in = lock_holder(self._client)
+        if holder is None:
             return False
-        arguments = [holder, self.token, int(self.ttl * 1000)]
-        return bool(run_script(self.connection, REPLACE_LOCK, [LOCK], arguments))
+        if holder == token:  # ours, though no answer came; some of its TTL may be over
+            return self._extend(token, ttl)
+        if not died_here(holder_name(holder), self._client, holder):
+            raise SchedulerLockedError(holder_name(holder), expires_in)
+        arguments = [holder, token, _milliseconds(ttl)]
+        return bool(run_script(self._client, REPLACE_LOCK, [LOCK], arguments))
 
-    def extend(self) -> bool:
-        """Give the lock its whole TTL again. False where it is not ours any more."""
-        try:
-            return self._lock.reacquire()
-        except LockError:
-            return False
+    def extend(self, ttl: float) -> bool:
+        """Give the lock its whole TTL again. False if it is no longer ours."""
+        return self.token != "" and self._extend(self.token, ttl)
+
+    def _extend(self, token: str, ttl: float) -> bool:
+        return bool(run_script(self._client, EXTEND_LOCK, [LOCK], [token, _milliseconds(ttl)]))
 
     def release(self) -> None:
-        """Give the lock up, if it is still ours."""
-        _unanswered[self.connection] = self.token
-        release_unanswered(self.connection)
+        """Give the lock up if it is, or may be, ours."""
+        self._unanswered = self.token or self._unanswered
+        self.token = ""
+        if self._unanswered:
+            run_script(self._client, RELEASE_LOCK, [LOCK], [self._unanswered])
+            self._unanswered = ""
 
 
-def is_unanswered(connection: Redis) -> bool:
-    """Whether this client may hold the lock, because an attempt to take or release it failed."""
-    return connection in _unanswered
-
-
-def release_unanswered(connection: Redis) -> None:
-    """Release the lock if this client took it, or gave it up, without hearing an answer."""
-    token = _unanswered.get(connection)
-    if token is not None:
-        lock = Lock(connection, LOCK, timeout=1, thread_local=False)
-        lock.local.token = token.encode()
-        with suppress(LockError):
-            lock.release()
-        del _unanswered[connection]
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
 
 
 def lock_holder(connection: Redis) -> tuple[str | None, float | None]:

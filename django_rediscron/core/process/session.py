@@ -13,7 +13,7 @@ from redis.client import Pipeline
 from ..dispatch.protocol import LockLostError
 from ..store.keys import SCHEDULERS, scheduler_key
 from .identity import identity
-from .lock import LeaderLock, is_unanswered, release_unanswered
+from .lock import LeaderLock
 
 REGISTRY_TTL = 120
 """Seconds; RQ's own number: so long after its last heartbeat RQ forgets a scheduler."""
@@ -53,17 +53,17 @@ class Session:
         self.key = scheduler_key(name)
         self.lock_ttl = lock_ttl
         self._write_entry = write_entry
-        self._lock: LeaderLock | None = None
+        self._lock = LeaderLock(client, name)
 
     @property
     def is_leading(self) -> bool:
         """Whether this scheduler holds the lock, as far as it knows."""
-        return self._lock is not None
+        return self._lock.token != ""
 
     @property
     def token(self) -> str:
         """The token that fences writes. Raises `LockLostError` if this scheduler does not lead."""
-        if self._lock is None:
+        if not self.is_leading:
             raise LockLostError
         return self._lock.token
 
@@ -79,21 +79,18 @@ class Session:
 
     def fields(self) -> dict[str, str]:
         """What the entry says beside RQ's own fields: its role, and which process it is."""
-        return {"role": self.role, "token": self.token if self.is_leading else "", **identity()}
+        return {"role": self.role, "token": self._lock.token, **identity()}
 
     def lead(self) -> None:
         """Take the lock and enter the registry.
 
         Raises `SchedulerLockedError`, before anything is entered, if another scheduler holds it.
         """
-        lock = LeaderLock(self.client, self.name, self.lock_ttl)
-        lock.acquire()
-        self._lock = lock
+        self._lock.acquire(self.lock_ttl)
         try:
             self.enter_registry()
         except BaseException:
-            self._lock = None
-            lock.release()
+            self._lock.release()
             raise
 
     def enter_registry(self) -> None:
@@ -106,7 +103,7 @@ class Session:
 
     def heartbeat(self) -> bool:
         """Extend the lock and the entry. False if the lock is no longer ours."""
-        if self._lock is None or not self._lock.extend():
+        if not self._lock.extend(self.lock_ttl):
             return False
         with self.client.pipeline(transaction=False) as pipe:
             pipe.zadd(SCHEDULERS, {self.name: time.time()})
@@ -118,22 +115,21 @@ class Session:
 
     def lose_lock(self) -> None:
         """Note that this scheduler no longer leads; nothing is written."""
-        self._lock = None
+        self._lock.token = ""
 
     def leave(self, pipeline: Pipeline | None = None) -> None:
-        """Leave the registry and release the lock, if it is still ours."""
+        """Leave the registry and release the lock, if it is, or may be, ours."""
         client = self.client if pipeline is None else pipeline
         client.zrem(SCHEDULERS, self.name)
         client.delete(self.key)
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._lock.release()
 
     @property
     def may_hold_lock(self) -> bool:
-        """Whether Redis did not answer an attempt to take or release the lock."""
-        return is_unanswered(self.client)
+        """Whether Redis did not answer the latest attempt to take or release the lock."""
+        return self._lock.is_unanswered
 
     def release_unanswered(self) -> None:
-        """Release the lock that it may hold without having heard so."""
-        release_unanswered(self.client)
+        """Release the lock that it may hold without having been told so."""
+        if self._lock.is_unanswered:
+            self._lock.release()

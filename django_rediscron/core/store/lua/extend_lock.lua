@@ -1,0 +1,8 @@
+-- Give the lock its whole TTL again.
+--
+-- KEYS[1]: the lock
+-- ARGV[1]: our token, ARGV[2]: TTL in ms
+-- Returns 1, or 0 if the lock is not ours.
+
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
