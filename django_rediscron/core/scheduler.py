@@ -43,18 +43,18 @@ class RedisCronScheduler(CronScheduler):
     """Enqueues the schedules that live in Redis; one such process leads at a time.
 
     `connection`: the Redis that holds the schedules and the queues. `logging_level`: for a process
-    that configured no logging itself. `name`: unique among schedulers, by default made of host, pid
-    and chance. `lock_ttl`: seconds after which another scheduler may take over from one that died.
-    `max_sleep_interval`: seconds after which a change is seen even where Pub/Sub does not work.
+    that configured no logging itself. `name`: unique among schedulers; by default host, PID and a
+    random suffix. `lock_ttl`: seconds after which another scheduler may take over from one that
+    died. `max_sleep_interval`: longest delay before a change is noticed if Pub/Sub fails.
 
-    `sync`, where it is set, is called when this scheduler begins to lead, when it receives SIGHUP,
-    and when Redis came back without its data: it is to register what a program declares.
+    `sync`, if set, is called when this scheduler becomes the leader, when it receives SIGHUP, and
+    when Redis came back without its data: it is to register what a program declares.
     """
 
     sync: Callable[[], object] | None = None
 
     application: str | None = None
-    """The project of this process, among those that share one Redis; None where it is not known."""
+    """The project of this process, among those that share one Redis; None if it is not known."""
 
     def __init__(
         self,
@@ -97,8 +97,8 @@ class RedisCronScheduler(CronScheduler):
         `func` may also be a dotted name. All else is described in `ScheduleArguments`; `args` to
         `enabled` may also stand behind the id, in that order.
 
-        An edit keeps `created_at`, and `enabled` where it is not given. Takes effect at once, in
-        whatever process the scheduler runs. Raises `InvalidScheduleError` and writes nothing where
+        An edit keeps `created_at`, and `enabled` if it is not given. It takes effect at once, in
+        whatever process the scheduler runs. Raises `InvalidScheduleError` and writes nothing if
         the schedule could not run.
         """
         arguments = by_name(positional, arguments)
@@ -110,15 +110,15 @@ class RedisCronScheduler(CronScheduler):
     def register_many(self, jobs: Sequence[RedisCronJob]) -> None:
         """Create or edit many schedules in few round trips, each one whole.
 
-        `enabled` of a stored schedule is kept where the job's `enabled_given` is False.
+        `enabled` of a stored schedule is kept if the job's `enabled_given` is False.
         """
         store.define_many(jobs, self.connection)
 
     def load_config_from_file(self, config_path: str) -> None:
         """Register what a stock RQ cron file declares.
 
-        Its jobs have no ids: each gets its RQ name, by default the name of its function, and where
-        a file repeats a name, `#2`, `#3`, ... behind it.
+        Its jobs have no ids: each gets its RQ name, by default the name of its function; if a file
+        repeats a name, `#2`, `#3`, ... are appended.
         """
         self._config_ids = Counter()
         try:
@@ -208,7 +208,7 @@ class RedisCronScheduler(CronScheduler):
     def keep_alive(self) -> None:
         """Call it between the steps of a long `sync`, so that the scheduler is not taken for dead.
 
-        Sends the heartbeat and the message to systemd's watchdog when they are due. Raises an
+        Sends the heartbeat and the notice to systemd's watchdog when they are due. Raises an
         exception, which is to end `sync`, if the scheduler was asked to stop or lost the lock.
         """
         self._leading.keep_alive()

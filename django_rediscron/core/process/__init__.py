@@ -1,1 +1,1 @@
-"""A running scheduler process: its lock, its signals, its outages."""
+"""A running scheduler process: its lock, how it leads or stands by, signals and outages."""

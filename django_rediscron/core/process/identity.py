@@ -1,4 +1,4 @@
-"""Which process a scheduler is, so that another one on the same machine can see that it died."""
+"""Which process a scheduler is, so that another on the same machine can tell that it died."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..store.keys import scheduler_key
 PROC = Path("/proc")
 
 MAX_DIGITS = 19
-"""Of a process id: anything longer is none, whatever wrote it."""
+"""Of a process id; anything longer is not one."""
 
 
 def identity() -> dict[str, str]:
-    """What a scheduler's hash says of its process; empty where the system does not tell.
+    """What a scheduler's hash says about its process; empty if the system does not tell.
 
     RQ's own `pid` is that of the process that made the scheduler, which may have forked since. Host
     names are not enough: containers may share one, with process ids of their own.
@@ -30,7 +30,7 @@ def identity() -> dict[str, str]:
 
 
 def died_here(name: str, connection: Redis, token: str | None = None) -> bool:
-    """Whether the scheduler of that name was a process of this machine that lives no more.
+    """Whether the scheduler of that name was a process of this machine that has ended.
 
     With a token, the process that held the lock with it: one that has just taken the lock may not
     have replaced yet what its dead namesake wrote.
@@ -63,9 +63,9 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When a process started, in ticks since boot; empty where it is dead, None where it is hidden.
+    """When a process started, in ticks since boot; empty if it is dead, None if it is hidden.
 
-    Source: proc(5), field 22 of /proc/PID/stat, counted behind the name in parentheses.
+    Source: proc(5), field 22 of /proc/PID/stat, counted after the name in parentheses.
     """
     try:
         stat = (PROC / str(pid) / "stat").read_text()
@@ -76,7 +76,7 @@ def _started(pid: int) -> str | None:
 
 
 def _exists(pid: int) -> bool:
-    """Whether there is such a process, though it may be another user's, whom /proc may hide."""
+    """Whether there is such a process, even another user's, which /proc may hide."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

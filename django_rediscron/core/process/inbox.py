@@ -12,12 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 NAP = 0.2
-"""Seconds of sleep without a look at the signals that came. One that comes in the very moment in
-which a thread falls asleep does not wake it, which is not rare where another thread is busy."""
+"""Longest sleep without a check for signals, in seconds. A signal that arrives just as a thread
+falls asleep does not wake it, which is not rare while another thread is busy."""
 
 GRACE = 5.0
-"""Seconds for which a process that was asked to stop takes more signals for the same request. It is
-on its way out, and is not to be taken for one that crashed."""
+"""Seconds for which a process that was asked to stop takes further signals for the same request. It
+is about to end, and must not look as if it had crashed."""
 
 _DEADLY = (signal.SIG_DFL, signal.default_int_handler)
 
@@ -25,9 +25,9 @@ _STOP, _SYNC, _CHANGED = "stop", "sync", "changed"
 
 
 class Inbox:
-    """Word that is left at any moment, in the middle of a command too, and heard by `wait`.
+    """Messages that may be left at any moment, even during a command, and are read by `wait`.
 
-    That it shall stop can be seen at once.
+    A request to stop can be seen at once, as `stopping`.
     """
 
     def __init__(self) -> None:
@@ -35,38 +35,38 @@ class Inbox:
         self.sync_wanted = False
         self.changed_ids: set[str] = set()
         self.changes_missed = False
-        """Whether some were changed without a word of which."""
-        self._words: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+        """Whether there may be changes whose ids are not known."""
+        self._messages: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
 
     def stop(self) -> None:
         self.stopping = True
-        self._words.put((_STOP, None))
+        self._messages.put((_STOP, None))
 
     def ask_to_sync(self) -> None:
-        self._words.put((_SYNC, None))
+        self._messages.put((_SYNC, None))
 
     def changed(self, id: str | None) -> None:
-        """A schedule was changed; None where it is not known which ones."""
-        self._words.put((_CHANGED, id))
+        """A schedule was changed; None if it is not known which ones."""
+        self._messages.put((_CHANGED, id))
 
     def wait(self, seconds: float) -> None:
-        """Wait for word, at most so long, and note all that there is."""
+        """Wait for a message, at most so long, and note all that there are."""
         until = time.monotonic() + seconds
-        while self._words.empty() and (left := until - time.monotonic()) > 0:
+        while self._messages.empty() and (left := until - time.monotonic()) > 0:
             with suppress(queue.Empty):
-                self._note(*self._words.get(timeout=min(left, NAP)))
+                self._note(*self._messages.get(timeout=min(left, NAP)))
                 break
-        while not self._words.empty():
-            self._note(*self._words.get())
+        while not self._messages.empty():
+            self._note(*self._messages.get())
 
     def forget_changes(self) -> None:
-        """They have been taken in."""
+        """Call it when they have been dealt with."""
         self.changed_ids, self.changes_missed = set(), False
 
-    def _note(self, word: str, id: str | None) -> None:
-        if word == _SYNC:
+    def _note(self, message: str, id: str | None) -> None:
+        if message == _SYNC:
             self.sync_wanted = True
-        elif word == _CHANGED and id is None:
+        elif message == _CHANGED and id is None:
             self.changes_missed = True
         elif id is not None:
             self.changed_ids.add(id)

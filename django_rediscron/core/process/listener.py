@@ -1,4 +1,4 @@
-"""The ear of a sleeping scheduler: changes of definitions, through Pub/Sub."""
+"""Changes of schedules, heard through Pub/Sub while a scheduler sleeps."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ..store.keys import EVENTS
 logger = logging.getLogger(__name__)
 
 POLL = 0.5
-"""Seconds after which the thread looks whether it is still wanted."""
+"""Seconds between checks whether the thread was asked to stop."""
 
 RETRY = 1.0
 """Seconds between attempts to subscribe."""
 
 SILENCE = 5.0
-"""Seconds without a word after which the server is asked for one: it may have gone without one."""
+"""Seconds without a message after which the server is asked for one: it may be gone."""
 
 ANSWER = 2.0
-"""Seconds that it may take to answer."""
+"""Seconds within which it must answer."""
 
 
 class ChangeListener(threading.Thread):
     """Calls `notify(id)` for each change, from its own thread and connection.
 
     After each (re)subscription it calls `notify(None)`: anything may have changed meanwhile. It
-    survives whatever Redis does; without it changes are seen when the scheduler wakes by itself.
+    keeps trying whatever Redis does; changes that it misses are seen when the scheduler wakes up.
     """
 
     def __init__(self, connection: Redis, notify: Callable[[str | None], None]) -> None:
@@ -51,7 +51,7 @@ class ChangeListener(threading.Thread):
             try:
                 self._listen()
                 silent = False
-            except Exception as error:  # redis-py may stumble over what it reads; we go on
+            except Exception as error:  # redis-py may fail to parse what it reads
                 if not silent:
                     logger.debug("No news of changes until Redis is back: %s", error)
                 silent = True
@@ -80,7 +80,7 @@ class ChangeListener(threading.Thread):
 
 
 def _changed_id(data: bytes | str) -> str | None:
-    """The id that an event names; None for what cannot be read, so that nothing is missed."""
+    """The id that an event names; None if it cannot be read, so that nothing is missed."""
     try:
         event = json.loads(data)
     except (ValueError, RecursionError):

@@ -27,13 +27,13 @@ def set_up_logging(level: str | int) -> None:
         for handler in logger.handlers:
             stream = getattr(handler, "stream", None)
             if isinstance(stream, io.TextIOWrapper):
-                # An id that the encoding of stdout lacks is written with escapes, as on stderr.
+                # Ids that the encoding of stdout lacks are written with escapes, as on stderr.
                 stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
 def handlers_kept(logger: logging.Logger) -> Iterator[None]:
-    """RQ makes its own logger write where it has no handler; we have another one."""
+    """Undo that RQ gives its own logger a handler if it has none; ours has one."""
     before = logger.handlers[:], logger.level, logger.propagate
     yield
     logger.handlers[:], logger.level, logger.propagate = before

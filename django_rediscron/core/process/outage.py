@@ -1,4 +1,4 @@
-"""Redis being away: said once when it begins and once when it is over, and how long to wait."""
+"""Redis being unavailable: logged when it begins and when it is over, and how long to wait."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from .probe import tell
 
 SHORTEST_BACK_OFF = 0.05
 LONGEST_BACK_OFF = 1.0
-"""Seconds between attempts while Redis is away: it is to be noticed soon when it is back."""
+"""Seconds between attempts while Redis is unavailable, so that its return is noticed soon."""
 
 _PASSING = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 _PASSING_WORDS = ("MASTERDOWN ", "MISCONF ", "NOREPLICAS ", "BUSY ")
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether it may be over soon, unlike a wrong password or a refused permission."""
+    """Whether waiting may help, unlike with a wrong password or a missing permission."""
     if isinstance(error, (AuthenticationError, AuthorizationError)):
         return False
-    if isinstance(error, ResponseError):  # redis-py may name the command before Redis's own words
+    if isinstance(error, ResponseError):  # redis-py may put the command before Redis's message
         return isinstance(error, _PASSING) or any(word in str(error) for word in _PASSING_WORDS)
     return not isinstance(error.__context__, ssl.SSLCertVerificationError)
 
@@ -42,9 +42,9 @@ class Outage:
 
     def __init__(self, log: logging.Logger, name: str) -> None:
         self.timed_out = False
-        """Whether the latest attempt waited for Redis in vain, so that the next one may, too."""
+        """Whether the latest attempt timed out, so that the next one may, too."""
         self.at_start = False
-        """Whether what follows is logged as INFO: whoever starts a process hears how that ends."""
+        """Whether it is logged as INFO: whoever starts a process is told how that ends anyway."""
         self._log = log
         self._name = name
         self._since: float | None = None
@@ -56,11 +56,11 @@ class Outage:
         return self._since is not None
 
     def attempt(self) -> None:
-        """Something is tried, beginning now."""
+        """Something is tried, starting now."""
         self._attempted = time.monotonic()
 
     def failed(self, error: Exception) -> float:
-        """It failed. Returns the seconds to wait; less where it took long to fail."""
+        """It failed. Returns the seconds to wait; less if it took long to fail."""
         moment = time.monotonic()
         lasts = not is_passing(error)
         # What somebody has to mend is said, too, if it comes after another reason.

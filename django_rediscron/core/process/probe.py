@@ -1,4 +1,4 @@
-"""What a server must be able to do, and what to do about one that cannot."""
+"""Whether a server can run a scheduler, and what to do about one that cannot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def probe(client: Redis) -> None:
     except ResponseError as error:
         text = explain(error)
         if text is None:
-            raise  # what may be over soon, or a matter of permissions
+            raise  # it may be over soon, or a permission may be missing
         raise UnsuitableServerError(text) from None
     if reply != 1:
         what, reason = map(as_text, reply)
@@ -44,7 +44,7 @@ def tell(error: Exception) -> str:
 
 
 def explain(error: Exception) -> str | None:
-    """What is wrong with a server that answers so, and what to do; None for any other error."""
+    """What is wrong with a server that replies with this error, and what to do, if known."""
     text = str(error)
     if isinstance(error, MovedError) and "{" in PREFIX:
         return (

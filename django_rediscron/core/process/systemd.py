@@ -1,4 +1,4 @@
-"""Word to systemd: ready, alive, stopping."""
+"""Notices to systemd: ready, alive, stopping."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import socket
 from contextlib import suppress
 
 TIMEOUT = 1.0
-"""Seconds to wait for systemd to take word. It reads at once, unless it is stuck itself."""
+"""Seconds to wait for systemd to take a notice. It reads at once, unless it is stuck itself."""
 
 
 def notify(state: str) -> None:
-    """Send a state such as `READY=1`, or several on lines of their own, where systemd waits for it.
+    """Send a state such as `READY=1`, or several on lines of their own, if systemd wants it.
 
-    Source: sd_notify(3). Never raises: a scheduler is not to stop for want of an audience.
+    Source: sd_notify(3). Never raises: a scheduler must not stop because systemd does not listen.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
-    if address.startswith("@"):  # a name in no file system
+    if address.startswith("@"):  # an abstract socket
         address = "\0" + address[1:]
     with suppress(OSError, ValueError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.settimeout(TIMEOUT)
@@ -27,9 +27,9 @@ def notify(state: str) -> None:
 
 
 def watchdog_interval() -> float | None:
-    """Seconds within which systemd wants to hear `WATCHDOG=1` again and again; None: it does not.
+    """Seconds within which systemd expects each `WATCHDOG=1`; None if it expects none.
 
-    Source: sd_watchdog_enabled(3), which advises to send it twice in that time.
+    Source: sd_watchdog_enabled(3), which advises sending it twice in that time.
     """
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None  # meant for the process that started this one
