@@ -7,6 +7,7 @@ Seen to fail, each with this taken out of the core:
 - its own lock: the comparison with `token` in `LeaderLock._take` (another scheduler is said to be
   running), and `_extend` behind it (the lock expires soon);
 - the second cause: the look at `lasts` in `Outage.failed` (it is silent);
+- its lock given back: `release_unanswered` in `Standby.sign_off` (it is left until it expires);
 - a signal: the look at `stopping` in `Standby.lead_at_once` (it ends with an error).
 """
 
@@ -112,6 +113,23 @@ def test_the_command_that_gives_up_says_so_in_one_line(server: Server) -> None:
     assert one.returncode == 1
     assert output.startswith("CommandError: Redis at 127.0.0.1:")
     assert output.count("\n") == 1
+
+
+def test_gives_back_a_lock_that_it_took_unheard_when_it_is_stopped(
+    connection: Redis, proxy: Proxy
+) -> None:
+    """Else the next one would have to wait until it expires."""
+
+    def take_and_stop(trip: RoundTrip) -> None:
+        trip.execute()
+        victim.send(signal.SIGTERM)
+        trip.cut()
+
+    victim = Victim(lead, proxy.url, burst=False)
+    proxy.strike(lambda trip: f"SET {LOCK} " in str(trip), take_and_stop)
+    assert victim.start().wait() == STOPPED, victim.error
+    assert proxy.struck
+    assert not connection.exists(LOCK)
 
 
 @pytest.mark.parametrize("frozen", [False, True])

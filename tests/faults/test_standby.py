@@ -10,8 +10,8 @@ Seen to fail, each with this taken out of the core:
 - a clean stop: `Standby.sign_off` (the standby waits until the lock expires);
 - status 3: `LeadershipLostError` in the command (status 1);
 - a frozen leader: the comparison of the lock in the dispatch script, see `test_protections.py`;
-- Redis lost its data before a standby leads: `_sync` in `Leading.lead` (what was declared is
-  gone);
+- Redis lost its data before a standby leads: `_sync` and `_begin_anew` in `Leading.lead` (what
+  was declared is gone);
 - a leader that froze: `wait_to_lead()` in `Leading._regain_lock` (it ends);
 - one that cannot be seen: `_exists` in `process._started` (its lock is taken);
 - a short life of the lock: `HEARTBEATS_PER_TTL` of 0.5 (it is lost and taken again all the time).
