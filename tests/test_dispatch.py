@@ -17,6 +17,7 @@ from django_rediscron.core.dispatch import dispatcher as dispatch
 from django_rediscron.core.dispatch.dispatcher import Dispatcher
 from django_rediscron.core.dispatch.protocol import LockLostError
 from django_rediscron.core.dispatch.template import create_job
+from django_rediscron.core.store import reading
 from django_rediscron.core.store.keys import DISABLED, INDEX, LOCK
 from django_rediscron.core.store.scripts import run_script
 from tests import tasks
@@ -372,6 +373,74 @@ def test_a_value_that_moves_to_another_field_by_hand_counts(
     go_on(monkeypatch, seconds=602)
     (job,) = leader.enqueue_jobs()
     assert (job.job_options["ttl"], job.job_options["failure_ttl"]) == (None, 77)
+
+
+PADDING = {f"theirs {number}": 60 * "x" for number in range(10)}
+
+LINES = {
+    "two fields become one": (
+        {"description": "a", "ttl": "77"},
+        {"description": "a\nttl\n77"},
+    ),
+    "one field becomes two": (
+        {"description": "a\nttl\n77"},
+        {"description": "a", "ttl": "77"},
+    ),
+    "a part of one goes to the other": (
+        {"description": "a\ntheirs\nb", "theirs": "c"},
+        {"description": "a", "theirs": "b\ntheirs\nc"},
+    ),
+    "with whatever separates them": (
+        {"description": "a\n0theirs\n0b", "theirs": "c"},
+        {"description": "a", "theirs": "b\n0theirs\n0c"},
+    ),
+    "of more than is compared as it is": (
+        {**PADDING, "description": "a", "ttl": "77"},
+        {**PADDING, "description": "a\nttl\n77"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), LINES.values(), ids=LINES)
+def test_line_breaks_in_values_hide_no_change_by_hand(
+    connection: Redis,
+    leader: RedisCronScheduler,
+    monkeypatch: pytest.MonkeyPatch,
+    before: dict[str, str],
+    after: dict[str, str],
+) -> None:
+    register(leader)
+    leader.enqueue_jobs()
+    key = "rq:cron_job:visits"
+    connection.hset(key, mapping=before)  # behind all other fields
+    for seconds in (301, 602, 903):  # it is remembered as it is
+        go_on(monkeypatch, seconds)
+        (job,) = leader.enqueue_jobs()
+        assert job.job_options["description"] == before["description"]
+    connection.hdel(key, *before)
+    connection.hset(key, mapping=after)
+    go_on(monkeypatch, seconds=1204)
+    (job,) = leader.enqueue_jobs()
+    assert job.job_options["description"] == after["description"]
+    assert job.job_options["ttl"] == (77 if "ttl" in after else None)
+
+
+def test_a_schedule_with_line_breaks_is_remembered(
+    connection: Redis, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read when it is new, and perhaps after its first run: no more."""
+    register(leader, description="of two\nlines")
+    reads = []
+
+    def count(*call: Any) -> Any:
+        reads.append(call)
+        return run_script(*call)
+
+    monkeypatch.setattr(reading, "run_script", count)
+    for number in range(6):
+        assert len(leader.enqueue_jobs()) == 1
+        go_on(monkeypatch, seconds=301 * (number + 1))
+    assert len(reads) <= 2
 
 
 def test_another_schedule_of_the_same_birth_is_another_one(

@@ -24,7 +24,7 @@ from .world import World, count_jobs, count_runs, read_hashes
 
 LOCK_CHECK = ("if call('GET', KEYS[1]) ~= ARGV[1] then return false end", "")
 COMPARISON = (
-    "if not unchanged(key, id, next_at, latest_at, text, due) then",
+    "if not unchanged(key, id, next_at, latest_at, length, text, due) then",
     "if false then",
 )
 EXTENSION = ("call('PEXPIRE', KEYS[1], ARGV[2])", "")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha1
-from itertools import chain
+from itertools import chain, count
 
 from . import protocol
+
+_SEPARATOR = protocol.SEPARATOR.encode()
 
 TRUSTED = 0.5
 """Seconds since the last comparison of the whole, in which the marks of our own editors suffice."""
@@ -29,6 +31,9 @@ class Fingerprint:
     next run replaces. It stays the same from run to run, as long as nothing but the two times is
     written. Where Redis orders them otherwise, the schedule counts as changed and is read
     again.
+
+    They are compared as one text, with a separator between them that stands in none of them, and
+    by their number: a hash in which it does stand has either fewer of them or another text.
     """
 
     __slots__ = (
@@ -58,7 +63,8 @@ class Fingerprint:
         for place in (self._next, self._latest):
             if place:
                 items[place - 1] = ""
-        self._text = protocol.SEPARATOR.join(items).encode(errors="surrogateescape")
+        text = protocol.SEPARATOR.join(items)
+        self._text = text.encode(errors="surrogateescape")
         self._packed = b""
         self.size = len(self._text)
         """Bytes of the hash; the script reads them to compare the whole."""
@@ -67,18 +73,32 @@ class Fingerprint:
         if self._next and not self._latest and len(fields) < _COMPACT_FIELDS:
             compact = max(map(len, items)) <= _COMPACT_VALUE and self._text.isascii()
             self._appends = len(items) + 2 if compact else 0
+        if text.count(protocol.SEPARATOR) >= len(items):
+            self._separate(items)
 
     def _whole(self) -> bytes:
-        """Three items for the script: places of next and latest time, and all but these two."""
+        """Four items for the script: places of next and latest time, how many names and values
+        there are, and all but these two."""
         if not self._packed:
-            text = self._text or protocol.SEPARATOR.encode()
-            if len(text) > protocol.LONGEST:
-                text = sha1(text).hexdigest().encode()
-            places = protocol.number(self._next) + protocol.number(self._latest)
-            self._packed = places + protocol.text(text)
+            self._pack(protocol.number(self._text.count(_SEPARATOR) + 1))
             if self._latest:
                 self._text = b""  # nothing will be appended any more
         return self._packed
+
+    def _separate(self, items: list[str]) -> None:
+        """Use another separator, for the usual one stands in some of these."""
+        candidates = (f"{protocol.SEPARATOR}{number}" for number in count())
+        separator = next(s for s in candidates if not any(s in item for item in items))
+        self._text = separator.join(items).encode(errors="surrogateescape")
+        self._pack(protocol.array([protocol.number(len(items)), protocol.text(separator)]))
+        self._text, self._appends = b"", 0
+
+    def _pack(self, length: bytes) -> None:
+        text = self._text
+        if len(text) > protocol.LONGEST:
+            text = sha1(text).hexdigest().encode()
+        places = protocol.number(self._next) + protocol.number(self._latest)
+        self._packed = places + length + protocol.text(text)
 
     def at(self, moment: float) -> bytes:
         """What the script is told at this moment of the monotonic clock."""
@@ -89,11 +109,11 @@ class Fingerprint:
 
     def with_next(self, following: bytes) -> bytes:
         """A list for the script by itself: these, and the next time."""
-        return protocol.head(4) + self._whole() + protocol.text(following)
+        return protocol.head(5) + self._whole() + protocol.text(following)
 
     def marks_with_next(self, following: bytes) -> bytes:
         """The same of the marks, where not the whole is known."""
-        return protocol.head(4) + self.marks + protocol.text(following)
+        return protocol.head(5) + self.marks + protocol.text(following)
 
     def ran(self) -> None:
         """The two times have been written, and nothing else."""
@@ -113,17 +133,17 @@ class Fingerprint:
 
 @lru_cache(maxsize=4096)
 def _marks(revision: str, changed_at: str) -> bytes:
-    """Three items for the script; schedules that were registered together share them."""
+    """Four items for the script; schedules that were registered together share them."""
     texts = [
         protocol.text(text.encode(errors="surrogateescape")) for text in (revision, changed_at)
     ]
-    return b"".join(texts) + protocol.number(0)
+    return b"".join(texts) + protocol.number(0) * 2
 
 
-FOLLOWS = protocol.number(0) * 2 + protocol.text("")
-"""Instead of those three, where another occurrence of the schedule goes before it."""
+FOLLOWS = protocol.number(0) * 3 + protocol.text("")
+"""Instead of those four, where another occurrence of the schedule goes before it."""
 
 
 def written_before(time: bytes) -> bytes:
     """The list that says so, and the next time that the other occurrence writes."""
-    return protocol.head(4) + FOLLOWS + protocol.text(time)
+    return protocol.head(5) + FOLLOWS + protocol.text(time)

@@ -82,7 +82,7 @@ CHANGED, BAD_HISTORY, BAD_QUEUE, REFUSED = "0", "h", "q", "r"
 DONE = frozenset((WRITTEN, NEARLY_FULL, OVERLAPPED))
 """What it says of one that is settled."""
 
-OCCURRENCE_LENGTH = 13
+OCCURRENCE_LENGTH = 14
 """Items of an occurrence as the script takes it, without the values of its RQ job."""
 
 

@@ -13,11 +13,12 @@
 --     next_enqueue_time as read ('' for a missing field), new latest ('' where it is the next one
 --     as read) and next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ
 --     job, index of its shape, 1 to tidy the history up; the hash as read: places of next and
---     latest time among its items, and all others as one text ('' where another occurrence of the
---     schedule goes before it), or else revision, time of the last change, and 0; values of the
---     variable fields..., and 0 or, where the schedule has options for it, a list: records of what
---     was skipped before, overlap ('' to allow it), record for the case that it overlaps, most runs
---     ('' for any number), and where its queue's class enqueues the RQ job, the commands for that
+--     latest time among its items, their number, and all others as one text ('' where another
+--     occurrence of the schedule goes before it), or else revision, time of the last change, 0 and
+--     0; values of the variable fields..., and 0 or, where the schedule has options for it, a list:
+--     records of what was skipped before, overlap ('' to allow it), record for the case that it
+--     overlaps, most runs ('' for any number), and where its queue's class enqueues the RQ job, the
+--     commands for that
 --   corrections: id, list of the hash as read, in the same way, and the next_enqueue_time (an empty
 --     list: it was no hash), field/value list to set, place in the index ('' to take it out: it
 --     waits for nothing), 1 to list it among the errors, records of what was skipped, 1 if nothing
@@ -125,27 +126,22 @@ local function move_on_by_policy(policy, id, key, latest, following, score, job_
   created[job_id], moved[id] = true, true
 end
 
--- Writes the job of an occurrence that was written, if it is not the first one of its shape.
--- Nothing of that can be refused.
-local function add_job(shape, job, job_id, is_first)
-  if not is_first then
-    call('HSET', job, unpack(shape.fields))
-    if shape.ttl > 0 then call('EXPIRE', job, shape.ttl) end
-  end
-  if not is_first or shape.at_front == 1 then
-    shape.count = shape.count + 1
-    shape.pushed[shape.count] = job_id
-  end
+-- Of an occurrence whose RQ job, or its entry in the history, was refused: the outcome if the key
+-- is of the wrong type; else it raises the error.
+local function refused(reply, outcome)
+  if not is_wrong_type(reply) then error(reply) end
+  take_back()
+  return outcome
 end
 
 -- That of which the items stand behind the first `at` of all.
 local function occur(at)
-  local id, due, latest, following, score, is_failed, job_id, shape, tidy, next_at, latest_at, text
-    = unpack(occurrences, at + 1, at + OCCURRENCE_LENGTH - 1)
+  local id, due, latest, following, score, is_failed, job_id, shape, tidy, next_at, latest_at,
+        length, text = unpack(occurrences, at + 1, at + OCCURRENCE_LENGTH - 1)
   shape = shapes[shape]
   local key = JOB_PREFIX .. id
   local history = key .. HISTORY_SUFFIX
-  if not unchanged(key, id, next_at, latest_at, text, due) then
+  if not unchanged(key, id, next_at, latest_at, length, text, due) then
     -- Our own write, whose reply was lost, so that the client sent it again?
     return type(try('ZSCORE', history, job_id)) == 'string' and WRITTEN or CHANGED
   end
@@ -161,16 +157,9 @@ local function occur(at)
   local commands = policy ~= 0 and policy[5]
   if commands then send(commands, job, shape.queue, job_id) end
   local is_first = not commands and shape.refused == nil and begin(shape, job, job_id)
-  if shape.refused then
-    if is_wrong_type(shape.refused) then return BAD_QUEUE end
-    error(shape.refused)
-  end
+  if shape.refused then return refused(shape.refused, BAD_QUEUE) end
   local entered = try('ZADD', history, moment, job_id)
-  if type(entered) ~= 'number' then
-    if not is_wrong_type(entered) then error(entered) end
-    take_back()
-    return BAD_HISTORY
-  end
+  if type(entered) ~= 'number' then return refused(entered, BAD_HISTORY) end
   entered_in, entered_id = history, job_id
   local outcome = tidy == 1 and tidy_up(history) or WRITTEN
   if policy == 0 then
@@ -180,7 +169,15 @@ local function occur(at)
     move_on_by_policy(policy, id, key, latest, following, score, job_id)
   end
   entered_in = nil
-  if not commands then add_job(shape, job, job_id, is_first) end
+  -- From here on nothing can be refused.
+  if not commands and not is_first then
+    call('HSET', job, unpack(fields))
+    if shape.ttl > 0 then call('EXPIRE', job, shape.ttl) end
+  end
+  if not commands and (not is_first or shape.at_front == 1) then
+    shape.count = shape.count + 1
+    shape.pushed[shape.count] = job_id
+  end
   if is_failed == 1 then heal(key, id) end
   return outcome
 end
@@ -216,14 +213,11 @@ end
 
 local at, number, corrected = 0, 0, 0
 
-local function length_of(first)
-  return OCCURRENCE_LENGTH + shapes[occurrences[first + 8]].variable
-end
-
 local function settle()
   while occurrences[at + 1] do
     outcomes[number + 1] = occur(at)
-    number, at = number + 1, at + length_of(at)
+    number = number + 1
+    at = at + OCCURRENCE_LENGTH + shapes[occurrences[at + 8]].variable
     if undo[1] then undo = {} end
   end
   while corrections[corrected + 1] do
@@ -241,7 +235,7 @@ local function refuse(reason)
   take_back()
   local outcome = REFUSED
   if occurrences[at + 1] then
-    at = at + length_of(at)
+    at = at + OCCURRENCE_LENGTH + shapes[occurrences[at + 8]].variable
   else
     corrected = corrected + 1
     local id, _, _, score, failed = unpack(corrections[corrected])

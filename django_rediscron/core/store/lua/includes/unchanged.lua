@@ -21,26 +21,24 @@ local function has_same_marks(key, revision, changed_at, following)
          or redis.call('EXISTS', key) == 1
 end
 
--- By the whole hash: the next time at one place, any latest one at another (0: it has none), and
--- the text of all names and other values, or its SHA-1; or, with 0 for the text, by revision and
--- time of the last change instead of the places; or, with '' for it, by the next time alone, which
--- another occurrence wrote.
-local function unchanged(key, id, next_at, latest_at, text, following)
+-- By the whole hash: the next time at one place, any latest one at another (0: it has none), how
+-- many names and values there are, or a list of that and of a separator that stands in none of
+-- them, and the text of all others, or its SHA-1. Or, with 0 for the text, by revision and time of
+-- the last change instead of the places; or, with '' for it, by the next time alone, which another
+-- occurrence wrote.
+local function unchanged(key, id, next_at, latest_at, length, text, following)
   if text == '' then
     return moved[id] and redis.call('HGET', key, 'next_enqueue_time') == following
   end
   if text == 0 then return has_same_marks(key, next_at, latest_at, following) end
-  local stored = redis.pcall('HGETALL', key)
+  local stored, separator = redis.pcall('HGETALL', key), SEPARATOR
   if stored.err and not is_wrong_type(stored) then error(stored) end
-  if not stored[1] or latest_at > #stored or (stored[next_at] or '') ~= following then
-    return false
+  if #stored ~= length then
+    if type(length) ~= 'table' or #stored ~= length[1] then return false end
+    separator = length[2]
   end
+  if (stored[next_at] or '') ~= following then return false end
   stored[next_at], stored[latest_at] = '', ''
-  local found = table.concat(stored, SEPARATOR)
-  if #found > LONGEST then
-    found = redis.sha1hex(found)
-  elseif found == '' then
-    found = SEPARATOR
-  end
-  return found == text
+  local found = table.concat(stored, separator)
+  return (#found > LONGEST and redis.sha1hex(found) or found) == text
 end
