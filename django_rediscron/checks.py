@@ -19,9 +19,9 @@ from .conf import KNOWN, conf, is_pattern
 from .core.exceptions import UnknownQueueError
 from .core.quoting import quoted
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
+from .core.store.connections import Server, server
 from .core.timing.durations import as_seconds
 from .queues import get_connection
-from .servers import Server, server
 from .testing import declaration_faults
 
 SETTINGS = "django_rediscron"

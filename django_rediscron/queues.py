@@ -15,8 +15,7 @@ from rq import Queue
 from .core.exceptions import UnknownQueueError
 from .core.quoting import cut, quoted
 from .core.schedule.options import DEFAULT_RESULT_TTL
-from .core.store.connections import check_url
-from .servers import same_server, server
+from .core.store.connections import check_url, same_server, server
 
 
 def get_queue(name: str, connection: Redis) -> Queue:

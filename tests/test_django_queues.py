@@ -15,9 +15,9 @@ from redis.sentinel import Sentinel
 from rq.serializers import JSONSerializer
 
 from django_rediscron import InvalidScheduleError, RedisCronJob, UnknownQueueError, get_scheduler
+from django_rediscron.core.store.connections import same_server, server
 from django_rediscron.core.store.keys import job_key
 from django_rediscron.queues import get_connection, get_queue
-from django_rediscron.servers import same_server, server
 
 from .app.queues import ReportJob, ReportQueue
 from .tasks import echo

@@ -88,34 +88,24 @@ def show(
     """Print the listing once, or again after each `interval` until Ctrl-C, which then returns.
 
     `write` gets a whole text without its last newline and adds that; with `write_part`, which adds
-    nothing, JSON is written in parts before. A reader of a pipe that goes
-    away ends the listing without an error. An error of Redis is raised at the first reading; later
-    ones go to `warn` (by default a line on stderr), one line for each, and reading goes on.
-    Raises ValueError for an interval that is not a positive duration, and
-    `UnknownQueueError` if one of `queues` is neither known nor has schedules.
+    nothing, JSON is written in parts before. A reader of a pipe that goes away ends the listing
+    without an error. An error of Redis is raised at the first reading; later ones go to `warn` (by
+    default a line on stderr), one line for each, and reading goes on. Raises ValueError for an
+    interval that is not a positive duration, and `UnknownQueueError` if one of `queues` is neither
+    known nor has schedules.
     """
     pause = None if interval is None else check_interval(interval)
     redraws = pause is not None and not as_json
 
     def draw(listing: Listing) -> None:
         if as_json:
-            write_json(listing)
+            _write_json(listing, queues, write, write_part)
         else:
             text = render(listing, queues, by_queue=by_queue)
             if redraws:
                 clear()
             write(text)
         flush()
-
-    def write_json(listing: Listing) -> None:
-        if write_part is None:
-            write(to_json(listing, queues))
-            return
-        try:
-            for part in json_parts(listing, queues):
-                write_part(part)
-        finally:  # what was cut off does not stand on the line of the next one
-            write("")
 
     try:
         listing = read()
@@ -138,6 +128,22 @@ def show(
         discard_stdout()
         if not isinstance(error, BrokenPipeError):
             raise
+
+
+def _write_json(
+    listing: Listing,
+    queues: Sequence[str],
+    write: Callable[[str], None],
+    write_part: Callable[[str], None] | None,
+) -> None:
+    if write_part is None:
+        write(to_json(listing, queues))
+        return
+    try:
+        for part in json_parts(listing, queues):
+            write_part(part)
+    finally:  # what was cut off does not stand on the line of the next one
+        write("")
 
 
 def check_interval(interval: Duration) -> float:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from redis import Redis
 
 from ..core.exceptions import UnknownQueueError
+from ..core.store.connections import other_server, same_server
 from ..queues import get_connection, queue_configs
-from ..servers import other_server, same_server
 from .declarations import Declaration
 from .report import SyncReport
 

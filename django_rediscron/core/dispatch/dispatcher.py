@@ -20,7 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq.utils import now
 
 from ..schedule.record import Record
-from ..store.batches import Pace, Step, in_steps, no_step
+from ..store.batches import CALL_BYTES, Step, in_steps, no_step
 from ..store.keys import INDEX
 from ..store.scripts import Script, run_script
 from .batch import Batch
@@ -146,3 +146,30 @@ class Dispatcher:
         found = json.loads(reply.decode(errors="surrogateescape"))
         ids = [id.encode(errors="surrogateescape") for id in found[::2]]
         return list(zip(ids, map(float, found[1::2]), strict=True))
+
+
+class Pace:
+    """The share of a full batch that goes through one script call.
+
+    What Redis does not manage in time is not tried again in the same size.
+    """
+
+    def __init__(self) -> None:
+        self._share = 1.0
+
+    def slow_down(self) -> None:
+        """Redis did not answer in time."""
+        self._share = max(self._share / 2, 1e-6)
+
+    def speed_up(self) -> None:
+        """It did."""
+        self._share = min(self._share * 2, 1.0)
+
+    def count(self, full: int) -> int:
+        """How many schedules of so many."""
+        return max(1, int(full * self._share))
+
+    @property
+    def call_bytes(self) -> int:
+        """Bytes after which only what is light is read; 0 means to weigh each schedule first."""
+        return CALL_BYTES if self._share == 1 else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from rq.cron import CronJob
@@ -12,8 +12,10 @@ from rq.cron import CronJob
 from ..timing.recurrence import Recurrence
 from ..timing.zones import find_zone
 from .dotted_names import function_name, resolve_function
-from .options import JOB_DEFAULTS, CatchUp, Option, Overlap
+from .options import JOB_DEFAULTS, TIME_DEFAULTS, CatchUp, Overlap
 from .rq_options import CALLBACKS
+
+_T = TypeVar("_T")
 
 State = Literal["enabled", "disabled", "finished", "error"]
 
@@ -21,6 +23,26 @@ FUNCTION_FIELDS = ("func_name", *CALLBACKS)
 """Fields that hold dotted names."""
 
 Times = tuple["datetime | None", "datetime | None"]
+
+
+class Option(Generic[_T]):
+    """An attribute of a schedule that is an option.
+
+    Only those that are not defaults take memory: there may be a hundred thousand schedules.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.default: _T = TIME_DEFAULTS[name]
+
+    def __get__(self, job: Any, owner: type[Any]) -> _T:
+        if job is None:
+            return self.default
+        value: _T = job.time_options.get(self.name, self.default)
+        return value
+
+    def __set__(self, job: Any, value: _T) -> None:
+        job.time_options = {**job.time_options, self.name: value}
 
 
 class Definition(CronJob):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import Any, Generic, Literal, TypedDict, TypeVar, cast
+from typing import Any, Literal, TypedDict, cast
 
 from rq import Callback, Retry
 
@@ -113,30 +113,8 @@ _POSITIONAL = (
 _ARGUMENTS = (*_POSITIONAL, "webhooks", "name")
 """What else all ways to make a schedule take, beside what it runs, its queue and its id."""
 
-_T = TypeVar("_T")
-
 NO_OPTIONS: dict[str, Any] = {}
 """What most schedules share; it is never changed, for each change of options makes a new dict."""
-
-
-class Option(Generic[_T]):
-    """An attribute of a schedule that is an option.
-
-    Only those that are not defaults take memory: there may be a hundred thousand schedules.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.default: _T = TIME_DEFAULTS[name]
-
-    def __get__(self, job: Any, owner: type[Any]) -> _T:
-        if job is None:
-            return self.default
-        value: _T = job.time_options.get(self.name, self.default)
-        return value
-
-    def __set__(self, job: Any, value: _T) -> None:
-        job.time_options = {**job.time_options, self.name: value}
 
 
 def by_name(positional: Sequence[Any], arguments: ScheduleArguments) -> ScheduleArguments:

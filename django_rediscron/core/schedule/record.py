@@ -90,12 +90,9 @@ class Record(Definition):
         self.id = id
         self.connection = connection
         self.queue_name = queue_name
-        if func is not None:
-            self.func = func
-        elif func_name:
-            self.func_name = func_name
-        else:
+        if func is None and not func_name:
             raise InvalidScheduleError("either func or func_name is needed, got neither")
+        self.func = func_name if func is None else func
         self.name = name or id
         self.args = () if args is None else args
         self.kwargs = {} if kwargs is None else kwargs
@@ -109,17 +106,21 @@ class Record(Definition):
             "meta": meta,
             "webhooks": list(webhooks) if isinstance(webhooks, tuple) else webhooks or None,
         }
+        self._set_options(options)
+        self.latest_enqueue_time, self.next_enqueue_time = latest_enqueue_time, next_enqueue_time
+        self.created_at, self.updated_at = created_at, updated_at
+        self.enabled = enabled
+        self.validate()
+        self._time_cron()
+
+    def _set_options(self, options: ScheduleOptions) -> None:
         refuse_unknown(options)
         self.time_options = {n: value for n, value in options.items() if n in TIME_DEFAULTS}
         self.job_options |= {n: value for n, value in options.items() if n in JOB_DEFAULTS}
-        self.latest_enqueue_time = latest_enqueue_time
-        self.next_enqueue_time = next_enqueue_time
-        self.created_at = created_at
-        self.updated_at = updated_at
-        self.enabled = enabled
-        self.validate()
-        # Like RQ's, a cron job knows its next time from the start, an interval is due at once.
-        if self.cron and next_enqueue_time is None:
+
+    def _time_cron(self) -> None:
+        """Like RQ's, a cron job knows its next time from the start; an interval is due at once."""
+        if self.cron and self.next_enqueue_time is None:
             self.next_enqueue_time = computed = self.get_next_enqueue_time()
             self._loaded_times = (None, computed)
 

@@ -52,30 +52,3 @@ def in_calls(items: Iterable[T], size: int, weigh: Callable[[T], int]) -> Iterat
         total += weight
     if call:
         yield call
-
-
-class Pace:
-    """The share of a full batch that goes through one script call.
-
-    What Redis does not manage in time is not tried again in the same size.
-    """
-
-    def __init__(self) -> None:
-        self._share = 1.0
-
-    def slow_down(self) -> None:
-        """Redis did not answer in time."""
-        self._share = max(self._share / 2, 1e-6)
-
-    def speed_up(self) -> None:
-        """It did."""
-        self._share = min(self._share * 2, 1.0)
-
-    def count(self, full: int) -> int:
-        """How many schedules of so many."""
-        return max(1, int(full * self._share))
-
-    @property
-    def call_bytes(self) -> int:
-        """Bytes after which only what is light is read; 0 means to weigh each schedule first."""
-        return CALL_BYTES if self._share == 1 else 0
