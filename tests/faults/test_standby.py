@@ -32,7 +32,7 @@ from django_rediscron.core import RedisCronScheduler, SchedulerLockedError
 from django_rediscron.core.monitoring.health import check_health
 from django_rediscron.core.process import identity as process
 from django_rediscron.core.process.identity import died_here
-from django_rediscron.core.process.leading import REDIS_LOSS_MARKER
+from django_rediscron.core.process.session import REDIS_LOSS_MARKER
 from django_rediscron.core.store.keys import LOCK, scheduler_key
 from tests.processes import next_job_id, wait_until, within
 

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from secrets import token_hex
 
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
@@ -32,10 +31,6 @@ CLOCK_TOLERANCE = 1.0
 RENEWALS = 3
 """How often a schedule is read again that is being changed while all next times are recomputed."""
 
-REDIS_LOSS_MARKER = "seen"
-"""A field of ours in the hash that RQ keeps of a scheduler: a random text for its latest sync.
-It is gone if Redis lost its data, and another one if Redis went back to older data."""
-
 SYNCS = 2
 """At most in a row, if Redis loses data during one."""
 
@@ -43,7 +38,7 @@ SYNCS = 2
 class Leading:
     """What a scheduler process does while it leads.
 
-    Where it loses the lock, it takes it again, or waits for it as `standby`.
+    If it loses the lock, it takes it again, or waits for it as `standby`.
     """
 
     def __init__(
@@ -61,7 +56,6 @@ class Leading:
         self._inbox = inbox
         self._outage = outage
         self._standby = standby
-        self._marker = ""
         self._clock = time.time()
         self._watchdog = watchdog_interval()
         self._latest_heartbeat = self._latest_notice = time.monotonic()
@@ -121,7 +115,7 @@ class Leading:
 
     def _begin_anew(self) -> None:
         """Nothing is known of what Redis holds, and only the leader writes what is declared."""
-        self._marker = ""
+        self._session.marker = ""
         self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
 
     def _lead_once(self) -> None:
@@ -191,12 +185,11 @@ class Leading:
     def _sync(self) -> None:
         if self._rules_wanted:
             self._adopt_rules()
-        if not self._marker:
-            self._replace_marker()
+        if not self._session.marker:
+            self._session.renew_marker()
         for _ in range(SYNCS):
-            before = self._marker
             self._call_sync()
-            if self._replace_marker() == before.encode():
+            if self._session.renew_marker():
                 break
             # Redis may have lost what it held when it was compared with the code.
             self._repair_wanted = self._rules_wanted = True
@@ -211,18 +204,6 @@ class Leading:
             raise
         except Exception:  # a program's own code: its schedules are as they were
             scheduler.log.exception("Scheduler %s: syncing failed", self._session.name)
-
-    def _replace_marker(self) -> bytes | None:
-        """Returns the one before."""
-        session, marker = self._session, token_hex(8)
-        self._marker = ""  # unknown, where no answer comes
-        with session.client.pipeline() as pipe:
-            pipe.hget(session.key, REDIS_LOSS_MARKER)
-            pipe.hset(session.key, REDIS_LOSS_MARKER, marker)
-            found: bytes | None
-            found, _ = pipe.execute()
-        self._marker = marker
-        return found
 
     # Changes and repairs
 
@@ -301,8 +282,7 @@ class Leading:
         It may have been restarted between two commands, so that only the marker shows it.
         """
         session = self._session
-        found = session.client.hget(session.key, REDIS_LOSS_MARKER)
-        if self._marker and found != self._marker.encode():
+        if session.marker and not session.has_marker():
             self._scheduler.log.info("Scheduler %s: Redis lost the latest sync", session.name)
             self._begin_anew()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from secrets import token_hex
 from typing import Protocol
 
 from redis import Redis
@@ -20,6 +21,10 @@ REGISTRY_TTL = 120
 
 HEARTBEATS_PER_TTL = 3
 """A heartbeat may be late by two thirds of the lock's TTL before the lock is lost."""
+
+REDIS_LOSS_MARKER = "seen"
+"""A field of ours in the hash that RQ keeps of a scheduler: a random text for its latest sync.
+It is gone if Redis lost its data, and another one if Redis went back to older data."""
 
 
 class Scheduler(Protocol):
@@ -52,6 +57,8 @@ class Session:
         self.name = name
         self.key = scheduler_key(name)
         self.lock_ttl = lock_ttl
+        self.marker = ""
+        """What the entry has as `REDIS_LOSS_MARKER`; empty if that is not known."""
         self._write_entry = write_entry
         self._lock = LeaderLock(client, name)
 
@@ -112,6 +119,21 @@ class Session:
         if not known:  # Redis lost it, or this machine slept for longer
             self.enter_registry()
         return True
+
+    def renew_marker(self) -> bool:
+        """Write another marker into the entry. False if the one before was lost."""
+        before, self.marker = self.marker, ""  # not known if no answer comes
+        marker = token_hex(8)
+        with self.client.pipeline() as pipe:
+            pipe.hget(self.key, REDIS_LOSS_MARKER)
+            pipe.hset(self.key, REDIS_LOSS_MARKER, marker)
+            found, _ = pipe.execute()
+        self.marker = marker
+        return bool(found == before.encode())
+
+    def has_marker(self) -> bool:
+        """Whether the entry still has the marker."""
+        return bool(self.client.hget(self.key, REDIS_LOSS_MARKER) == self.marker.encode())
 
     def lose_lock(self) -> None:
         """Note that this scheduler no longer leads; nothing is written."""
