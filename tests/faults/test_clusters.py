@@ -27,6 +27,7 @@ from django_rediscron.core import RedisCronScheduler
 from django_rediscron.core.exceptions import UnsuitableServerError
 from django_rediscron.core.store.keys import HAS_OWN_PREFIX, LOCK
 from tests.processes import wait_until
+from tests.server import free_port
 
 from .proxy import Proxy, RoundTrip
 from .schedulers import Run, project
@@ -48,12 +49,17 @@ class Cluster:
 
     def __init__(self, binary: str, folder: Path, size: int) -> None:
         options = {"cluster-enabled": "yes", "appendonly": "no"}
-        self.nodes = [Server(binary, folder, **options).start() for _ in range(size)]
+        # The nodes talk to each other on a port that no outgoing connection may have taken either.
+        buses = [free_port() for _ in range(size)]
+        self.nodes = [
+            Server(binary, folder, **options, **{"cluster-port": bus}).start() for bus in buses
+        ]
         self._bounds = [SLOTS * number // size for number in range(size + 1)]
         for number, node in enumerate(self.nodes):
             first, last = self._bounds[number], self._bounds[number + 1] - 1
             node.client().execute_command("CLUSTER ADDSLOTSRANGE", first, last)
-            self.nodes[0].client().execute_command("CLUSTER MEET", "127.0.0.1", node.port)
+            meet = ("CLUSTER MEET", "127.0.0.1", node.port, buses[number])
+            self.nodes[0].client().execute_command(*meet)
         clients = [node.client() for node in self.nodes]
         wait_until(lambda: all(_is_whole(client, size) for client in clients), timeout=60)
 
