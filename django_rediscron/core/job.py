@@ -139,7 +139,7 @@ class RedisCronJob(Record):
         save_changes([Change.switch(self, enabled)], connection, pipeline)
 
     def delete(self, pipeline: Any | None = None) -> None:
-        """Delete it with its place in the index and its history, and tell the schedulers.
+        """Delete it with its index entry and its history, and tell the schedulers.
 
         What it enqueued stays in its queue. Deleting what is not there does nothing.
         """

@@ -32,7 +32,7 @@ from .template import create_job
 
 logger = logging.getLogger(__name__)
 
-_CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microseconds
+_CLOSE = timedelta(milliseconds=1)  # a score in the index is rounded to microseconds
 _BLOCKED = {
     BAD_HISTORY: "its history {history} is not a sorted set; delete that key",
     BAD_QUEUE: "the key of its queue {queue} is not a list; delete that key",
@@ -62,11 +62,11 @@ class Batch:
         self.kept: set[bytes] = set()
         """Members that may stay among the due ones."""
         self.left_from = math.inf
-        """The lowest place of what is still due, because this batch has no room or time for it."""
+        """The lowest score of what stays due because this batch has no room or time for it."""
         self.postponed: dict[bytes, float] = {}
-        """What is too heavy for this batch, in whole or in part, with its place."""
+        """Schedules too heavy for this batch, in whole or in part, with their scores."""
         self._patience = patience
-        self._recalled: dict[bytes, float] = {}  # with their places
+        self._recalled: dict[bytes, float] = {}  # with their scores
         self._corrections = Corrections(moment)
         self._call_bytes = call_bytes
         self._occurrences = Occurrences(
@@ -136,11 +136,11 @@ class Batch:
             prune(stale, connection)
 
     def _add_read(self, id: bytes, fields: Fields, job: Record, read_at: float) -> None:
-        """A schedule as it was just read: its place may be wrong, for the hash is what counts."""
+        """A schedule as it was just read: its score may be wrong, for only the hash counts."""
         fingerprint, said = Fingerprint(fields, read_at), _next(fields)
         seen = partial(fingerprint.with_next, said)  # only few ask for it
         if not job.enabled:
-            self._corrections.add(id, seen(), place=None)
+            self._corrections.add(id, seen(), score_time=None)
             return
         failure = self._memory.unwritten.get(id)
         if failure is not None and failure[0] == seen():
@@ -152,9 +152,9 @@ class Batch:
             if due is None:
                 self._corrections.add(id, seen(), finished=job.finished_at is None)
                 return
-            place = due + timedelta(seconds=occurrence_delay(job.id, due, job.jitter))
-            if place > self.moment + _CLOSE:
-                self._corrections.add(id, seen(), ["next_enqueue_time", utc_text(due)], place)
+            delayed = due + timedelta(seconds=occurrence_delay(job.id, due, job.jitter))
+            if delayed > self.moment + _CLOSE:
+                self._corrections.add(id, seen(), ["next_enqueue_time", utc_text(due)], delayed)
                 return
             job.next_enqueue_time = due
             self._memory.share(job)
@@ -217,7 +217,7 @@ class Batch:
         self.kept |= left
         if blocked:
             blocked.write(token, lock_ttl)
-        changed = [(id, place) for id, place in self._recalled.items() if id in left]
+        changed = [(id, score) for id, score in self._recalled.items() if id in left]
         if changed:
             enqueued += self._write_changed(changed, token, lock_ttl)
         return enqueued

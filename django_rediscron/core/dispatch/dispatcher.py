@@ -61,11 +61,11 @@ class Dispatcher:
         try:
             while True:
                 postponed = yield from self._pass(moment, token, lock_ttl)
-                is_done = all(place > begun.timestamp() for place in postponed.values())
+                is_done = all(score > begun.timestamp() for score in postponed.values())
                 if is_done or postponed == before:
                     return
                 before = postponed
-                moment = now()  # what is light has come due again meanwhile
+                moment = now()  # light schedules may have come due again meanwhile
         except RedisTimeoutError:
             self.pace.slow_down()
             raise
@@ -73,16 +73,16 @@ class Dispatcher:
     def _pass(
         self, moment: datetime, token: str, lock_ttl: float
     ) -> Generator[list[Record], None, dict[bytes, float]]:
-        """All that is due; but of what is heavy only so much as fits into its batches.
+        """Enqueue all that is due, but only as many heavy schedules as fit into its batches.
 
-        Returns the rest, by id with its place in the index.
+        Returns the rest, by id with their scores in the index.
         """
         self.memory.begin_pass()
         patience = min(PATIENCE, lock_ttl / 3)
         lowest, kept = float("-inf"), set[bytes]()
         postponed: dict[bytes, float] = {}
         while True:
-            # What was seen has left, or stands before the lowest score, or is among those kept or
+            # What was seen has left, or has a score below the lowest one, or is among those kept or
             # postponed; or it is one of many occurrences that a schedule missed, and the next one
             # is seen.
             size = self.pace.count(BATCH)

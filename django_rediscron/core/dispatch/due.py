@@ -19,7 +19,7 @@ from .protocol import NO, SharedJobFields, number, pack_correction, pack_occurre
 from .template import new_job_ids
 
 ROUNDING = 1e-6
-"""Seconds: a place in the index is rounded to microseconds."""
+"""Seconds: a score in the index is rounded to microseconds."""
 
 ROOM = 200
 """Occurrences in one script call, beyond which a schedule that missed many has one at a time."""
@@ -57,12 +57,12 @@ class Occurrences:
         """Whether one runs in this process, so that the others are written when it has ended: a
         process that dies while it runs loses none of them."""
         self.left_from = math.inf
-        """The lowest place of what is still due, because this batch has no room for it."""
+        """The lowest score of what stays due because this batch has no room for it."""
         self.heavy_bytes = 0
         """Of all heavy occurrences."""
         self.postponed: dict[bytes, float] = {}
-        """What is too heavy for this batch, in whole or in part, with its place: later, what is
-        light goes first again."""
+        """Schedules too heavy for this batch, in whole or in part, with their scores: when they are
+        next taken, light ones go first again."""
 
     def has_room(self, prepared: PreparedSchedule) -> bool:
         """Whether a heavy schedule is light enough. There is always room for one."""
@@ -123,13 +123,13 @@ class Occurrences:
                 seen, follows = due_times.following, True
             if following is not None:
                 due = following
-                place = due.timestamp() + delay
-                if place > self._moment.timestamp():
+                score = due.timestamp() + delay
+                if score > self._moment.timestamp():
                     self.postponed.pop(id, None)
                 elif prepared.is_heavy:
-                    self.postponed[id] = place
+                    self.postponed[id] = score
                 else:
-                    self.left_from = min(self.left_from, place - ROUNDING)
+                    self.left_from = min(self.left_from, score - ROUNDING)
 
     def _policy(
         self, prepared: PreparedSchedule, run: datetime, records: Sequence[str], job_id: str
@@ -182,7 +182,7 @@ _ERROR_LENGTH = 500
 
 
 class Corrections:
-    """Errors to record, and places in the index, as the script of a pass takes them.
+    """Errors to record, and scores in the index, as the script of a pass takes them.
 
     `seen` is the fingerprint and the next time of the hash that was read, or the next time that an
     occurrence before it in the same call writes, as msgpack; empty where there was no hash. What
@@ -203,14 +203,14 @@ class Corrections:
         id: bytes,
         seen: bytes,
         fields: Sequence[str] = (),
-        place: datetime | None = None,
+        score_time: datetime | None = None,
         *,
         failed: bool = False,
         records: Sequence[str] = (),
         finished: bool = False,
     ) -> None:
-        """Fields to set, and a place in the index, or (None) none."""
-        score = None if place is None else place.timestamp()
+        """Fields to set, and the time that is its score in the index, None to leave the index."""
+        score = None if score_time is None else score_time.timestamp()
         self.ids.append(id)
         self.seen.append(seen)
         self.packed.append(

@@ -57,12 +57,12 @@ class Fingerprint:
         self.is_known = True
         """Whether it is that of the hash as it is now."""
         names, items = list(fields), list(chain.from_iterable(fields.items()))
-        # Places of the two values among names and values, from 1 as Lua counts; 0: none.
+        # Positions of the two values among names and values, from 1 as Lua counts; 0: none.
         self._next = 2 * names.index(_NEXT) + 2 if _NEXT in fields else 0
         self._latest = 2 * names.index(_LATEST) + 2 if _LATEST in fields else 0
-        for place in (self._next, self._latest):
-            if place:
-                items[place - 1] = ""
+        for position in (self._next, self._latest):
+            if position:
+                items[position - 1] = ""
         text = protocol.SEPARATOR.join(items)
         self._text = text.encode(errors="surrogateescape")
         self._packed = b""
@@ -77,7 +77,7 @@ class Fingerprint:
             self._separate(items)
 
     def _whole(self) -> bytes:
-        """Four items for the script: places of next and latest time, how many names and values
+        """Four items for the script: positions of next and latest time, how many names and values
         there are, and all but these two."""
         if not self._packed:
             self._pack(protocol.number(self._text.count(_SEPARATOR) + 1))
@@ -97,8 +97,8 @@ class Fingerprint:
         text = self._text
         if len(text) > protocol.LONGEST:
             text = sha1(text).hexdigest().encode()
-        places = protocol.number(self._next) + protocol.number(self._latest)
-        self._packed = places + length + protocol.text(text)
+        positions = protocol.number(self._next) + protocol.number(self._latest)
+        self._packed = positions + length + protocol.text(text)
 
     def at(self, moment: float) -> bytes:
         """What the script is told at this moment of the monotonic clock."""

@@ -64,9 +64,9 @@ class Memory:
         return len(self._entries)
 
     def recall(self, id: bytes, score: float) -> PreparedSchedule | None:
-        """What is known of the schedule if its place in the index says that nothing changed."""
+        """What is known of the schedule if its score in the index shows that nothing changed."""
         prepared = self._entries.get(id)
-        return prepared if prepared is not None and prepared.place == score else None
+        return prepared if prepared is not None and prepared.score == score else None
 
     def remember(self, id: bytes, prepared: PreparedSchedule) -> None:
         """It ran: keep it, as its hash is now, if there is room."""
@@ -103,7 +103,7 @@ class Memory:
         """Forget schedules that are gone, a few at a time; epoch seconds."""
         for id in list(islice(self._entries, LOOKED_AT)):
             prepared = self._entries.pop(id)
-            if prepared.place < moment - OVERDUE:
+            if prepared.score < moment - OVERDUE:
                 self.size -= prepared.size
             else:
                 self._entries[id] = prepared  # behind all others

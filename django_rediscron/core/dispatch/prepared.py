@@ -33,8 +33,8 @@ class PreparedSchedule:
         "job",
         "job_id",
         "length",
-        "place",
         "plain",
+        "score",
         "template",
         "values",
         "weight",
@@ -55,7 +55,7 @@ class PreparedSchedule:
         self.fingerprint = fingerprint
         self.due = due
         """The next time as its hash says it."""
-        self.place = 0.0
+        self.score = 0.0
         self.job_id = ""
         """The RQ job that was enqueued last, as long as something is left to do about it."""
         self.plain = POLICIES.isdisjoint(job.time_options) and not template.custom
@@ -108,7 +108,7 @@ class PreparedSchedule:
         job.latest_enqueue_time, job.next_enqueue_time = job._loaded_times = times
         job.last_error = job.last_error_at = None
         self.due = due_times.following
-        self.place = due_times.place
+        self.score = due_times.score
 
     def _times_by_policy(self, due_times: DueTimes, *, ran: bool) -> Times:
         """Latest and next time, as the script wrote them."""
@@ -126,7 +126,7 @@ class PreparedSchedule:
 class DueTimes:
     """The times of an occurrence that is due: many schedules share them."""
 
-    __slots__ = ("due", "following", "new", "packed", "place")
+    __slots__ = ("due", "following", "new", "packed", "score")
 
     def __init__(
         self,
@@ -138,8 +138,8 @@ class DueTimes:
     ) -> None:
         self.new = latest, following
         self.due = due.timestamp()
-        place = "" if following is None else f"{following.timestamp() + delay:.6f}"
-        self.place = float(place or "inf")
+        score = "" if following is None else f"{following.timestamp() + delay:.6f}"
+        self.score = float(score or "inf")
         self.following = b"" if following is None else utc_text(following).encode()
         told = "" if seen and latest is due else utc_text(latest)
-        self.packed = pack_times(seen, told, self.following, place)
+        self.packed = pack_times(seen, told, self.following, score)

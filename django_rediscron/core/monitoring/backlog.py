@@ -35,7 +35,7 @@ def read_backlog(client: Redis, max_lag: float) -> Backlog:
     """What is due by the index, the oldest of it confirmed by the hashes.
 
     Names of RQ's own cron stand in the same index, without a hash. A hash may say that a schedule
-    is disabled, in error or not yet due, and its place is put right in the leader's next pass.
+    is disabled, in error or not yet due, and its score is corrected in the leader's next pass.
     Members beyond the first page with a late one are counted as the index has them.
     """
     moment = time.time()
@@ -47,30 +47,30 @@ def read_backlog(client: Redis, max_lag: float) -> Backlog:
             INDEX, "-inf", moment, start=page * PAGE, num=PAGE, withscores=True
         )
         hashes = _read_hashes([id for id, _ in members], client)
-        for (id, place), fields in zip(members, hashes, strict=True):
-            due = _due_time(place, fields)
-            if place <= deadline < due:
+        for (id, score), fields in zip(members, hashes, strict=True):
+            due = _due_time(score, fields)
+            if score <= deadline < due:
                 late -= 1
             if due <= moment:
                 oldest = min(oldest, (due, id)) if oldest else (due, id)
-        # Nothing is due before its place in the index, and those that follow are placed later.
+        # Nothing is due before its score in the index, and those that follow have higher scores.
         if len(members) < PAGE or (oldest and oldest[0] <= max(deadline, members[-1][1])):
             break
     if oldest is None:
         return Backlog()
     due, id = oldest
-    # Before the epoch there were no schedules, whatever a damaged place in the index says.
+    # Before the epoch there were no schedules, whatever a damaged score in the index says.
     return Backlog(late if due <= deadline else 0, _shown(id), moment - max(due, 0.0))
 
 
-def _due_time(place: float, fields: _Fields | None) -> float:
+def _due_time(score: float, fields: _Fields | None) -> float:
     """Epoch seconds; infinite for what does not wait to run."""
     if fields is None or fields.last_error or fields.finished_at or fields.enabled == b"0":
         return math.inf
     try:
-        return max(place, utcparse((fields.next_enqueue_time or b"").decode()).timestamp())
+        return max(score, utcparse((fields.next_enqueue_time or b"").decode()).timestamp())
     except ValueError:  # no time: the leader enqueues it, or records an error
-        return place
+        return score
 
 
 @dataclass(frozen=True)

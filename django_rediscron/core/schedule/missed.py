@@ -26,7 +26,7 @@ PROMPT = 1.0
 it missed none runs. One that has just come is not missed."""
 
 _MOMENT = timedelta(microseconds=1)
-_CLOSE = timedelta(milliseconds=1)  # a place in the index is rounded to microseconds
+_CLOSE = timedelta(milliseconds=1)  # a score in the index is rounded to microseconds
 _STEPS = 1000
 """Occurrences looked at one by one; those that are left come in the next round of the pass."""
 

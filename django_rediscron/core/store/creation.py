@@ -113,10 +113,10 @@ class _Creation:
     def _item(
         self, job: Record, definition: dict[str, str], origin: Mapping[str, str]
     ) -> list[str]:
-        _, following, place = self._first(job.cron)
+        _, following, score = self._first(job.cron)
         definition["enabled"] = "1" if job.enabled else "0"
         self._definitions.append(definition)
-        item = [place if job.enabled else "", "1" if job.cron else "", "id", job.id]
+        item = [score if job.enabled else "", "1" if job.cron else "", "id", job.id]
         for pair in (*definition.items(), *origin.items()):
             item += pair
         item += ("created_at", self._text, "next_enqueue_time", following)

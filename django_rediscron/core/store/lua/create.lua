@@ -2,7 +2,7 @@
 --
 -- KEYS: those of `changes`, then the hashes
 -- ARGV[1]: epoch seconds
--- ARGV[2]: JSON list, for each: its place in the index ('' for none: it is disabled), '1' for a
+-- ARGV[2]: JSON list, for each: its score in the index ('' for none: it is disabled), '1' for a
 --   cron expression, then all fields and values, the id first, the next time last
 -- ARGV[3]: JSON list, the rules of the local zone
 -- Returns the positions, from 1, of those of which nothing was written: something stands there, or
@@ -14,7 +14,7 @@
 
 local now, left, events = ARGV[1], {}, {}
 local rules, ours = cjson.decode(ARGV[3]), nil
-local ids, places = {[INDEX] = {}, [DISABLED] = {}}, {}
+local ids, scores = {[INDEX] = {}, [DISABLED] = {}}, {}
 local deletions = redis.call('EXISTS', DELETED) == 1
 
 -- Write a hash, without its next time if the leader computes that.
@@ -30,14 +30,14 @@ local function write(key, item)
   redis.call('HSET', key, unpack(item, 3, length))
   local index = item[1] == '' and DISABLED or INDEX
   table.insert(ids[index], id)
-  places[id] = item[1] == '' and now or item[1]
+  scores[id] = item[1] == '' and now or item[1]
   events[#events + 1] = '{"event":"created","job_id":' .. cjson.encode(id) .. '}'
 end
 
 local function enter(index, other, members)
   local scored = {}
   for _, id in ipairs(members) do
-    scored[#scored + 1] = places[id]
+    scored[#scored + 1] = scores[id]
     scored[#scored + 1] = id
   end
   redis.call('ZADD', index, unpack(scored))

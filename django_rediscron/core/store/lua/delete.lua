@@ -1,4 +1,4 @@
--- Delete schedules with their places in the indexes and their histories.
+-- Delete schedules with their index entries and their histories.
 --
 -- KEYS: those of `changes`, then the hashes
 -- ARGV[1]: epoch seconds

@@ -1,5 +1,5 @@
--- One batch of a pass. Occurrences: for each its RQ job, the schedule's new times, its place in the
--- index and its history. Corrections: recorded errors and places in the index.
+-- One batch of a pass. Occurrences: for each its RQ job, the schedule's new times, its score in the
+-- index and its history. Corrections: recorded errors and scores in the index.
 --
 -- KEYS[1]: the lock, KEYS[2]: the index. Not the hashes of the schedules: Redis refuses a script
 --   that declares a key which its user may not write, and one such schedule must not stop others.
@@ -11,8 +11,8 @@
 --     with these and ends with the id of the schedule and the time of the occurrence
 --   occurrences, the items of all in one row, which takes less time to unpack. Of each: id,
 --     next_enqueue_time as read ('' for a missing field), new latest ('' where it is the next one
---     as read) and next_enqueue_time, place in the index, 1 to delete the last error, id of the RQ
---     job, index of its shape, 1 to tidy the history up; the hash as read: places of next and
+--     as read) and next_enqueue_time, score in the index, 1 to delete the last error, id of the RQ
+--     job, index of its shape, 1 to tidy the history up; the hash as read: positions of next and
 --     latest time among its items, their number, and all others as one text ('' where another
 --     occurrence of the schedule goes before it), or else revision, time of the last change, 0 and
 --     0; values of the variable fields..., and 0 or, where the schedule has options for it, a list:
@@ -20,7 +20,7 @@
 --     overlaps, most runs ('' for any number), and where its queue's class enqueues the RQ job, the
 --     commands for that
 --   corrections: id, list of the hash as read, in the same way, and the next_enqueue_time (an empty
---     list: it was no hash), field/value list to set, place in the index ('' to take it out: it
+--     list: it was no hash), field/value list to set, score in the index ('' to take it out: it
 --     waits for nothing), 1 to list it among the errors, records of what was skipped, 1 if nothing
 --     is left to run
 -- Where a next_enqueue_time is '', the schedule is finished: nothing is left to run.

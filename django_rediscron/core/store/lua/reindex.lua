@@ -1,9 +1,9 @@
--- Put schedules that are in no index back, take them out of the wrong one, and let those wait no
--- longer whose next time cannot be, or whose place is later than their next time says.
+-- Put schedules that are in no index back, take them out of the wrong one, and make those due at
+-- once whose next time is impossible, or whose score is later than their next time.
 --
 -- KEYS[1]: index, KEYS[2]: disabled index
 -- ARGV[1]: epoch seconds, ARGV[2]: UTC text, a moment later, then the ids
--- Returns a JSON list: how many schedules there are, how many were placed, how many others were
+-- Returns a JSON list: how many schedules there are, how many were put back, how many others were
 --   only taken out of the wrong index, then the ids of those that ran later than that.
 
 -- include: sound
@@ -15,11 +15,11 @@ local FIELDS = {'enabled', 'latest_enqueue_time', 'next_enqueue_time', 'id', 'fu
                 'finished_at', 'jitter'}
 
 -- Whether it waits in vain; one in error is tried again a while after its time.
-local function too_late(place, following, jitter)
-  if place - now <= LONGEST_DELAY + 1 then return false end
+local function too_late(score, following, jitter)
+  if score - now <= LONGEST_DELAY + 1 then return false end
   jitter = tonumber(jitter) or 0
   if not (jitter > 0 and jitter <= MAX_SECONDS) then jitter = 0 end
-  return place == math.huge or place > (epoch(following) or now) + jitter + 1
+  return score == math.huge or score > (epoch(following) or now) + jitter + 1
 end
 
 local function put(id, enabled, latest, following, finished_at, jitter)
@@ -27,12 +27,12 @@ local function put(id, enabled, latest, following, finished_at, jitter)
   local index, other = INDEX, DISABLED
   if not waits then index, other = other, index end
   if waits and (latest or '') > soon then found[#found + 1] = id end
-  local place = tonumber(redis.call('ZSCORE', index, id) or '')
+  local score = tonumber(redis.call('ZSCORE', index, id) or '')
   local wrong = waits and (epoch(following) and not sound(following, now)
-                           or place and too_late(place, following, jitter))
+                           or score and too_late(score, following, jitter))
   local misplaced = redis.call('ZREM', other, id)
-  if wrong or not place then
-    -- Due at once at the latest: dispatch reads the hash and corrects the place.
+  if wrong or not score then
+    -- Due at once at the latest: dispatch reads the hash and corrects the score.
     redis.call('ZADD', index, ARGV[1], id)
     found[2] = found[2] + 1
   else

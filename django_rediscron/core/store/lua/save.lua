@@ -1,4 +1,4 @@
--- Write definitions, place them in the indexes, announce them.
+-- Write definitions, enter them in the indexes, announce them.
 --
 -- KEYS: those of `changes`, then the hashes of the schedules
 -- ARGV[1]: epoch seconds, ARGV[2]: the same as UTC text
@@ -267,14 +267,14 @@ local function raise_revision(key)
   return 1
 end
 
--- Where a schedule that waits to run stands in the index.
+-- The score of a schedule that waits to run.
 local function score(id, schedule)
   local following = schedule.following
   if following == '' then return now end
   return string.format('%.6f', epoch(following) + jitter_delay(id, following, schedule.jitter))
 end
 
-local function place(id, schedule)
+local function put(id, schedule)
   redis.call('ZREM', ERRORS, id)
   if schedule.enabled == '1' and schedule.finished_at == '' then
     redis.call('ZADD', INDEX, score(id, schedule), id)
@@ -292,7 +292,7 @@ local function settle(key, kind, change, schedule, stored)
   write(key, contents(change, schedule, stored, exists))
   if change.expected or not exists then forget_deletion(change.id) end
   local revision = string.format('%.0f', exists and raise_revision(key) or 0)
-  place(change.id, schedule)
+  put(change.id, schedule)
   local event = change.event
   if event == '' then event = exists and 'updated' or 'created' end
   events[#events + 1] = cjson.encode({event = event, job_id = change.id})

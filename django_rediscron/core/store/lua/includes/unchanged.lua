@@ -21,11 +21,11 @@ local function has_same_marks(key, revision, changed_at, following)
          or redis.call('EXISTS', key) == 1
 end
 
--- By the whole hash: the next time at one place, any latest one at another (0: it has none), how
--- many names and values there are, or a list of that and of a separator that stands in none of
--- them, and the text of all others, or its SHA-1. Or, with 0 for the text, by revision and time of
--- the last change instead of the places; or, with '' for it, by the next time alone, which another
--- occurrence wrote.
+-- By the whole hash: the next time at one position, any latest one at another (0: it has none),
+-- how many names and values there are, or a list of that and of a separator that none of them
+-- contains, and the text of all others, or its SHA-1. Or, with 0 for the text, by revision and
+-- time of the last change instead of the positions; or, with '' for it, by the next time alone,
+-- which another occurrence wrote.
 local function unchanged(key, id, next_at, latest_at, length, text, following)
   if text == '' then
     return moved[id] and redis.call('HGET', key, 'next_enqueue_time') == following
