@@ -1,7 +1,9 @@
-"""The core and the command line work where Django is not installed."""
+"""The core and the command line work where Django is not installed; the page on the layout is
+true."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,9 @@ from redis import Redis
 from rq.job import Job
 
 PACKAGE = Path(__file__).parent.parent / "django_rediscron"
+
+EXAMPLE = "store/lua/name.lua"
+"""A path that the page makes up."""
 
 NO_DJANGO = """
 import sys
@@ -77,3 +82,21 @@ def run_without_django(program: str) -> str:
 
 def within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def test_the_architecture_page_names_every_module_and_script() -> None:
+    """What it names exists, and what exists is named, also after files were moved."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`([\w/]+(?:\.py|\.lua)?)`", page))
+    files = [
+        path
+        for kind in ("*.py", "*.lua")
+        for path in PACKAGE.rglob(kind)
+        if not path.stem.startswith("_") and path.parent.name != "migrations"
+    ]
+    words = {name.rpartition("/")[2] for name in named}
+    assert [str(path) for path in files if not {path.name, path.stem} & words] == []
+    places = [f"/{path.relative_to(PACKAGE.parent)}" for path in PACKAGE.parent.rglob("*.py")]
+    places += [f"/{path.relative_to(PACKAGE.parent)}" for path in files]
+    code = {name for name in named if name.endswith((".py", ".lua")) and name != EXAMPLE}
+    assert [name for name in code if not any(p.endswith(f"/{name}") for p in places)] == []
