@@ -12,7 +12,7 @@ from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.quoting import quoted
-from django_rediscron.core.schedule.codec import OPTIONS
+from django_rediscron.core.schedule.options import OPTIONS
 from django_rediscron.core.schedule.origin import describe
 from django_rediscron.core.timing.cron_fields import MAX_LENGTH, numbers_of
 from django_rediscron.core.timing.cron_times import check_cron, next_cron_time

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ..schedule.options import POLICIES
 from ..schedule.record import Record
 from ..store.batches import LIGHT_BYTES
 from ..timing.cron_times import utc_text
 from .fingerprint import Fingerprint
 from .protocol import NEARLY_FULL, OCCURRENCE_LENGTH, OVERLAPPED, pack_times
 from .template import JobTemplate
-
-POLICIES = {"end_at", "max_runs", "jitter", "misfire_grace", "catch_up", "overlap"}
-"""Options that take more than one step from the due occurrence to the next one."""
 
 Times = tuple["datetime | None", "datetime | None"]
 

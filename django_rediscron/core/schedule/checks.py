@@ -15,7 +15,8 @@ from ..timing.cron_times import MAX_SECONDS, check_cron
 from ..timing.durations import EXAMPLES, as_seconds
 from .codec import dump_definition
 from .definition import Definition
-from .option_checks import check_moment, check_options
+from .option_checks import check_moment
+from .options import JOB_DEFAULTS, OPTIONS, TIME_DEFAULTS
 from .rq_options import dump_webhooks
 from .texts import MAX_DEPTH
 
@@ -311,3 +312,30 @@ def _seconds(name: str, value: object) -> int | None:
         f"{name} must be a whole number of seconds or a text such as '10m', got {quoted(value)}; "
         f"{EXAMPLES}"
     )
+
+
+def check_options(job: Definition) -> None:
+    """All options of a job, brought into the form in which they are kept."""
+    if job.has_no_options:
+        return
+    job.time_options = _checked(job.time_options, TIME_DEFAULTS)
+    given = {name: job.job_options[name] for name in job.job_options.keys() & JOB_DEFAULTS.keys()}
+    checked = _checked(given, JOB_DEFAULTS)
+    for name in given:
+        del job.job_options[name]
+    job.job_options.update(checked)
+    start_at, end_at = job.start_at, job.end_at
+    if start_at and end_at and end_at < start_at:
+        raise InvalidScheduleError(
+            f"end_at must not be before start_at, got end_at={end_at.isoformat()} and "
+            f"start_at={start_at.isoformat()}; correct one of them"
+        )
+
+
+def _checked(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Those that are no defaults."""
+    checked = {
+        name: value if value is defaults[name] else OPTIONS[name].check(name, value)
+        for name, value in values.items()
+    }
+    return {name: value for name, value in checked.items() if value != defaults[name]}

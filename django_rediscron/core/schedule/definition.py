@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from rq.cron import CronJob
@@ -12,10 +12,8 @@ from rq.cron import CronJob
 from ..timing.recurrence import Recurrence
 from ..timing.zones import find_zone
 from .dotted_names import function_name, resolve_function
-from .options import JOB_DEFAULTS, TIME_DEFAULTS, CatchUp, Overlap
+from .options import JOB_DEFAULTS, TimeOptions
 from .rq_options import CALLBACKS
-
-_T = TypeVar("_T")
 
 State = Literal["enabled", "disabled", "finished", "error"]
 
@@ -25,44 +23,13 @@ FUNCTION_FIELDS = ("func_name", *CALLBACKS)
 Times = tuple["datetime | None", "datetime | None"]
 
 
-class Option(Generic[_T]):
-    """An attribute of a schedule that is an option.
-
-    Only those that are not defaults take memory: there may be a hundred thousand schedules.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.default: _T = TIME_DEFAULTS[name]
-
-    def __get__(self, job: Any, owner: type[Any]) -> _T:
-        if job is None:
-            return self.default
-        value: _T = job.time_options.get(self.name, self.default)
-        return value
-
-    def __set__(self, job: Any, value: _T) -> None:
-        job.time_options = {**job.time_options, self.name: value}
-
-
-class Definition(CronJob):
+class Definition(TimeOptions, CronJob):
     """What is to run and when, as checks, texts and times see it; `Record` makes and reads it."""
 
     id: str
     enabled: bool
     created_at: datetime | None
     updated_at: datetime | None
-
-    timezone = Option["str | None"]("timezone")
-    start_at = Option["datetime | None"]("start_at")
-    end_at = Option["datetime | None"]("end_at")
-    max_runs = Option["int | None"]("max_runs")
-    jitter = Option[float]("jitter")
-    misfire_grace = Option["float | None"]("misfire_grace")
-    catch_up = Option[CatchUp]("catch_up")
-    catch_up_limit = Option[int]("catch_up_limit")
-    overlap = Option[Overlap]("overlap")
-    time_options: dict[str, Any]  # those of them that are not defaults
 
     local_zone: ZoneInfo | None = None
     """Of the application that declares it, where that is another one than that of this process."""

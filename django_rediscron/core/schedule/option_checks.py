@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, Literal
 
 from rq import Retry
 
@@ -17,10 +17,10 @@ from ..plain import plain
 from ..quoting import quoted
 from ..timing.cron_times import FIRST_YEAR, LAST_YEAR, MAX_SECONDS, UTC
 from ..timing.durations import EXAMPLES, as_seconds
-from ..timing.zones import check_timezone
-from .definition import Definition
-from .options import JOB_DEFAULTS, TIME_DEFAULTS, CatchUp, Overlap
-from .rq_options import CALLBACKS, check_callback
+from .texts import dump_json
+
+CatchUp = Literal["latest", "all", "skip"]
+Overlap = Literal["allow", "skip", "queue_one"]
 
 MAX_RUNS = 2**53
 
@@ -145,6 +145,14 @@ def check_retry(name: str, value: object) -> Retry | None:
     return Retry(greatest, intervals, enqueue_at_front=True)
 
 
+def dump_retry(retry: Retry) -> str:
+    """As text of the hash."""
+    told: dict[str, Any] = {"max": retry.max, "intervals": retry.intervals}
+    if getattr(retry, "enqueue_at_front", False):
+        told["enqueue_at_front"] = True
+    return dump_json(told)
+
+
 def check_flag(name: str, value: object) -> bool:
     if type(value) is not bool:
         raise InvalidScheduleError(f"{name} must be True or False, got {quoted(value)}")
@@ -164,7 +172,7 @@ def check_description(name: str, value: object) -> str | None:
     raise InvalidScheduleError(f"{name} must be a string, got {quoted(value)}")
 
 
-def _one_of(choices: Sequence[str]) -> Callable[[str, object], str]:
+def one_of(choices: Sequence[str]) -> Callable[[str, object], str]:
     def check(name: str, value: object) -> str:
         if not isinstance(value, str) or value not in choices:
             raise InvalidScheduleError(
@@ -182,47 +190,3 @@ def _is_number(value: Any) -> bool:
 def _shortest(seconds: Any) -> float:
     """Whole numbers as integers, so that equal values are equal texts."""
     return int(seconds) if seconds == int(seconds) else seconds
-
-
-CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "timezone": check_timezone,
-    "start_at": check_moment,
-    "end_at": check_moment,
-    "max_runs": check_count,
-    "jitter": check_jitter,
-    "misfire_grace": check_grace,
-    "catch_up": _one_of(get_args(CatchUp)),
-    "catch_up_limit": check_catch_up_limit,
-    "overlap": _one_of(get_args(Overlap)),
-    "retry": check_retry,
-    **dict.fromkeys(CALLBACKS, check_callback),
-    "at_front": check_flag,
-    "description": check_description,
-}
-
-
-def check_options(job: Definition) -> None:
-    """All options of a job, brought into the form in which they are kept."""
-    if job.has_no_options:
-        return
-    job.time_options = _checked(job.time_options, TIME_DEFAULTS)
-    given = {name: job.job_options[name] for name in job.job_options.keys() & JOB_DEFAULTS.keys()}
-    checked = _checked(given, JOB_DEFAULTS)
-    for name in given:
-        del job.job_options[name]
-    job.job_options.update(checked)
-    start_at, end_at = job.start_at, job.end_at
-    if start_at and end_at and end_at < start_at:
-        raise InvalidScheduleError(
-            f"end_at must not be before start_at, got end_at={end_at.isoformat()} and "
-            f"start_at={start_at.isoformat()}; correct one of them"
-        )
-
-
-def _checked(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Those that are no defaults."""
-    checked = {
-        name: value if value is defaults[name] else CHECKS[name](name, value)
-        for name, value in values.items()
-    }
-    return {name: value for name, value in checked.items() if value != defaults[name]}

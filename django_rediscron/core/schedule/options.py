@@ -1,20 +1,35 @@
-"""What a schedule may say beyond what to run and how often: its options and their defaults."""
+"""What a schedule may say beyond what to run and how often: one place for each option."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Generic, TypedDict, TypeVar, cast, get_args
 
 from rq import Callback, Retry
 
+from ..exceptions import InvalidScheduleError
+from ..quoting import cut, quoted
+from ..timing.cron_times import utc_text
 from ..timing.durations import Duration
-from .rq_options import CALLBACKS
-
-CatchUp = Literal["latest", "all", "skip"]
-Overlap = Literal["allow", "skip", "queue_one"]
-
-DEFAULT_CATCH_UP_LIMIT = 100
+from ..timing.zones import check_timezone
+from .option_checks import (
+    CatchUp,
+    Overlap,
+    check_catch_up_limit,
+    check_count,
+    check_description,
+    check_flag,
+    check_grace,
+    check_jitter,
+    check_moment,
+    check_retry,
+    dump_retry,
+    one_of,
+)
+from .rq_options import CALLBACKS, check_callback
+from .texts import dump_number, parse_flag, parse_number, parse_time
 
 DEFAULT_RESULT_TTL = 500
 """Seconds; RQ's own default."""
@@ -82,27 +97,99 @@ class ScheduleArguments(ScheduleOptions, total=False):
     name: str
 
 
-TIME_DEFAULTS: dict[str, Any] = {
-    "timezone": None,
-    "start_at": None,
-    "end_at": None,
-    "max_runs": None,
-    "jitter": 0,
-    "misfire_grace": None,
-    "catch_up": "latest",
-    "catch_up_limit": DEFAULT_CATCH_UP_LIMIT,
-    "overlap": "allow",
-}
-"""Options that are attributes of a schedule."""
+_T = TypeVar("_T")
 
-JOB_DEFAULTS: dict[str, Any] = {
-    "retry": None,
-    **dict.fromkeys(CALLBACKS),
-    "at_front": False,
-    "description": None,
+
+class Option(Generic[_T]):
+    """An option: its default, what it may be, and how it stands in the hash unless it has that.
+
+    `check(name, value)` returns a value in the form in which it is kept, or raises
+    `InvalidScheduleError`. `load` raises ValueError for a text that is none. `one_step`: whether
+    the next occurrence still follows from the one that is due alone.
+
+    As an attribute of a schedule it takes memory only where it is not the default: there may be a
+    hundred thousand schedules.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        default: _T,
+        check: Callable[[str, Any], Any],
+        dump: Callable[[Any], str] = str,
+        load: Callable[[str], Any] = str,
+        *,
+        one_step: bool = True,
+    ) -> None:
+        self.name, self.default, self.check = name, default, check
+        self.dump, self.load, self.one_step = dump, load, one_step
+
+    def __get__(self, job: Any, owner: type[Any]) -> _T:
+        if job is None:
+            return self.default
+        value: _T = job.time_options.get(self.name, self.default)
+        return value
+
+    def __set__(self, job: Any, value: _T) -> None:
+        job.time_options = {**job.time_options, self.name: value}
+
+    def text(self, value: Any) -> str | None:
+        """The text of a value, None for the default."""
+        return None if value == self.default else self.dump(value)
+
+    def value(self, text: str) -> Any:
+        """What the hash says. Raises `InvalidScheduleError`."""
+        try:
+            loaded = self.load(text)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidScheduleError(
+                f"field {self.name!r} cannot be read: {cut(error)}: {quoted(text)}"
+            ) from None
+        return self.check(self.name, loaded)
+
+
+class TimeOptions:
+    """The options that are attributes of a schedule: they say when it runs."""
+
+    timezone = Option["str | None"]("timezone", None, check_timezone)
+    start_at = Option["datetime | None"]("start_at", None, check_moment, utc_text, parse_time)
+    end_at = Option["datetime | None"](
+        "end_at", None, check_moment, utc_text, parse_time, one_step=False
+    )
+    max_runs = Option["int | None"]("max_runs", None, check_count, str, int, one_step=False)
+    jitter = Option[float]("jitter", 0, check_jitter, dump_number, parse_number, one_step=False)
+    misfire_grace = Option["float | None"](
+        "misfire_grace", None, check_grace, dump_number, parse_number, one_step=False
+    )
+    catch_up = Option[CatchUp]("catch_up", "latest", one_of(get_args(CatchUp)), one_step=False)
+    catch_up_limit = Option[int]("catch_up_limit", 100, check_catch_up_limit, str, int)
+    overlap = Option[Overlap]("overlap", "allow", one_of(get_args(Overlap)), one_step=False)
+
+    time_options: dict[str, Any]
+    """Those of them that are not defaults."""
+
+
+TIME_OPTIONS: dict[str, Option[Any]] = {
+    name: option for name, option in vars(TimeOptions).items() if isinstance(option, Option)
 }
+
+_JOB_OPTIONS: list[Option[Any]] = [
+    Option("retry", None, check_retry, dump_retry, json.loads),
+    *(Option(name, None, check_callback) for name in CALLBACKS),
+    Option("at_front", False, check_flag, lambda value: str(int(value)), parse_flag),
+    Option("description", None, check_description),
+]
+
+JOB_OPTIONS: dict[str, Option[Any]] = {option.name: option for option in _JOB_OPTIONS}
 """Options that RQ is told of each job; they stand in the schedule's `job_options`."""
 
+OPTIONS = {**TIME_OPTIONS, **JOB_OPTIONS}
+
+TIME_DEFAULTS: dict[str, Any] = {name: option.default for name, option in TIME_OPTIONS.items()}
+JOB_DEFAULTS: dict[str, Any] = {name: option.default for name, option in JOB_OPTIONS.items()}
+
+POLICIES = frozenset(name for name, option in OPTIONS.items() if not option.one_step)
+"""Options that take more than one step from the due occurrence to the next one."""
 
 _POSITIONAL = (
     *("args", "kwargs", "interval", "cron", "job_timeout", "result_ttl", "ttl", "failure_ttl"),

@@ -19,8 +19,9 @@ from ..timing.description import describe
 from ..timing.durations import Duration, as_seconds
 from . import checks as check
 from . import codec, origin
+from .checks import check_options
 from .definition import Definition, Times
-from .option_checks import check_moment, check_options
+from .option_checks import check_moment
 from .options import (
     DEFAULT_RESULT_TTL,
     JOB_DEFAULTS,

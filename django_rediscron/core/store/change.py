@@ -10,7 +10,8 @@ from typing import Any
 
 from ..exceptions import DamagedScheduleError, InvalidScheduleError
 from ..schedule.checks import check_timing
-from ..schedule.codec import LEFT_OUT, OPTIONAL_FIELDS, OPTIONS
+from ..schedule.codec import LEFT_OUT, OPTIONAL_FIELDS
+from ..schedule.options import OPTIONS
 from ..schedule.origin import DEFAULTS
 from ..schedule.record import Record
 from ..schedule.texts import load_number, load_time, parse_time, time_text
