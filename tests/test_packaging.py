@@ -1,10 +1,11 @@
-"""The wheel holds everything, and runs where nothing else is installed."""
+"""Wheel and sdist hold everything; the wheel runs where nothing else is installed."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -23,10 +24,7 @@ LEFT_BEHIND = shutil.ignore_patterns("__pycache__", ".*")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy: a build leaves files behind, and would pick up older ones."""
     directory = tmp_path_factory.mktemp("build")
-    source = directory / "source"
-    shutil.copytree(PACKAGE, source / PACKAGE.name, ignore=LEFT_BEHIND)
-    for name in NEEDED_TO_BUILD:
-        shutil.copy(ROOT / name, source)
+    source = copy_source(directory)
     run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", directory, source)
     (built,) = directory.glob("*.whl")
     return built
@@ -45,13 +43,19 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    source = {
-        path.relative_to(ROOT).as_posix()
-        for path in PACKAGE.rglob("*")
-        if path.is_file() and not is_left_behind(path)
-    }
-    assert "django_rediscron/py.typed" in source
-    assert packed == source
+    assert packed == files_of_the_package()
+
+
+def test_the_sdist_holds_every_file_of_the_package(python: Path, tmp_path: Path) -> None:
+    source = copy_source(tmp_path)
+    run(python, "-m", "pip", "install", "setuptools>=77")
+    build = "from setuptools.build_meta import build_sdist; build_sdist(sys.argv[2])"
+    run(python, "-c", f"import os, sys; os.chdir(sys.argv[1]); {build}", source, tmp_path)
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        paths = [member.name.partition("/")[2] for member in archive if member.isfile()]
+    packed = {path for path in paths if path.startswith("django_rediscron/")}
+    assert packed == files_of_the_package()
 
 
 def test_the_version_is_the_one_of_the_package(python: Path) -> None:
@@ -83,6 +87,25 @@ def test_a_site_with_nothing_but_its_app_passes_the_checks(python: Path, tmp_pat
     options = ["--settings", settings.stem, "--pythonpath", tmp_path]
     assert "no issues" in run(*django, "check", *options)
     assert "--lock-ttl" in run(*django, "rqcron_scheduler", "--help", *options)
+
+
+def copy_source(directory: Path) -> Path:
+    """What a build needs, without what earlier ones left behind."""
+    source = directory / "source"
+    shutil.copytree(PACKAGE, source / PACKAGE.name, ignore=LEFT_BEHIND)
+    for name in NEEDED_TO_BUILD:
+        shutil.copy(ROOT / name, source)
+    return source
+
+
+def files_of_the_package() -> set[str]:
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and not is_left_behind(path)
+    }
+    assert {"django_rediscron/py.typed", "django_rediscron/core/store/lua/save.lua"} <= found
+    return found
 
 
 def is_left_behind(path: Path) -> bool:
