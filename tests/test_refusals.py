@@ -1,7 +1,7 @@
 """Redis refuses single writes of a pass: the schedule concerned waits with an error, others run.
 
 Seen to fail, each with this taken out of the script: `take_back` and the `ZREM` in `refuse`, what
-`try_deletions` does, what `send` tries before, and the look at `shape.refused`.
+`try_deletions` does, what `send` tries before, and the look at `shared.refused`.
 """
 
 from __future__ import annotations

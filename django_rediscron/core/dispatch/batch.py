@@ -197,7 +197,7 @@ class Batch:
             token,
             lock_ttl,
             moment,
-            occurrences.shapes,
+            occurrences.shared_fields,
             occurrences.packed,
             occurrences.length,
             corrections.packed,

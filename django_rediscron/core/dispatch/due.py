@@ -50,7 +50,9 @@ class Occurrences:
         self.length = 0
         """Of the one list for the script that they are together."""
         self.items: list[tuple[bytes, PreparedSchedule, DueTimes, str]] = []
-        self.shapes: dict[SharedJobFields, bytes] = {}  # packed numbers, as Lua counts, from 1
+        self.shared_fields: dict[
+            SharedJobFields, bytes
+        ] = {}  # packed numbers, as Lua counts, from 1
         # Whether they go with an occurrence or with a correction, and with which of them.
         self.skips: list[tuple[bool, int, Record, list[Skip]]] = []
         self.is_full = False
@@ -152,9 +154,10 @@ class Occurrences:
         *,
         follows: bool = False,
     ) -> None:
-        shape = self.shapes.get(prepared.template.shape)
-        if shape is None:
-            shape = self.shapes[prepared.template.shape] = number(len(self.shapes) + 1)
+        numbers, fields = self.shared_fields, prepared.template.shared
+        shared = numbers.get(fields)
+        if shared is None:
+            shared = numbers[fields] = number(len(numbers) + 1)
         if not job_id:
             job_id = next(self._job_ids)
         self.length += prepared.length
@@ -167,7 +170,7 @@ class Occurrences:
                 id,
                 due_times.packed,
                 job_id,
-                shape,
+                shared,
                 FOLLOWS if follows else prepared.fingerprint.at(self._now),
                 prepared.values,
                 policy,

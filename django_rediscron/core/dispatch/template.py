@@ -5,8 +5,8 @@ classes make one job of each definition, and its hash is kept in the form that t
 takes; a run adds the id and the times. That is several times as fast as a job object for each run,
 and custom queues, job classes and serializers are honoured all the same.
 
-Definitions mostly differ in few fields only. The rest is their job's shape, which is sent once in a
-batch, however many schedules share it.
+Definitions mostly differ in few fields only. All others are `SharedJobFields`, which are sent once
+in a batch, however many schedules share them.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ _VARIABLE = ("data", "description", "meta")
 class JobTemplate:
     """What RQ jobs have in common, ready to be stamped with ids and the values of each."""
 
-    __slots__ = ("custom", "queue", "runs_here", "shape", "values_count")
+    __slots__ = ("custom", "queue", "runs_here", "shared", "values_count")
 
     def __init__(
-        self, queue: Queue, custom: str, shape: SharedJobFields, values_count: int
+        self, queue: Queue, custom: str, shared: SharedJobFields, values_count: int
     ) -> None:
         self.queue = queue
         self.runs_here = not queue.is_async
         """Whether they run in this process."""
         self.custom = custom
         """The method of the queue's own class that enqueues them; empty where the script does."""
-        self.shape = shape
+        self.shared = shared
         self.values_count = values_count
 
 
 class Templates:
-    """The templates of a pass, and all shapes that are known."""
+    """The templates of a pass, and all shared fields that are known."""
 
     def __init__(self) -> None:
-        self._shapes: dict[tuple[Any, ...], SharedJobFields] = {}  # by their content
+        self._shared: dict[tuple[Any, ...], SharedJobFields] = {}  # by their content
         # By what jobs are made of but for arguments, and with each one of its jobs.
         self._known: dict[tuple[Any, ...] | None, tuple[JobTemplate, Job]] = {}
 
@@ -81,19 +81,19 @@ class Templates:
             schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is no job
         custom = overridden(queue) if queue.is_async else ""
         if custom:
-            shape, values = self._shape(schedule, queue, queue.job_class.key_for(""), 0, {})
-            return JobTemplate(queue, custom, shape, len(values)), _packed(values)
+            shared, values = self._split(schedule, queue, queue.job_class.key_for(""), 0, {})
+            return JobTemplate(queue, custom, shared, len(values)), _packed(values)
         job = create_job(schedule, queue, importable=importable)
         # A time to live is for the time in the queue.
         ttl = max(0, job.ttl or 0) if queue.is_async else 0
         # RQ writes the status once more before the hash, which changes nothing.
-        shape, values = self._shape(schedule, queue, job.key_for(""), ttl, job.to_dict())
-        template = JobTemplate(queue, custom, shape, len(values))
+        shared, values = self._split(schedule, queue, job.key_for(""), ttl, job.to_dict())
+        template = JobTemplate(queue, custom, shared, len(values))
         if kind is not None:
             self._known[kind] = template, job
         return template, _packed(values)
 
-    def _shape(
+    def _split(
         self,
         schedule: Record,
         queue: Queue,
@@ -101,7 +101,7 @@ class Templates:
         ttl: int,
         fields: dict[str, Any],
     ) -> tuple[SharedJobFields, list[Any]]:
-        """That of a job with these fields, and its values of the variable ones."""
+        """What a job with these fields shares with others, and its values of the variable ones."""
         values = {name: fields.pop(name) for name in _VARIABLE if name in fields}
         for name in JOB_TIMES:
             fields.pop(name, None)
@@ -109,12 +109,12 @@ class Templates:
         at_front = bool(schedule.job_options.get("at_front"))
         target = (prefix, ttl, push, queue.redis_queues_keys, at_front)
         key = (*target, *values, *fields.items())
-        shape = self._shapes.get(key)
-        if shape is None:
-            shape = self._shapes[key] = SharedJobFields(
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = self._shared[key] = SharedJobFields(
                 *target, list(values), [(name, _plain(value)) for name, value in fields.items()]
             )
-        return shape, list(values.values())
+        return shared, list(values.values())
 
 
 def _kind(schedule: Record, queue: Queue) -> tuple[Any, ...] | None:

@@ -6,14 +6,14 @@
 -- ARGV[1]: the token that must hold the lock, ARGV[2]: its TTL in ms, ARGV[3]: longest history,
 -- ARGV[4]: TTL of a history in seconds, ARGV[5]: time for the history
 -- ARGV[6]: msgpack list of three lists:
---   shapes of RQ jobs: start of the key, TTL (0: none), queue key ('' not to push), key of the set
---     of queues, 1 to push to the front, count of variable fields, field/value list that begins
---     with these and ends with the id of the schedule and the time of the occurrence
+--   fields that RQ jobs share: start of the key, TTL (0: none), queue key ('' not to push), key of
+--     the set of queues, 1 to push to the front, count of variable fields, field/value list that
+--     begins with these and ends with the id of the schedule and the time of the occurrence
 --   occurrences, the items of all in one row, which takes less time to unpack. Of each: id,
 --     next_enqueue_time as read ('' for a missing field), new latest ('' where it is the next one
 --     as read) and next_enqueue_time, score in the index, 1 to delete the last error, id of the RQ
---     job, index of its shape, 1 to tidy the history up; the hash as read: positions of next and
---     latest time among its items, their number, and all others as one text ('' where another
+--     job, number of its shared fields, 1 to tidy the history up; the hash as read: positions of
+--     next and latest time among its items, their number, all others as one text ('' where another
 --     occurrence of the schedule goes before it), or else revision, time of the last change, 0 and
 --     0; values of the variable fields..., and 0 or, where the schedule has options for it, a list:
 --     records of what was skipped before, overlap ('' to allow it), record for the case that it
@@ -45,12 +45,12 @@ call('PEXPIRE', KEYS[1], ARGV[2])
 
 local history_limit, history_ttl, moment = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local finished = {}
-local shapes, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
+local shared_fields, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
 local outcomes, scores, scored = {}, {}, 0
-for _, shape in ipairs(shapes) do
-  shape.prefix, shape.ttl, shape.queue, shape.queues, shape.at_front, shape.variable, shape.fields
-    = unpack(shape)
-  shape.pushed, shape.count = {}, 0
+for _, shared in ipairs(shared_fields) do
+  shared.prefix, shared.ttl, shared.queue, shared.queues = unpack(shared)
+  shared.at_front, shared.variable, shared.fields = unpack(shared, 5)
+  shared.pushed, shared.count = {}, 0
 end
 
 local function put(id, score)
@@ -91,20 +91,20 @@ end
 -- Where a job was entered whose schedule may not have been written.
 local entered_in, entered_id
 
--- Whether the first job of a shape could be written; else `refused` of the shape says why not.
-local function begin(shape, job, job_id)
-  local ok, reason = pcall(write_first, shape, job, job_id)
-  shape.refused = not ok and (type(reason) == 'table' and reason or {err = tostring(reason)})
+-- Whether the first job with these shared fields could be written; else `shared.refused` says why.
+local function begin(shared, job, job_id)
+  local ok, reason = pcall(write_first, shared, job, job_id)
+  shared.refused = not ok and (type(reason) == 'table' and reason or {err = tostring(reason)})
   if not ok then take_back() end
   return ok
 end
 
 -- Whether an occurrence is skipped, because an earlier run has not ended.
-local function is_skipped(policy, id, key, history, shape, following, score, is_failed)
+local function is_skipped(policy, id, key, history, shared, following, score, is_failed)
   local records, overlap, overlapping = unpack(policy)
   if overlap == '' then return false end
   local waiting_only = overlap == 'queue_one'
-  if not overlaps(history, shape.prefix, shape.queue, waiting_only, moment) then return false end
+  if not overlaps(history, shared.prefix, shared.queue, waiting_only, moment) then return false end
   records[#records + 1] = overlapping
   record(id, records)
   move_on(key, id, following, score)
@@ -136,9 +136,9 @@ end
 
 -- That of which the items stand behind the first `at` of all.
 local function occur(at)
-  local id, due, latest, following, score, is_failed, job_id, shape, tidy, next_at, latest_at,
+  local id, due, latest, following, score, is_failed, job_id, shared, tidy, next_at, latest_at,
         length, text = unpack(occurrences, at + 1, at + OCCURRENCE_LENGTH - 1)
-  shape = shapes[shape]
+  shared = shared_fields[shared]
   local key = JOB_PREFIX .. id
   local history = key .. HISTORY_SUFFIX
   if not unchanged(key, id, next_at, latest_at, length, text, due) then
@@ -147,17 +147,17 @@ local function occur(at)
   end
   if is_failed == 1 then try_deletions(key) end
   if latest == '' then latest = due end
-  local policy = occurrences[at + OCCURRENCE_LENGTH + shape.variable]
-  if policy ~= 0 and is_skipped(policy, id, key, history, shape, following, score, is_failed) then
+  local policy = occurrences[at + OCCURRENCE_LENGTH + shared.variable]
+  if policy ~= 0 and is_skipped(policy, id, key, history, shared, following, score, is_failed) then
     return OVERLAPPED
   end
-  local fields, job = shape.fields, shape.prefix .. job_id
-  for i = 1, shape.variable do fields[2 * i] = occurrences[at + OCCURRENCE_LENGTH - 1 + i] end
+  local fields, job = shared.fields, shared.prefix .. job_id
+  for i = 1, shared.variable do fields[2 * i] = occurrences[at + OCCURRENCE_LENGTH - 1 + i] end
   fields[#fields - 2], fields[#fields] = id, latest
   local commands = policy ~= 0 and policy[5]
-  if commands then send(commands, job, shape.queue, job_id) end
-  local is_first = not commands and shape.refused == nil and begin(shape, job, job_id)
-  if shape.refused then return refused(shape.refused, BAD_QUEUE) end
+  if commands then send(commands, job, shared.queue, job_id) end
+  local is_first = not commands and shared.refused == nil and begin(shared, job, job_id)
+  if shared.refused then return refused(shared.refused, BAD_QUEUE) end
   local entered = try('ZADD', history, moment, job_id)
   if type(entered) ~= 'number' then return refused(entered, BAD_HISTORY) end
   entered_in, entered_id = history, job_id
@@ -172,11 +172,11 @@ local function occur(at)
   -- From here on nothing can be refused.
   if not commands and not is_first then
     call('HSET', job, unpack(fields))
-    if shape.ttl > 0 then call('EXPIRE', job, shape.ttl) end
+    if shared.ttl > 0 then call('EXPIRE', job, shared.ttl) end
   end
-  if not commands and (not is_first or shape.at_front == 1) then
-    shape.count = shape.count + 1
-    shape.pushed[shape.count] = job_id
+  if not commands and (not is_first or shared.at_front == 1) then
+    shared.count = shared.count + 1
+    shared.pushed[shared.count] = job_id
   end
   if is_failed == 1 then heal(key, id) end
   return outcome
@@ -217,7 +217,7 @@ local function settle()
   while occurrences[at + 1] do
     outcomes[number + 1] = occur(at)
     number = number + 1
-    at = at + OCCURRENCE_LENGTH + shapes[occurrences[at + 8]].variable
+    at = at + OCCURRENCE_LENGTH + shared_fields[occurrences[at + 8]].variable
     if undo[1] then undo = {} end
   end
   while corrections[corrected + 1] do
@@ -235,7 +235,7 @@ local function refuse(reason)
   take_back()
   local outcome = REFUSED
   if occurrences[at + 1] then
-    at = at + OCCURRENCE_LENGTH + shapes[occurrences[at + 8]].variable
+    at = at + OCCURRENCE_LENGTH + shared_fields[occurrences[at + 8]].variable
   else
     corrected = corrected + 1
     local id, _, _, score, failed = unpack(corrections[corrected])
@@ -252,17 +252,17 @@ local function refuse(reason)
   outcomes[number] = outcome
 end
 
-local function push(shape)
-  local pushed = shape.pushed
-  if pushed[1] and shape.at_front == 1 then
+local function push(shared)
+  local pushed = shared.pushed
+  if pushed[1] and shared.at_front == 1 then
     -- The last one pushed comes first, and that shall be the oldest.
     local oldest_last = {}
     for i = #pushed, 1, -1 do oldest_last[#oldest_last + 1] = pushed[i] end
-    call('LPUSH', shape.queue, unpack(oldest_last))
+    call('LPUSH', shared.queue, unpack(oldest_last))
   elseif pushed[1] then
-    call('RPUSH', shape.queue, unpack(pushed))
+    call('RPUSH', shared.queue, unpack(pushed))
   end
-  if shape.refused == false then try('SADD', shape.queues, shape.queue) end
+  if shared.refused == false then try('SADD', shared.queues, shared.queue) end
 end
 
 local function without_finished()
@@ -280,8 +280,8 @@ repeat
   local ok, reason = pcall(settle)
   if not ok then refuse(reason) end
 until ok
-for _, shape in ipairs(shapes) do
-  if shape.queue ~= '' then push(shape) end
+for _, shared in ipairs(shared_fields) do
+  if shared.queue ~= '' then push(shared) end
 end
 if next(finished) then scores = without_finished() end
 if scores[1] then call('ZADD', INDEX, unpack(scores)) end

@@ -48,22 +48,22 @@ local function send(commands, job, queue, job_id)
   for _, command in ipairs(commands) do redis.call(unpack(command)) end
 end
 
--- Writes and pushes the first RQ job of a shape, in a way that can be taken back. Raises an error
--- where that is refused; else no other job of this shape can be refused in this script.
-local function write_first(shape, job, job_id)
+-- Writes and pushes the first RQ job with these shared fields, in a way that can be taken back.
+-- Raises an error if that is refused; if not, no other job with them can be refused in this script.
+local function write_first(shared, job, job_id)
   redis.call('ZREM', INDEX, '')
   redis.call('DEL', job)
-  redis.call('HSET', job, unpack(shape.fields))
+  redis.call('HSET', job, unpack(shared.fields))
   undo[#undo + 1] = {'DEL', job}
-  if shape.ttl > 0 then redis.call('EXPIRE', job, shape.ttl) end
-  if shape.queue == '' then return end
-  redis.call('LTRIM', shape.queue, 0, -1)
-  if shape.at_front == 1 then
+  if shared.ttl > 0 then redis.call('EXPIRE', job, shared.ttl) end
+  if shared.queue == '' then return end
+  redis.call('LTRIM', shared.queue, 0, -1)
+  if shared.at_front == 1 then
     -- Only for a moment: it is to come before those that are pushed later.
-    redis.call('LPUSH', shape.queue, job_id)
-    redis.call('LTRIM', shape.queue, 1, -1)
+    redis.call('LPUSH', shared.queue, job_id)
+    redis.call('LTRIM', shared.queue, 1, -1)
   else
-    redis.call('RPUSH', shape.queue, job_id)
-    undo[#undo + 1] = {'LTRIM', shape.queue, 0, -2}
+    redis.call('RPUSH', shared.queue, job_id)
+    undo[#undo + 1] = {'LTRIM', shared.queue, 0, -2}
   end
 end
