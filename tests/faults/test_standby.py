@@ -206,7 +206,7 @@ def test_a_standby_with_the_name_of_the_leader(server: Server, run: Run) -> None
 def test_the_same_name_again(server: Server, run: Run, number: int) -> None:
     """After a clean end and after none, on the machine where it ran: without waiting."""
     one = run("one", lock_ttl=30)
-    wait_until(lambda: leads(server.client(), "one"))
+    wait_until(lambda: roles(server.client()) == {"one": "leader"})
     token = server.client().get(LOCK)
     one.send(number)
     one.wait()
@@ -217,7 +217,7 @@ def test_the_same_name_again(server: Server, run: Run, number: int) -> None:
 
 def test_elsewhere_the_lock_of_a_dead_one_is_waited_out(server: Server, run: Run) -> None:
     one = run("one", lock_ttl=30)
-    wait_until(lambda: leads(server.client(), "one"))
+    wait_until(lambda: roles(server.client()) == {"one": "leader"})
     make_foreign(server.client(), "one")
     one.send(signal.SIGKILL)
     two = run("two")
