@@ -149,7 +149,7 @@ def test_what_schedules_have_in_common_is_there_once(
     one, other = list(leader._dispatcher.memory._entries.values())[:2]
     assert one.job.version is other.job.version
     assert one.job.created_at is other.job.created_at
-    assert one.fingerprint.marks is other.fingerprint.marks
+    assert one.fingerprint.edit_fields is other.fingerprint.edit_fields
     assert one.job.job_options is other.job.job_options
     assert one.job.loaded_definition() != other.job.loaded_definition()
     one.job.queue_name = "edited"

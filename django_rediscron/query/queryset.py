@@ -34,13 +34,13 @@ def connection() -> Redis:
     return _client(conf.QUEUE, repr(queue_config(conf.QUEUE)))
 
 
-def census() -> NamesInUse:
+def names_in_use() -> NamesInUse:
     """Which queues and functions the schedules there name."""
-    return _census(connection()).read()
+    return _names_memory(connection()).read()
 
 
 @lru_cache(maxsize=8)
-def _census(client: Redis) -> NamesMemory:
+def _names_memory(client: Redis) -> NamesMemory:
     return NamesMemory(client)
 
 

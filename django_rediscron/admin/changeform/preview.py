@@ -155,8 +155,8 @@ def _as_if_enabled(job: RedisCronJob) -> RedisCronJob:
     wanted = job.snapshot()
     wanted.enabled = True
     latest = job.latest_enqueue_time
-    grid = job.recurrence(job.next_enqueue_time or latest)
-    wanted.next_enqueue_time = grid.first(now(), latest, retimed=False)
+    recurrence = job.recurrence(job.next_enqueue_time or latest)
+    wanted.next_enqueue_time = recurrence.first(now(), latest, retimed=False)
     return wanted
 
 

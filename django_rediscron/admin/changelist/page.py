@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from ...core.store.runs import read_runs
 from ...core.store.search import NamesInUse
 from ...models import Schedule
-from ...query.queryset import census, connection
+from ...query.queryset import connection, names_in_use
 from ...unreachable import UnreachableError, reaching
 from ..display import page_url
 from . import banner
@@ -38,7 +38,7 @@ class ScheduleChangeList(ChangeList):
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         try:
             with reaching(connection()):
-                self.names_in_use = census()
+                self.names_in_use = names_in_use()
                 super().__init__(request, *args, **kwargs)
                 if request.method != "POST":
                     self.result_list = with_last_runs(self.result_list)

@@ -67,7 +67,7 @@ def merge(
     # Whether a damaged one is enabled may be legible.
     job.enabled_given = not fields or wanted.locked
     change = Change.define(job)
-    change.marks = _marks(fields, wanted.origin)
+    change.origin_fields = _origin_changes(fields, wanted.origin)
     change.expected = expectation(fields, tombstone, absent=isinstance(found, Absent))
     if isinstance(found, Absent):
         return Merge(CREATED, change)
@@ -98,7 +98,7 @@ def merge_untouched(fields: Fields, wanted: DeclaredSchedule) -> Merge | None:
         return None
     taken = {name: code for name, (_, code) in changes.items()}
     change = Change.replace(wanted.job, taken, fields)
-    change.marks = _marks(fields, wanted.origin)
+    change.origin_fields = _origin_changes(fields, wanted.origin)
     change.expected = expectation(fields, None)
     return Merge(UPDATED, change, changes)
 
@@ -136,13 +136,13 @@ def _merge_stored(
         changes["enabled"] = (actual["enabled"], enabled)
     taken = {name: code for name, (_, code) in changes.items()}
     changes |= _changes_of_origin(known, wanted, base, changes)
-    marks = _marks(fields, wanted.origin)
-    if not changes and not marks and tombstone is None:
+    origin_fields = _origin_changes(fields, wanted.origin)
+    if not changes and not origin_fields and tombstone is None:
         return Merge(UNCHANGED, None, {}, overrides)
     job = type(found).from_texts({**fields, **taken}, found.connection)
     job.count_changes_from(found)
     change = Change.of(job, "updated")
-    change.marks = marks
+    change.origin_fields = origin_fields
     change.expected = expectation(fields, tombstone)
     return Merge(UPDATED if changes else UNCHANGED, change, changes, overrides)
 
@@ -222,7 +222,7 @@ def _disabled_as_orphan(fields: Fields) -> bool:
     return bool(since) and since == fields.get("updated_at") and fields.get("enabled") == "0"
 
 
-def _marks(fields: Fields, origin: Origin) -> dict[str, str | bool]:
+def _origin_changes(fields: Fields, origin: Origin) -> dict[str, str | bool]:
     """What is to be written of the origin: field -> text, False to leave it out."""
     wanted = origin.fields()
     return {

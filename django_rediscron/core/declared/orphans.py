@@ -31,16 +31,16 @@ def orphan(
     if not isinstance(found, Record):
         return Merge(UNCHANGED)  # it does not run
     changes: Differences = {}
-    marks: dict[str, str | bool] = {}
+    origin_fields: dict[str, str | bool] = {}
     change = Change.of(found, "updated")
     if "orphaned_at" not in fields:
         changes["orphaned_at"] = ("", "now")
-        marks = {"orphaned_at": True, "locked": False}
+        origin_fields = {"orphaned_at": True, "locked": False}
     if disable and found.enabled:
         changes["enabled"] = ("1", "0")
-        marks["disabled_as_orphan_at"] = True
+        origin_fields["disabled_as_orphan_at"] = True
         change = Change.switch(found, False)
-    change.marks = marks
+    change.origin_fields = origin_fields
     change.expected = expectation(fields, tombstone)
     return Merge(UPDATED, change, changes) if changes else Merge(UNCHANGED)
 

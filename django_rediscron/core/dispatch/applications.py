@@ -171,11 +171,11 @@ class Applications:
             pass
         raise InvalidScheduleError(self._refusal(job, of_queue["special"]))
 
-    def _refusal(self, job: Record, trouble: str) -> str:
+    def _refusal(self, job: Record, reason: str) -> str:
         whose, queue_name = quoted(job.application), quoted(job.queue_name)
         return (
             f"application {quoted(self.own)} cannot enqueue what application {whose} declares for "
-            f"queue {queue_name}, which {trouble}; {REMEDY}"
+            f"queue {queue_name}, which {reason}; {REMEDY}"
         )
 
     def _is_of_another(self, job: Record) -> bool:

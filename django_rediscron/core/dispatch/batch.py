@@ -343,7 +343,7 @@ def _seen_of(damaged: Damaged) -> bytes:
     if damaged.fields is None:
         return b""
     if damaged.is_oversized:
-        return Fingerprint(damaged.fields).marks_with_next(_next(damaged.fields))
+        return Fingerprint(damaged.fields).edit_fields_with_next(_next(damaged.fields))
     return _seen(damaged.fields)
 
 

@@ -50,9 +50,8 @@ class Occurrences:
         self.length = 0
         """Of the one list for the script that they are together."""
         self.items: list[tuple[bytes, PreparedSchedule, DueTimes, str]] = []
-        self.shared_fields: dict[
-            SharedJobFields, bytes
-        ] = {}  # packed numbers, as Lua counts, from 1
+        self.shared_fields: dict[SharedJobFields, bytes] = {}
+        """With their packed numbers, from 1 as Lua counts."""
         # Whether they go with an occurrence or with a correction, and with which of them.
         self.skips: list[tuple[bool, int, Record, list[Skip]]] = []
         self.is_full = False

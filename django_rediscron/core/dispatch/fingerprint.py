@@ -12,9 +12,9 @@ from . import protocol
 _SEPARATOR = protocol.SEPARATOR.encode()
 
 TRUSTED = 0.5
-"""Seconds since the last comparison of the whole, in which the marks of our own editors suffice."""
+"""Seconds since the last comparison of the whole, during which the edit fields are enough."""
 
-MARKS = ("revision", "updated_at", "created_at")
+EDIT_FIELDS = ("revision", "updated_at", "created_at")
 """What an edit changes: rq-rediscron raises no revision, it sets `updated_at`. A schedule that was
 never edited has neither; `created_at` tells it from another one that took its id."""
 
@@ -43,17 +43,17 @@ class Fingerprint:
         "_packed",
         "_text",
         "checked_at",
+        "edit_fields",
         "is_known",
-        "marks",
         "size",
     )
 
     def __init__(self, fields: Mapping[str, str], moment: float = 0.0) -> None:
         self.checked_at = moment
         """When the whole was compared last, by the monotonic clock."""
-        revision, updated, created = [fields.get(name, "") for name in MARKS]
-        self.marks = _marks(revision, updated or created)
-        """Instead of the whole, for a comparison of the marks and the next time only."""
+        revision, updated, created = [fields.get(name, "") for name in EDIT_FIELDS]
+        self.edit_fields = _packed_edit_fields(revision, updated or created)
+        """Instead of the whole, for a comparison of the edit fields and the next time only."""
         self.is_known = True
         """Whether it is that of the hash as it is now."""
         names, items = list(fields), list(chain.from_iterable(fields.items()))
@@ -103,7 +103,7 @@ class Fingerprint:
     def at(self, moment: float) -> bytes:
         """What the script is told at this moment of the monotonic clock."""
         if moment - self.checked_at <= TRUSTED:
-            return self.marks
+            return self.edit_fields
         self.checked_at = moment
         return self._packed or self._whole()
 
@@ -111,9 +111,9 @@ class Fingerprint:
         """A list for the script by itself: these, and the next time."""
         return protocol.head(5) + self._whole() + protocol.text(following)
 
-    def marks_with_next(self, following: bytes) -> bytes:
-        """The same of the marks, where not the whole is known."""
-        return protocol.head(5) + self.marks + protocol.text(following)
+    def edit_fields_with_next(self, following: bytes) -> bytes:
+        """The same with the edit fields, if the whole is not known."""
+        return protocol.head(5) + self.edit_fields + protocol.text(following)
 
     def ran(self) -> None:
         """The two times have been written, and nothing else."""
@@ -132,7 +132,7 @@ class Fingerprint:
 
 
 @lru_cache(maxsize=4096)
-def _marks(revision: str, changed_at: str) -> bytes:
+def _packed_edit_fields(revision: str, changed_at: str) -> bytes:
     """Four items for the script; schedules that were registered together share them."""
     texts = [
         protocol.text(text.encode(errors="surrogateescape")) for text in (revision, changed_at)

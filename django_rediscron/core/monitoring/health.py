@@ -88,17 +88,17 @@ def check_health(
         leadership = read_leadership(client)
         if leadership.leader is None:
             client.exists(INDEX, LOCK)  # a server in cluster mode refuses keys of several slots
-        trouble = _trouble(leadership, client)
+        finding = _leader_problem(leadership, client)
         backlog = read_backlog(client, longest)
         failures = read_failures(client)
         neglect = _neglect(leadership, application, client)
     finally:
         client.connection_pool.disconnect()
-    if trouble is None and backlog.late:
-        trouble = "late-schedules", str(backlog)
-    if trouble is None and fail_on_error and failures.count:
-        trouble = "schedules-in-error", str(failures)
-    trouble = trouble or neglect
+    if finding is None and backlog.late:
+        finding = "late-schedules", str(backlog)
+    if finding is None and fail_on_error and failures.count:
+        finding = "schedules-in-error", str(failures)
+    finding = finding or neglect
     leader = leadership.leader
     facts: dict[str, Any] = {
         "leader": leader and leader.name,
@@ -112,8 +112,8 @@ def check_health(
         "errors": failures.count,
         "first_error": failures.first,
     }
-    if trouble is not None:
-        return _unhealthy(trouble, **facts)
+    if finding is not None:
+        return _unhealthy(finding, **facts)
     return Health(True, "", _one_line(f"ok: {_all_well(leadership, failures)}"), **facts)
 
 
@@ -156,7 +156,7 @@ def _names(leadership: Leadership) -> str:
 # The scheduler
 
 
-def _trouble(leadership: Leadership, client: Redis) -> Finding | None:
+def _leader_problem(leadership: Leadership, client: Redis) -> Finding | None:
     """No scheduler, or a stalled one."""
     leader, expires_in = leadership.leader, leadership.expires_in
     if leader is None:

@@ -37,7 +37,7 @@ class Step(NamedTuple):
     run: datetime | None
     skips: list[Skip]
     following: datetime | None
-    """The occurrence whose turn it is then, None where none is left."""
+    """The occurrence that is due next, None if none is left."""
 
 
 def settle_due(job: Definition, due: datetime, moment: datetime, room: int) -> list[Step]:

@@ -34,13 +34,13 @@ class Change:
     fields: dict[str, str] = field(default_factory=dict)
     unset: list[str] = field(default_factory=list)
     times: dict[str, str] = field(default_factory=dict)
-    # What the writer believes; the script answers `stale` with the truth where it matters.
+    # What the writer knows of them; the script answers `stale` with the current ones if it matters.
     facts: dict[str, str] = field(default_factory=dict)
     retimed: bool = True
     receipt: str = ""
     # What a merge with the code read, and what it is to write of the schedule's origin.
     expected: dict[str, Any] | None = None
-    marks: dict[str, str | bool] | None = None
+    origin_fields: dict[str, str | bool] | None = None
 
     def __post_init__(self) -> None:
         # What the object says now: attributes that are changed later are changes of their own.
@@ -66,7 +66,7 @@ class Change:
         change.retimed = not written.isdisjoint(TIMING_FIELDS)
         if change.retimed:  # one of them is empty, so they change together
             change.fields.update({name: fields[name] for name in ("interval", "cron")})
-        change._believe_own()
+        change._take_own_facts()
         return change
 
     @classmethod
@@ -77,7 +77,7 @@ class Change:
         change = cls(job, event, create=True, fields=fields)
         change.unset = [name for name in OPTIONAL_FIELDS if name not in fields]
         change.times = job.moved_times()
-        change._believe_own()
+        change._take_own_facts()
         return change
 
     @classmethod
@@ -105,7 +105,7 @@ class Change:
         """Nothing but enabled or disabled."""
         event = "enabled" if enabled else "disabled"
         change = cls(job, event, fields={"enabled": str(int(enabled))}, retimed=False)
-        change._believe_own()
+        change._take_own_facts()
         return change
 
     @classmethod
@@ -115,10 +115,10 @@ class Change:
         if following is not None:
             times["next_enqueue_time"] = utc_text(following)
         change = cls(job, "updated", times=times, retimed=False)
-        change._believe_own()
+        change._take_own_facts()
         return change
 
-    def _believe_own(self) -> None:
+    def _take_own_facts(self) -> None:
         # What is not written counts as it was loaded.
         definition = self.fields
         if not self.create:
@@ -140,20 +140,20 @@ class Change:
             facts["next_enqueue_time"] = ""
 
     def recompute_from(self, retimed: bool, facts: dict[str, str]) -> None:
-        """Believe what the script found. Raises `DamagedScheduleError` for what says no time."""
+        """Use the facts that the script found. Raises `DamagedScheduleError` for invalid ones."""
         self.retimed, self.facts = retimed, facts
         try:
             check_timing(load_number(facts, "interval"), facts["cron"], stored=True)
-            self._grid()
+            self._recurrence()
         except InvalidScheduleError as error:
             raise DamagedScheduleError(self.job.id, str(error)) from error
 
     def next_time(self, moment: datetime) -> str:
         """The next time, from this moment, if it has to be computed; "" where nothing is left."""
         latest = load_time(self.facts, "latest_enqueue_time")
-        return time_text(self._grid().first(moment, latest, retimed=self.retimed))
+        return time_text(self._recurrence().first(moment, latest, retimed=self.retimed))
 
-    def _grid(self) -> Recurrence:
+    def _recurrence(self) -> Recurrence:
         facts = self.facts
         options = {name: OPTIONS[name].value(facts[name]) for name in _BOUNDS if facts[name]}
         zone = find_zone(facts["timezone"]) if facts["timezone"] else None
@@ -165,7 +165,7 @@ class Change:
     def weight(self) -> int:
         """Bytes that the script is sent of it, or about that many."""
         texts = [*self.fields.values(), *(self.expected or {}).values()]
-        texts += (self.marks or {}).values()
+        texts += (self.origin_fields or {}).values()
         return sum(len(text) for text in texts if isinstance(text, str))
 
     def to_script(self, moment: datetime) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class Change:
             item["receipt"] = self.receipt
         if self.expected is not None:
             item["expected"] = self.expected
-            item["marks"] = self.marks or {}
+            item["origin_fields"] = self.origin_fields or {}
             item["quiet"] = not (self.fields or self.unset)
         return item
 

@@ -177,7 +177,7 @@ class NamesInUse:
     functions: frozenset[str] = frozenset()
 
 
-def read_census(connection: Redis) -> NamesInUse:
+def read_names(connection: Redis) -> NamesInUse:
     """Read it from all schedules, in pages."""
     queues: set[str] = set()
     functions: set[str] = set()
@@ -194,18 +194,18 @@ def read_census(connection: Redis) -> NamesInUse:
 
 
 class NamesMemory:
-    """The latest census, which is taken again when a definition has changed."""
+    """The names in use, read again when a definition has changed."""
 
     def __init__(self, connection: Redis) -> None:
         self._connection = connection
         self._updated: object = None
-        self._census: NamesInUse | None = None
+        self._names: NamesInUse | None = None
 
     def read(self) -> NamesInUse:
-        """The census as it is now."""
+        """The names as they are now."""
         # Unlike GET, this is no error where the key holds something else.
         updated = self._connection.mget([LAST_UPDATE])
-        if self._census is None or updated != self._updated:
+        if self._names is None or updated != self._updated:
             # Changed while it is taken, it is taken again the next time.
-            self._updated, self._census = updated, read_census(self._connection)
-        return self._census
+            self._updated, self._names = updated, read_names(self._connection)
+        return self._names

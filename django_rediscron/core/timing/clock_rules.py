@@ -49,8 +49,8 @@ def _rules_of(timezone: str, local: object) -> Mapping[str, str]:
 
 def _digest(zone: tzinfo | None) -> str:
     """All changes of the clocks in thirty years."""
-    turns = [_BEGIN, *transitions(_BEGIN, _END, zone, step=_WEEK)]
-    told = ";".join(f"{turn} {offset(turn, zone).total_seconds():.0f}" for turn in turns)
+    seconds = [_BEGIN, *transitions(_BEGIN, _END, zone, step=_WEEK)]
+    told = ";".join(f"{each} {offset(each, zone).total_seconds():.0f}" for each in seconds)
     return f"{VERSION} {sha1(told.encode()).hexdigest()[:16]}"
 
 

@@ -1,4 +1,4 @@
-"""When: the occurrences of a cron expression in wall time, and of an interval on its grid.
+"""When: the occurrences of a cron expression in wall time, and of an interval.
 
 Daylight saving follows the manual page cron(8) of Debian. An expression whose minute or hour field
 begins with `*` matches the wall clock: every real minute whose wall time matches fires, so a
@@ -151,14 +151,15 @@ def count_cron_times(
 def _count(expression: str, low: int, high: int, zone: tzinfo | None) -> int:
     parsed = parse(expression)
     counted, count = _wall(low, zone), 0
-    for turn in _known_transitions(low, high, zone):
+    for transition in _known_transitions(low, high, zone):
         if parsed.follows_clock:
-            count += parsed.count(counted, _wall(turn - 1, zone))
-            counted = _wall(turn, zone) - _SECOND
+            count += parsed.count(counted, _wall(transition - 1, zone))
+            counted = _wall(transition, zone) - _SECOND
         else:
             # Close to it an occurrence may stand for skipped times, and a second pass has none.
-            shift = int(abs(offset(turn, zone) - offset(turn - 1, zone)).total_seconds())
-            begin, end = max(low, turn - shift - 1), min(high, turn + shift)
+            before, after = offset(transition - 1, zone), offset(transition, zone)
+            shift = int(abs(after - before).total_seconds())
+            begin, end = max(low, transition - shift - 1), min(high, transition + shift)
             count += parsed.count(counted, _wall(begin, zone))
             count += _count_steps(expression, begin, end, zone)
             counted = _wall(end, zone)
@@ -190,7 +191,7 @@ def around_cron(
 
 
 def around_interval(interval: int, due: datetime, now: datetime) -> tuple[datetime, datetime]:
-    """The last point of the grid `due + n * interval` (seconds) not after `now`, and the next."""
+    """The last of the times `due + n * interval` (seconds) not after `now`, and the next."""
     step = timedelta(seconds=interval)
     latest = due if now - due < step else due + (now - due) // step * step
     return latest, latest + step
@@ -225,12 +226,12 @@ def _next_matching(expression: Expression, after: int, zone: tzinfo | None) -> i
     candidate = expression.next(wall)
     if wall.fold == 0 and first < second:
         # In the first pass through a repeated stretch: the second pass comes before what follows.
-        turn = _transition(after, after + second - first, zone)
+        transition = _transition(after, after + second - first, zone)
         inside = _instants(candidate, zone)[0]
-        if inside < turn:
+        if inside < transition:
             return inside
-        after = turn - 1
-        candidate = expression.next(_wall(turn, zone) - _SECOND)
+        after = transition - 1
+        candidate = expression.next(_wall(transition, zone) - _SECOND)
     while True:
         first, second = _instants(candidate, zone)
         if first > second:  # the wall clock skips this time: go on behind the gap
@@ -294,8 +295,8 @@ def transitions(low: int, high: int, zone: tzinfo | None, *, step: int = 86400) 
 def _known_transitions(low: int, high: int, zone: tzinfo | None) -> list[int]:
     """The same, for years that are looked at again and again."""
     years, local = range(_year(low), _year(high) + 1), time.tzname
-    found = (turn for year in years for turn in _transitions_of(year, zone, local))
-    return [turn for turn in found if low < turn <= high]
+    found = (transition for year in years for transition in _transitions_of(year, zone, local))
+    return [transition for transition in found if low < transition <= high]
 
 
 @lru_cache(maxsize=1024)

@@ -16,7 +16,7 @@
 --     expression, rules: of its zone, as `as_leader` takes them
 --   expected: what a merge with the code read, where given: the change is refused if that changed,
 --     and not for a lock
---   marks: fields of the origin to write (true: the time, false: to delete), where given; quiet:
+--   origin_fields: those to write (true: the time, false: to delete), where given; quiet:
 --     nothing but these, which is no change of the definition: it raises no revision and is told
 --     to nobody
 --   receipt: name under which the reply is kept, where given; if it is there already, this very
@@ -90,9 +90,9 @@ local function write(key, pairs_, gone)
   if gone[1] then redis.call('HDEL', key, unpack(gone)) end
 end
 
--- Enter marks among the fields and values to write, and the fields to delete.
-local function add_marks(marks, pairs_, gone)
-  for name, value in pairs(marks) do
+-- Enter fields of the origin among the fields and values to write, and the fields to delete.
+local function add_origin_fields(origin, pairs_, gone)
+  for name, value in pairs(origin) do
     if value then
       pairs_[#pairs_ + 1] = name
       pairs_[#pairs_ + 1] = value == true and now_text or value
@@ -107,16 +107,16 @@ local function forget_deletion(id)
 end
 
 -- What is known of the code, for a schedule that is created where one was deleted.
-local function tombstone_marks(id)
+local function tombstone_fields(id)
   local text = any_deleted and redis.call('HGET', DELETED, id)
   local is_read, told = pcall(cjson.decode, text or '')
-  local marks = {}
+  local origin = {}
   for _, name in ipairs({'source', 'application', 'place', 'declared'}) do
     if is_read and type(told) == 'table' and type(told[name]) == 'string' then
-      marks[name] = told[name]
+      origin[name] = told[name]
     end
   end
-  return marks
+  return origin
 end
 
 -- The later one of the stored latest time and the one to move forward to.
@@ -221,14 +221,14 @@ local function set_next(change, schedule, stored)
   return true
 end
 
--- Marks of the origin that are written with a change of the definition.
-local function marks_of(change, stored, exists)
+-- Fields of the origin that are written with a change of the definition.
+local function origin_fields_of(change, stored, exists)
   local as_orphan = stored.disabled_as_orphan_at or ''
-  if not change.marks and not change.fields.enabled and as_orphan ~= ''
+  if not change.origin_fields and not change.fields.enabled and as_orphan ~= ''
      and as_orphan == stored.updated_at then
     return {disabled_as_orphan_at = true} -- another edit says nothing of that
   end
-  return change.marks or (not exists and tombstone_marks(change.id)) or {}
+  return change.origin_fields or (not exists and tombstone_fields(change.id)) or {}
 end
 
 -- Fields and values to write, and fields to delete.
@@ -256,7 +256,7 @@ local function contents(change, schedule, stored, exists)
   set_or_delete('latest_enqueue_time', schedule.latest)
   set_or_delete('next_enqueue_time', schedule.following)
   set_or_delete('finished_at', schedule.finished_at)
-  add_marks(marks_of(change, stored, exists), pairs_, gone)
+  add_origin_fields(origin_fields_of(change, stored, exists), pairs_, gone)
   return pairs_, gone
 end
 
@@ -311,7 +311,7 @@ local function save(key, change)
   if reason then return {'refused', reason, text} end
   if change.quiet then
     local pairs_, gone = {}, {}
-    add_marks(change.marks, pairs_, gone)
+    add_origin_fields(change.origin_fields, pairs_, gone)
     write(key, pairs_, gone)
     forget_deletion(change.id)
     return {'marked'}

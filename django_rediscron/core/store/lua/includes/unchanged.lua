@@ -5,8 +5,8 @@
 -- Ids of which an occurrence was written in this call.
 local moved = {}
 
--- By its next time and the marks of an edit.
-local function has_same_marks(key, revision, changed_at, following)
+-- By its next time and the fields that an edit changes.
+local function has_same_edit_fields(key, revision, changed_at, following)
   local stored = redis.pcall('HMGET', key, 'next_enqueue_time', 'revision', 'updated_at',
                              'created_at')
   if stored.err and not is_wrong_type(stored) then error(stored) end
@@ -30,7 +30,7 @@ local function unchanged(key, id, next_at, latest_at, length, text, following)
   if text == '' then
     return moved[id] and redis.call('HGET', key, 'next_enqueue_time') == following
   end
-  if text == 0 then return has_same_marks(key, next_at, latest_at, following) end
+  if text == 0 then return has_same_edit_fields(key, next_at, latest_at, following) end
   local stored, separator = redis.pcall('HGETALL', key), SEPARATOR
   if stored.err and not is_wrong_type(stored) then error(stored) end
   if #stored ~= length then
