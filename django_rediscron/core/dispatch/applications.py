@@ -1,8 +1,8 @@
 """Projects that share one Redis: one scheduler leads, and enqueues what all of them declare.
 
-So does a run by hand in any of them. They can import neither the functions of the others nor what
-those say of their queues. The name of a function is enough for RQ's worker; what RQ would take from
-a queue is published at each sync.
+A run by hand in any of them does the same. A project can import neither the functions nor the queue
+settings of the others. RQ's worker only needs the name of a function; what a job takes from its
+queue is published at each sync.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REMEDY = (
 
 
 def own_application() -> str | None:
-    """The application of this process; None where there is no project."""
+    """The application of this process; None without a project."""
     return _own()
 
 
@@ -51,7 +51,7 @@ def publish(application: str, queues: Iterable[Queue], zone: str | None, connect
     `connection` is one that returns bytes.
     """
     facts: dict[str, Any] = {"queues": {queue.name: describe(queue) for queue in queues}}
-    with suppress(InvalidScheduleError):  # a rule of its own instead of a name
+    with suppress(InvalidScheduleError):  # TZ may hold a rule instead of a name
         facts["zone"] = zone and find_zone(zone).key
     text = json.dumps(facts, sort_keys=True).encode()
     if connection.hget(APPLICATIONS, application) != text:
@@ -59,7 +59,7 @@ def publish(application: str, queues: Iterable[Queue], zone: str | None, connect
 
 
 def describe(queue: Queue) -> dict[str, Any]:
-    """What a job takes from its queue, where that is not as in a queue that has only a name.
+    """What a job takes from its queue, if it differs from that of a plain RQ queue.
 
     `special` says why no other application can enqueue there.
     """
@@ -89,9 +89,9 @@ def _special(queue: Queue, plain: Queue) -> str:
 
 
 class Applications:
-    """What the others have published, as a leader needs it to enqueue their schedules.
+    """What other applications published, as a leader needs it to enqueue their schedules.
 
-    `own`: the application of this process; without one, no schedule is another one's.
+    `own`: the application of this process; None: all schedules count as its own.
     """
 
     def __init__(self, own: str | None, connection: Redis) -> None:
@@ -102,9 +102,9 @@ class Applications:
         self._queues: dict[tuple[str | None, str], Queue] = {}
 
     def begin_pass(self) -> bool:
-        """Forget queues, for settings may differ from pass to pass, in tests.
+        """Forget queues, because tests change settings between passes.
 
-        Whether others have published something else since the last pass.
+        Returns whether others have published something new since the last pass.
         """
         self._queues.clear()
         if not self._texts:
@@ -124,9 +124,9 @@ class Applications:
         return self._queues[key]
 
     def target(self, job: Record) -> tuple[Queue, bool]:
-        """The queue of a schedule, and whether its functions are this process's to be imported.
+        """The queue of a schedule, and whether this process can import its functions.
 
-        Raises `InvalidScheduleError` where its application's queue cannot be known here.
+        Raises `InvalidScheduleError` if this process does not know the queue of its application.
         """
         facts = self._facts_for(job)
         if facts is None:
@@ -147,13 +147,13 @@ class Applications:
         return self._queues[key], False
 
     def set_zone(self, job: Record) -> None:
-        """Let a cron expression without a zone mean the local time of its application."""
+        """Read a cron expression without a zone in the local time of its application."""
         facts = self._facts_for(job)
         if facts is not None and facts.get("zone") and not job.timezone:
             job.local_zone = find_zone(facts["zone"])
 
     def explain(self, job: Record, reason: str) -> str:
-        """Why a schedule cannot be enqueued; of one whose application is unknown, that as well."""
+        """Why a schedule cannot be enqueued, and also if its application is unknown."""
         if not self._is_of_another(job) or self._facts_for(job) is not None:
             return reason
         whose = quoted(job.application)
@@ -182,7 +182,7 @@ class Applications:
         return bool(self.own and job.application) and job.application != self.own
 
     def _facts_for(self, job: Record) -> dict[str, Any] | None:
-        """What its application has published; None where it is ours, or has published nothing."""
+        """What its application has published; None if it is ours, or has published nothing."""
         if not self._is_of_another(job):
             return None
         name = job.application or ""
@@ -194,7 +194,7 @@ class Applications:
 
 
 def _load(text: bytes | None) -> dict[str, Any] | None:
-    """None for what we have not written so."""
+    """None for anything that we would not have written."""
     try:
         facts = json.loads(text or b"")
         good = all(isinstance(each, dict) for each in (facts, facts["queues"]))

@@ -43,10 +43,10 @@ _REFUSED = f"Redis refused to write it: {{}}; {_REMEDY}"
 
 
 class Batch:
-    """Due members of the index; constructing it reads what is not known, `write` does the rest.
+    """Due members of the index; constructing it reads unknown schedules, `write` does the rest.
 
-    Reading imports what is to run, and ends after `patience` seconds, so that the lock is extended
-    in time; the rest is for the next batch.
+    Reading imports the functions, and stops after `patience` seconds, so that the lock is extended
+    in time; the next batch gets the rest.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Batch:
         self.postponed.update(self._occurrences.postponed)
 
     def _add_known(self, id: bytes, prepared: PreparedSchedule) -> bool:
-        """Whether the occurrence could be added; where not, reading it tells what is wrong."""
+        """Whether the occurrence could be added; if not, reading the schedule shows why."""
         try:
             self._occurrences.add(id, prepared)
         except Exception:
@@ -138,7 +138,7 @@ class Batch:
     def _add_read(self, id: bytes, fields: Fields, job: Record, read_at: float) -> None:
         """A schedule as it was just read: its score may be wrong, for only the hash counts."""
         fingerprint, said = Fingerprint(fields, read_at), _next(fields)
-        seen = partial(fingerprint.with_next, said)  # only few ask for it
+        seen = partial(fingerprint.with_next, said)  # rarely needed
         if not job.enabled:
             self._corrections.add(id, seen(), score_time=None)
             return
@@ -162,7 +162,7 @@ class Batch:
             jobs = self._memory.templates.prepare(job, queue, importable=importable)
             self._occurrences.add(id, PreparedSchedule(job, fingerprint, said, *jobs))
         except BaseException as error:  # user code: modules, job classes, serializers
-            # Also a KeyboardInterrupt is a module's own: a signal only leaves word while we lead.
+            # A KeyboardInterrupt, too, comes from a module: while leading, signals only set a flag.
             told = isinstance(error, InvalidScheduleError)
             reason = str(error) if told else quoted(error, LONGEST_REASON)
             reason = self._memory.applications.explain(job, reason)
@@ -177,7 +177,7 @@ class Batch:
                     self._memory.applications.set_zone(schedule)
                     following = rule(schedule, self.moment)
                 except Exception:
-                    following = self.moment  # due, so that a pass says what is wrong with it
+                    following = self.moment  # due, so that a pass records what is wrong with it
                 if following is not None:
                     delay = occurrence_delay(schedule.id, following, schedule.jitter)
                     self._corrections.add_next(
@@ -225,9 +225,9 @@ class Batch:
     def _settle(
         self, outcomes: str, refusals: Iterator[str], blocked: Batch, moment: datetime
     ) -> list[Record]:
-        """What became of the occurrences: returns what was enqueued.
+        """Act on the outcomes of the occurrences. Returns what was enqueued.
 
-        Those that were refused come to `blocked` as errors.
+        Refused ones are added to `blocked` as errors.
         """
         memory = self._memory
         enqueued = []
@@ -263,7 +263,7 @@ class Batch:
     def _settle_corrections(self, outcomes: str, refusals: Iterator[str], blocked: Batch) -> None:
         corrections = self._corrections
         for id, seen, outcome in zip(corrections.ids, corrections.seen, outcomes, strict=True):
-            # Written or changed meanwhile, its hash says something else now.
+            # Whether it was written or changed meanwhile, its hash is different now.
             self._memory.forget(id)
             self._memory.unwritten.pop(id, None)
             if outcome == REFUSED:
@@ -273,7 +273,7 @@ class Batch:
     def _write_changed(
         self, members: list[tuple[bytes, float]], token: str, lock_ttl: float
     ) -> list[Record]:
-        """Read those again that are not any more as they were remembered, and do what is due."""
+        """Read those again that were changed meanwhile, and enqueue what is due."""
         batch = Batch(self._memory, members, self.moment, self._patience, self._call_bytes)
         enqueued = batch.write(token, lock_ttl) if batch else []
         self.kept.difference_update(id for id, _ in members)
@@ -283,7 +283,7 @@ class Batch:
         return enqueued
 
     def _follow_up(self, prepared: PreparedSchedule) -> None:
-        """What is left to do when an occurrence was written: say so, or run it here and now."""
+        """What remains to be done after an occurrence was written: log it, or run it here."""
         if logger.isEnabledFor(logging.INFO):
             job, job_id = prepared.job, prepared.job_id
             words = (job.id, job_id, job.queue_name)
@@ -333,7 +333,7 @@ def _reason(job: Record, outcome: str, refusals: Iterator[str]) -> str:
 
 
 def log_skip(job: Record, skip: Skip) -> None:
-    """An occurrence that overlaps is nothing new to its schedule; one that was missed is news."""
+    """Log a skip: overlapping is normal for a schedule, missing a run is worth a warning."""
     level = logging.INFO if skip.reason == "overlap" else logging.WARNING
     extra = {"schedule_id": job.id, "occurrence": skip.occurrence.isoformat()}
     logger.log(level, "Schedule %r skipped %s", job.id, skip, extra=extra)

@@ -1,8 +1,8 @@
 """Queues whose class, or whose jobs' class, does more than RQ's own when a job is enqueued.
 
-What a pass does by itself would leave that out. So the class is asked to enqueue into a pipeline
-that is never executed: its commands go to the dispatch script, which sends them in the same step as
-the schedule's new times. So each occurrence is enqueued once, as with any other queue.
+The dispatch script alone would leave that out. So the class is asked to enqueue into a pipeline
+that is never executed; its commands go to the dispatch script, which executes them in the same step
+as it writes the schedule's new times. So each occurrence is enqueued once, as with other queues.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .protocol import array, texts
 from .template import create_job, rq_options
 
 _writing: set[str] = set()
-"""Methods that were seen to write to Redis by themselves: they are not called again."""
+"""Methods that wrote to Redis outside the pipeline: they are not called again."""
 
 
 def enqueue(
@@ -50,9 +50,9 @@ def enqueue(
 
 
 def enqueue_into(pipe: Any, schedule: Record, queue: Queue, job_id: str) -> Job:
-    """The same, sending nothing but what becomes of this transaction, which holds nothing yet.
+    """The same, but only into this pipeline, which is still empty.
 
-    Raises `InvalidScheduleError` where the class fails, or writes to Redis by itself.
+    Raises `InvalidScheduleError` if the class fails, or writes to Redis by itself.
     """
     custom = overridden(queue)
     if custom in _writing:
@@ -68,9 +68,9 @@ def enqueue_into(pipe: Any, schedule: Record, queue: Queue, job_id: str) -> Job:
 
 
 def commands(schedule: Record, queue: Queue, job_id: str, occurrence: datetime) -> bytes:
-    """What enqueues a job of this occurrence, packed for the dispatch script.
+    """The commands that enqueue a job of this occurrence, packed for the dispatch script.
 
-    Raises `InvalidScheduleError` where the class fails, or writes to Redis by itself.
+    Raises `InvalidScheduleError` if the class fails, or writes to Redis by itself.
     """
     pipe: Any = queue.connection.pipeline()
     pipe.multi()
@@ -91,12 +91,12 @@ def _recorded(pipe: Any) -> list[tuple[Any, ...]]:
 
 
 def _split(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """redis-py has names of two words as one argument."""
+    """redis-py passes command names of two words as one argument."""
     return (*str(arguments[0]).split(), *arguments[1:])
 
 
 def _check(recorded: list[tuple[Any, ...]], job: Job, queue: Queue, custom: str) -> None:
-    """Raise `InvalidScheduleError` where anything was written that was not recorded."""
+    """Raise `InvalidScheduleError` if anything was written outside the pipeline."""
     arguments = {each for command in recorded for each in command[1:] if isinstance(each, str)}
     if {job.key, job.id} <= arguments:
         return

@@ -1,7 +1,7 @@
 """One pass: due schedules become RQ jobs, each occurrence once, in batches of one round trip.
 
 Reads are optimistic. A batch is one script call, and for each schedule the script first compares
-what was read (its fingerprint) with what stands there; so nobody's edit is overrun, and no
+what was read (its fingerprint) with what is stored now; so no edit is overwritten, and no
 occurrence is enqueued twice, not even by a process that froze between reading and writing. The same
 script checks the lock, so a scheduler that lost it writes nothing.
 """
@@ -42,14 +42,14 @@ SHARED_TIMES = 4_000
 
 
 class Dispatcher:
-    """Passes of one scheduler, which remembers what it read as long as nobody changes it."""
+    """Passes of one scheduler, which remembers what it read until somebody changes it."""
 
     def __init__(self, connection: Redis, application: str | None = None) -> None:
 
         self.memory = Memory(connection, application)
         self.pace = Pace()
         self.index_is_empty = True
-        """Whether nothing waited to run when it was last asked for what is due next."""
+        """Whether no schedule was waiting when it last looked for what is due next."""
 
     def enqueue_due(self, token: str, lock_ttl: float) -> Iterator[list[Record]]:
         """Enqueue all that is due now, oldest first; yields what each batch enqueued, if anything.
@@ -112,9 +112,9 @@ class Dispatcher:
         lock_ttl: float,
         step: Step = no_step,
     ) -> list[str]:
-        """Time schedules anew whose next time is wrong by this rule. Raises `LockLostError`.
+        """Correct next times that are wrong by this rule. Raises `LockLostError`.
 
-        Returns those that somebody changed meanwhile.
+        Returns the ids of schedules that were changed meanwhile.
         """
         left: list[str] = []
         for part in in_steps(ids, BATCH, step):

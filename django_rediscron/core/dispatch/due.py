@@ -1,4 +1,4 @@
-"""The occurrences that a pass enqueues in one script call, as the options want them."""
+"""The occurrences that a pass enqueues in one script call, as the options require."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ROUNDING = 1e-6
 """Seconds: a score in the index is rounded to microseconds."""
 
 ROOM = 200
-"""Occurrences in one script call, beyond which a schedule that missed many has one at a time."""
+"""Occurrences in one script call; once it is full, a schedule that missed many adds only one."""
 
 
 class Occurrences:
-    """What is to be enqueued; what is skipped where nothing is goes to the corrections.
+    """What is to be enqueued. Skips without a run go to the corrections.
 
-    `shared_times` are those that are known of this moment. `call_bytes`: how much fits.
+    `shared_times`: the times computed so far for this moment. `call_bytes`: how much fits.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class Occurrences:
         self._job_ids = chain.from_iterable(map(new_job_ids, counts))
         self.packed: list[bytes] = []
         self.length = 0
-        """Of the one list for the script that they are together."""
+        """Items of the one list that they form for the script."""
         self.items: list[tuple[bytes, PreparedSchedule, DueTimes, str]] = []
         self.shared_fields: dict[SharedJobFields, bytes] = {}
         """With their packed numbers, from 1 as Lua counts."""
-        # Whether they go with an occurrence or with a correction, and with which of them.
+        # Whether they belong to an occurrence or to a correction, and its position.
         self.skips: list[tuple[bool, int, Record, list[Skip]]] = []
         self.is_full = False
-        """Whether one runs in this process, so that the others are written when it has ended: a
-        process that dies while it runs loses none of them."""
+        """Whether one of them runs in this process. The others are written after it has ended, so
+        that none is lost if the process dies meanwhile."""
         self.left_from = math.inf
         """The lowest score of what stays due because this batch has no room for it."""
         self.heavy_bytes = 0
@@ -66,11 +66,11 @@ class Occurrences:
         next taken, light ones go first again."""
 
     def has_room(self, prepared: PreparedSchedule) -> bool:
-        """Whether a heavy schedule is light enough. There is always room for one."""
+        """Whether a heavy schedule still fits. There is always room for one."""
         return not self.heavy_bytes or self.heavy_bytes + prepared.weight <= self._call_bytes
 
     def add(self, id: bytes, prepared: PreparedSchedule) -> None:
-        """What is due of a schedule."""
+        """Add the due occurrences of a schedule."""
         if not prepared.plain:
             self._add_by_policy(id, prepared)
             return
@@ -90,7 +90,7 @@ class Occurrences:
         self._add_item(id, prepared, due_times)
 
     def _add_by_policy(self, id: bytes, prepared: PreparedSchedule) -> None:
-        """What is due of a schedule with options, one occurrence after the other.
+        """Add the due occurrences of a schedule with options, one after the other.
 
         Each must find the next time that the one before it wrote, so the script takes all of them,
         or those up to where somebody else changed the schedule.
@@ -135,7 +135,7 @@ class Occurrences:
     def _policy(
         self, prepared: PreparedSchedule, run: datetime, records: Sequence[str], job_id: str
     ) -> bytes:
-        """What the script is told of the options of a schedule."""
+        """The options of a schedule, packed for the script."""
         job = prepared.job
         overlapping = Skip(run, run, 1, "overlap", self._moment)
         overlap = "" if job.overlap == "allow" else job.overlap
@@ -227,7 +227,7 @@ class Corrections:
         delay: float,
         records: Sequence[str] = (),
     ) -> None:
-        """The next time, None where nothing is left to run, and what was skipped until then."""
+        """The next time (None if nothing is left to run), and what was skipped until then."""
         if following is None:
             self.add(id, seen, records=records, finished=True)
         else:
@@ -237,7 +237,7 @@ class Corrections:
     def add_error(self, id: bytes, seen: bytes, reason: str, retry_at: datetime) -> None:
         """Why it cannot be enqueued, and when it is tried again."""
         fields: tuple[str, ...] = ()
-        if seen:  # else there is no hash, so nowhere to write the error
+        if seen:  # without a hash there is nowhere to write the error
             text = reason[:_ERROR_LENGTH].encode(errors="backslashreplace").decode()
             fields = ("last_error", text, "last_error_at", utc_text(self._moment))
         self.add(id, seen, fields, retry_at, failed=True)

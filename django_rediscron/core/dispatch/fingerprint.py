@@ -1,4 +1,4 @@
-"""What a hash said when it was read, for a script to compare with what stands there."""
+"""A hash as it was read, for a script to compare with what is stored now."""
 
 from __future__ import annotations
 

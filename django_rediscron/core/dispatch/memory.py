@@ -19,34 +19,34 @@ from .template import Templates
 
 LIMIT = 150_000_000
 """Bytes; a schedule with few arguments takes some 1,400. Those that do not fit are read in each
-pass; if they took the place of others, none would be known when its due_times comes again."""
+pass; if they replaced others, no schedule would still be remembered when it is due again."""
 
 LOOKED_AT = 200
-"""Entries that are looked at after a pass, whether their schedules are still there."""
+"""Entries that are checked after each pass: do their schedules still exist?"""
 
 OVERDUE = 60.0
-"""Seconds after which a schedule that did not run has left the index: somebody deleted it."""
+"""Seconds overdue after which a remembered schedule must have left the index: it was deleted."""
 
 SHARED = 10_000
-"""Kinds of schedules that are known, so that others of them share what they say."""
+"""Kinds of schedules that are remembered; schedules of one kind share their fields in memory."""
 
 
 class Memory:
-    """Schedules by id, as they were when they ran last, and what is known of others."""
+    """Schedules by id, as they were after their latest run, and what is known about others."""
 
     def __init__(self, connection: Redis, application: str | None = None) -> None:
         self.connection = connection
         self.applications = Applications(application, connection)
         self.templates = Templates()
         self.shared_times: dict[tuple[object, ...], DueTimes] = {}
-        """Times that plain schedules share in a pass, by what they follow from."""
+        """Times that plain schedules share in a pass, by what they are computed from."""
         self.foreign: dict[bytes, float] = {}
         """Members of the index that are names of RQ's own cron, with their scores."""
         self.oversized: set[bytes] = set()
-        """Schedules that hold too much."""
+        """Schedules that are larger than allowed."""
         self.unwritten: dict[bytes, tuple[bytes, str]] = {}
-        """Why schedules failed of which that could not be written yet, and what was read of them:
-        where their modules took longer to fail than the lock lives, they are not tried again."""
+        """Errors that could not be written yet, with the fingerprints of their schedules: an import
+        that fails only after the lock has expired is not repeated."""
         self.retries = Retries()
         self.size = 0
         """Bytes of the schedules, or about that many."""
@@ -54,7 +54,7 @@ class Memory:
         self._kinds: dict[tuple[str, ...], tuple[Any, ...]] = {}
 
     def begin_pass(self) -> None:
-        """Look anew at what may change from pass to pass."""
+        """Forget what may change from pass to pass."""
         self.templates.begin_pass()
         if self.applications.begin_pass():
             self.clear()
@@ -69,7 +69,7 @@ class Memory:
         return prepared if prepared is not None and prepared.score == score else None
 
     def remember(self, id: bytes, prepared: PreparedSchedule) -> None:
-        """It ran: keep it, as its hash is now, if there is room."""
+        """Keep it after a run, as its hash is now, if there is room."""
         self.retries.succeeded(id)
         if not prepared.fingerprint.is_known:
             self._discard(id)
@@ -80,7 +80,7 @@ class Memory:
                 self.size += prepared.size
 
     def forget(self, id: bytes) -> None:
-        """What is known of it does not hold any more."""
+        """What is known about it is outdated."""
         self._discard(id)
         self.foreign.pop(id, None)
 
@@ -94,7 +94,7 @@ class Memory:
         self.size = 0
 
     def share(self, job: Record) -> None:
-        """Let it hold only once what it has in common with others."""
+        """Share in memory what it has in common with other schedules."""
         if len(self._kinds) > SHARED:
             self._kinds.clear()
         job.pack(self._kinds)
@@ -116,13 +116,13 @@ RATE = 8
 """Attempts a second, however many schedules fail: each costs Redis about five commands."""
 
 _REMEMBERED = 2 * LONGEST_DELAY
-"""Seconds: what did not fail again meanwhile was mended or deleted."""
+"""Seconds: a schedule that did not fail again in this time was fixed or deleted."""
 
 _HALF = 0.5
 
 
 class Retries:
-    """The schedules of one scheduler that fail, and how often in succession each did."""
+    """The failing schedules of one scheduler, with the number of failures in a row."""
 
     def __init__(self) -> None:
         self._failures: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
@@ -131,11 +131,10 @@ class Retries:
     def plan(self, id: bytes, moment: datetime) -> datetime:
         """When to try a schedule again that fails at this moment.
 
-        The nth that fails waits for at least n / `RATE` seconds, so those that fail in one pass
-        come one after the other from then on; where that is longer than any may wait, they come
-        at random in the second half of the longest delay. They come at half seconds, to share a
-        pass: an attempt may import modules for long, and cron schedules are due when a second
-        begins.
+        The nth failing schedule waits for at least n / `RATE` seconds, so those that fail in one
+        pass are retried one after the other. If that exceeds the longest delay, they are retried
+        at random in its second half. Retries are due at half seconds, so that they share a pass:
+        an attempt may import modules for long, and cron schedules are due at full seconds.
         """
         failed = moment.timestamp()
         failures, _ = self._failures.pop(id, (0, 0.0))

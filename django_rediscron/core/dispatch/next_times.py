@@ -19,7 +19,7 @@ from ..timing.recurrence import DISAGREEMENT
 from ..timing.zones import find_zone
 
 Rule = Callable[[Record, datetime], "datetime | None"]
-"""The right next time of an enabled schedule, or None where the one that it has is right."""
+"""The right next time of an enabled schedule, or None if the one that it has is right."""
 
 _CLOSE = timedelta(milliseconds=1)
 
@@ -27,9 +27,9 @@ _CLOSE = timedelta(milliseconds=1)
 def after_step_back(schedule: Record, moment: datetime) -> datetime | None:
     """For a wall clock that was set back.
 
-    A schedule that ran in what is the future again, and would keep silent for longer than its own
-    period, goes on from now. One whose period is longer waits, as all do after a small step: it
-    would run a second time.
+    A schedule whose latest run is now in the future, by more than its own period, continues from
+    now. One with a longer period waits, as all do after a small step: otherwise it would run a
+    second time.
     """
     latest, following = schedule.latest_enqueue_time, schedule.next_enqueue_time
     if latest is None or following is None:
@@ -54,19 +54,19 @@ def after_foreign_change(schedule: Record, moment: datetime) -> datetime | None:
     if latest is None:
         return moment
     step = timedelta(seconds=schedule.interval or 0)
-    # Nearer it may be: after an edit of our own, an interval is not in its latest run's rhythm.
+    # It may be earlier: after our own edits, an interval no longer counts from its latest run.
     return None if following - since <= step else since + step
 
 
 BEFORE = "before"
-"""A field beside those rules: while a leader times anew, the local zone's name until then."""
+"""A field beside the rules, while a leader recomputes times: the name of the old local zone."""
 
 LARGEST_SHIFT = timedelta(hours=26)
-"""By which two zones may differ."""
+"""The most by which two zones differ."""
 
 
 def read_rules(connection: Redis) -> dict[str, str]:
-    """Those that Redis keeps; where a leader did not end its work, nothing is known of any zone."""
+    """The stored rules; those of no zone if a leader did not finish renewing them."""
     try:
         found = connection.hgetall(RULES)
     except ResponseError as error:
@@ -79,13 +79,13 @@ def read_rules(connection: Redis) -> dict[str, str]:
 
 
 def are_ours(stored: Mapping[str, str]) -> bool:
-    """Whether all that stands there was computed as this process computes it."""
+    """Whether all stored times were computed by the rules of this process."""
     zones = ["" if name == LOCAL else name for name in stored if name != LOCAL_NAME]
     return LOCAL in stored and all(map(_Judge(stored).is_ours, zones))
 
 
 def begin_renewal(stored: Mapping[str, str], connection: Redis) -> Renewal:
-    """Let writers go by the rules of this process, and time anew what was computed before."""
+    """Store the rules of this process; next times computed by others are to be renewed."""
     renewal = Renewal(stored)
     ours: dict[Any, Any] = {BEFORE: stored.get(LOCAL_NAME, "")}
     for name in stored:
@@ -97,7 +97,7 @@ def begin_renewal(stored: Mapping[str, str], connection: Redis) -> Renewal:
 
 
 def end_renewal(renewal: Renewal, connection: Redis) -> None:
-    """All has been timed anew."""
+    """All next times have been renewed."""
     if renewal.found:
         connection.hset(RULES, mapping=dict(renewal.found))
     connection.hdel(RULES, BEFORE)
@@ -106,9 +106,9 @@ def end_renewal(renewal: Renewal, connection: Redis) -> None:
 class Renewal:
     """The right next time of a schedule whose stored one was computed under other rules.
 
-    One that is right under ours, too, stays. Any other keeps its wall time, so that what was to run
-    on 1 January at 08:00 does so, and once, whatever else has changed; where that has passed it
-    runs at once. What runs more often than the clocks differ goes on from the present.
+    One that is right under ours, too, stays. Any other keeps its wall time, so that a run planned
+    for 1 January at 08:00 happens then, and once; if that time has passed, it runs at once. A
+    schedule that runs more often than the clocks differ continues from the present.
     """
 
     def __init__(self, stored: Mapping[str, str]) -> None:
@@ -160,14 +160,14 @@ class _Judge:
         self._stored = stored
 
     def ours(self, timezone: str) -> Mapping[str, str]:
-        """Nothing where this machine does not know the zone."""
+        """Empty if this machine does not know the zone."""
         try:
             return rules_of(timezone)
         except InvalidScheduleError:
             return {}
 
     def is_ours(self, timezone: str) -> bool:
-        """Also where this machine does not know the zone, so that nothing can be said."""
+        """Also true if this machine does not know the zone, so that nothing can be compared."""
         return all(
             self._stored.get(name) == value
             for name, value in self.ours(timezone).items()
@@ -176,7 +176,7 @@ class _Judge:
 
 
 def _nearest(cron: str, due: datetime, zone: tzinfo | None) -> datetime | None:
-    """The occurrence that this one was, under rules that are unknown; None for none."""
+    """The occurrence that this one was under unknown rules, or None."""
     near = [last_cron_time(cron, due, zone), next_cron_time(cron, due, zone)]
     found = min(near, key=lambda time: abs(time - due))
     return found if abs(found - due) <= LARGEST_SHIFT else None

@@ -20,7 +20,7 @@ _UNTIDIED_SPAN = 86400.0
 
 
 class PreparedSchedule:
-    """A schedule in memory: its RQ job made prepared, and what it was when it was last read."""
+    """A schedule in memory: its RQ job, ready to be sent, and its hash as it was last read."""
 
     __slots__ = (
         "_tidied",
@@ -49,35 +49,35 @@ class PreparedSchedule:
         self.job = job
         self.template = template
         self.values = values
-        """What its RQ jobs have apart from the template, packed."""
+        """The fields of its RQ jobs that are not in the template, packed."""
         self.fingerprint = fingerprint
         self.due = due
-        """The next time as its hash says it."""
+        """The next time as it is in the hash."""
         self.score = 0.0
         self.job_id = ""
-        """The RQ job that was enqueued last, as long as something is left to do about it."""
+        """The RQ job that was just enqueued, while it is logged or run here."""
         self.plain = POLICIES.isdisjoint(job.time_options) and not template.custom
-        """Whether one run stands for all that are due, and its job is like all others."""
+        """Whether one run stands for all due occurrences, and the script enqueues its job."""
         self.weight = fingerprint.size + len(values)
-        """Bytes that Redis reads and writes for an occurrence, or about that many."""
+        """Bytes that Redis reads and writes for an occurrence, approximately."""
         self.is_heavy = self.weight > LIGHT_BYTES
         self.length = OCCURRENCE_LENGTH + template.values_count
-        """How many items the script is told of an occurrence."""
-        # The history is kept short, and its TTL long, now and then: each costs as much as a write.
+        """Items of an occurrence in the list for the script."""
+        # Trimming a history and renewing its TTL cost as much as a write, so few runs do it.
         self._untidied = _UNTIDIED_RUNS
         self._tidied = 0.0
 
     @property
     def size(self) -> int:
-        """Bytes that this takes in memory, or about that many."""
+        """Bytes that this takes in memory, approximately."""
         return _SIZE + 2 * self.weight
 
     def wants_tidying(self, due: float) -> bool:
-        """Whether the run that is due (epoch seconds) keeps the history short."""
+        """Whether the run that is due (epoch seconds) is to trim the history."""
         return self._untidied >= _UNTIDIED_RUNS or due - self._tidied > _UNTIDIED_SPAN
 
     def log_attributes(self) -> dict[str, str]:
-        """What a formatter of log records finds: of which schedule, occurrence and RQ job."""
+        """Extra attributes of log records: schedule, occurrence and RQ job."""
         latest = self.job.latest_enqueue_time
         occurrence = latest.isoformat() if latest else ""
         return {

@@ -38,7 +38,7 @@ def text(value: str | bytes) -> bytes:
 
 
 def text_head(length: int) -> bytes:
-    """What stands before a text of so many bytes."""
+    """The head of a text of that many bytes."""
     if length < 1 << 8:
         return b"\xd9" + length.to_bytes(1, "big")
     if length < 1 << 16:
@@ -52,12 +52,12 @@ def number(value: int) -> bytes:
 
 
 def head(length: int) -> bytes:
-    """What stands before the items of a list."""
+    """The head of a list of that many items."""
     return b"\xdd" + length.to_bytes(4, "big")
 
 
 def array(packed: Sequence[bytes]) -> bytes:
-    """A list of things that are packed already."""
+    """A list of items that are already packed."""
     return head(len(packed)) + b"".join(packed)
 
 
@@ -77,17 +77,17 @@ EMPTY = text("")
 
 WRITTEN, NEARLY_FULL, OVERLAPPED = "1", "f", "s"
 CHANGED, BAD_HISTORY, BAD_QUEUE, REFUSED = "0", "h", "q", "r"
-"""What the dispatch script says of an occurrence or a correction, a character each; see there."""
+"""Outcomes of an occurrence or a correction, one character each; see the head of the script."""
 
 DONE = frozenset((WRITTEN, NEARLY_FULL, OVERLAPPED))
-"""What it says of one that is settled."""
+"""Outcomes after which nothing is left to do."""
 
 OCCURRENCE_LENGTH = 14
 """Items of an occurrence as the script takes it, without the values of its RQ job."""
 
 
 class LockLostError(Exception):
-    """The token does not hold the lock (any more), so nothing was enqueued."""
+    """The token does not hold the lock, or no longer, so nothing was enqueued."""
 
 
 # What it is sent
@@ -103,11 +103,11 @@ HISTORY_TTL = 365 * 86400
 """Entries and seconds; RQ's own numbers."""
 
 LOOKED_AT = 20
-"""Of the newest jobs in the history: with overlapping runs refused, older ones have ended."""
+"""Newest jobs of the history that are looked at: if no runs overlap, older ones have ended."""
 
 MISSING = 60
-"""Seconds: a job that is said to be queued, but is in no queue, is lost when this has passed. A
-worker takes it out of the queue a moment before it says that it runs it."""
+"""Seconds after which a job with status "queued" that is in no queue counts as lost. A worker takes
+a job out of its queue a moment before it changes the status."""
 
 DISPATCH = Script(
     "dispatch",
@@ -145,11 +145,11 @@ _NO_HASH = head(0)
 
 
 class SharedJobFields:
-    """Where RQ jobs go, and the fields that many of them share: sent once in a call.
+    """Where RQ jobs go, and the fields that many of them share; sent once in a call.
 
     `prefix`: the start of the keys of jobs. `ttl`: seconds that a job lives, 0 for ever. `push`:
-    key of the queue, empty where the jobs are not pushed. `queues`: key of the set of queues.
-    `variable`: names of the fields that each job has its own values of.
+    key of the queue, empty if the jobs are not pushed. `queues`: key of the set of queues.
+    `variable`: names of the fields that differ from job to job.
     """
 
     __slots__ = ("_constant", "_count", "_head")
@@ -221,10 +221,10 @@ def pack_policy(
     max_runs: int | None,
     commands: Iterable[bytes] = (),
 ) -> bytes:
-    """What a schedule's options make of an occurrence.
+    """The options of a schedule that concern an occurrence.
 
-    `records`: of what was skipped before. `overlap`: the option, empty to allow it. `overlapping`:
-    the record for the case that it overlaps. `commands`: what enqueues the job instead.
+    `records`: skips before it. `overlap`: the option, empty to allow it. `overlapping`: the record
+    to write if it overlaps. `commands`: those that enqueue the job, for custom queues.
     """
     most = EMPTY if max_runs is None else text(str(max_runs))
     return array([texts(records), text(overlap), text(overlapping), most, *commands])
@@ -240,7 +240,7 @@ def pack_correction(
     failed: bool,
     finished: bool,
 ) -> bytes:
-    """What is set right about a schedule without an occurrence: see `Corrections.add`."""
+    """A correction: see `Corrections.add`."""
     return array(
         [
             text(id),
@@ -264,10 +264,10 @@ def dispatch(
     length: int,
     corrections: Sequence[bytes],
 ) -> tuple[str, Iterator[str]]:
-    """The script call. Returns what became of each occurrence and each correction, in that order,
-    and why some were refused.
+    """Call the script. Returns the outcomes of all occurrences and then of all corrections, and the
+    reasons of those that were refused.
 
-    `length`: of all occurrences together, in items. Raises `LockLostError`.
+    `length`: items of all occurrences together. Raises `LockLostError`.
     """
     now = text(utc_text(moment))
     times = b"".join([text(name) + now for name in JOB_TIMES])

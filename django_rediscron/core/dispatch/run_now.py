@@ -1,8 +1,8 @@
 """Runs by hand, and jobs of queues with `ASYNC: False`, which run in the enqueueing process.
 
-RQ's own queue runs the latter. While one runs, its execution is registered and kept alive as a
-worker would do it. So it counts as running; and if this process is killed, RQ's clean-up moves the
-job to the failed ones, as it does where a worker died.
+RQ's own queue runs the latter. While one runs, its execution is registered and kept alive as by a
+worker. So it counts as running, and if this process is killed, RQ's clean-up marks the job as
+failed, as it does after a worker died.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ logger = logging.getLogger(__name__)
 NOTE_END = Script("note_end")
 
 ATTEMPTS = 3
-"""How often a job that somebody asks for is sent to a Redis that does not answer."""
+"""How often a run by hand is sent to a Redis that does not answer."""
 
 HEARTBEAT = 30.0
 LIFE = 90
-"""Seconds between the signs of life of a run, and until it counts as abandoned without one; RQ's
+"""Seconds between the heartbeats of a run, and until it counts as abandoned without one; RQ's
 numbers."""
 
 SHOWN = 500
-"""Characters of what a function raised."""
+"""Characters of an exception that are shown."""
 
 
 def write_unqueued(queue: Queue, job: Job, pipe: Pipeline) -> None:
-    """Queue the commands that write a job which no worker is to take.
+    """Queue the commands that write a job that no worker is to take.
 
-    Its `ttl` is for the time in a queue, where it never is.
+    Its `ttl` is not used: it limits the time in a queue, and this job is in none.
     """
     pipe.sadd(queue.redis_queues_keys, queue.key)
     job.enqueued_at = now()
@@ -67,9 +67,9 @@ def run_here(schedule: Record, queue: Queue, job: Job) -> str:
 
     Returns what the function raised, in one line, or ''.
 
-    A callback that raises is logged: the job has ended by then. Raises `RedisError` where the end
-    of the job could not be recorded, and `InvalidScheduleError` where a class of the project's own
-    did not run it.
+    A callback that raises is logged: the job has ended by then. Raises `RedisError` if the end of
+    the job could not be recorded, and `InvalidScheduleError` if the project's own queue class did
+    not run it.
     """
     with _registered(job):
         try:
@@ -89,7 +89,7 @@ def run_here(schedule: Record, queue: Queue, job: Job) -> str:
 
 
 def failure_of(job: Job) -> str:
-    """What a job that has run here raised, in one line; '' where it did not fail."""
+    """What a job that ran here raised, in one line; '' if it did not fail."""
     if job.get_status(refresh=False) != JobStatus.FAILED:
         return ""
     result = job.latest_result()
@@ -125,7 +125,7 @@ def _registered(job: Job) -> Iterator[None]:
             job.prepare_for_execution("sync", pipe)
             pipe.execute()
     except RedisError as error:
-        # It has been written that it runs, so nothing else would run it.
+        # Its status is "started" already, so nothing else would run it.
         logger.warning("Job %s runs, though that could not be recorded: %s", job.id, error)
         yield
         return
@@ -160,10 +160,10 @@ def _forget(job: Job, execution: Execution) -> None:
 
 
 def enqueue_now(schedule: Record, connection: Redis) -> Job:
-    """Enqueue one RQ job of a schedule apart from its times, and enter it in the history.
+    """Enqueue one RQ job of a schedule without changing its times, and enter it in the history.
 
-    On a queue with `ASYNC: False` it has run when this returns, successfully or not. What another
-    application declares is enqueued by its name, as a leader does it.
+    On a queue with `ASYNC: False` it has run when this returns, successfully or not. Functions that
+    another application declares are not imported, as in a pass.
     """
     applications = Applications(own_application(), connection)
     try:
@@ -186,10 +186,10 @@ def enqueue_now(schedule: Record, connection: Redis) -> Job:
 
 
 def _write(job: Job, schedule: Record, queue: Queue, connection: Redis) -> Job:
-    """The job, its place in the queue and in the history, in one transaction.
+    """Write the job, its queue entry and its history entry in one transaction.
 
-    Where the connection breaks, redis-py raises `WatchError` instead of sending again what Redis
-    may have done already, though nobody heard of it. The history tells.
+    If the connection breaks, redis-py raises `WatchError` instead of sending commands again that
+    Redis may have executed. The history shows whether it did.
     """
     history = schedule.job_history_key
     pipe: Any

@@ -3,7 +3,7 @@
 Between two jobs of the same definition only the id and two times differ. So RQ's own queue and job
 classes make one job of each definition, and its hash is kept in the form that the dispatch script
 takes; a run adds the id and the times. That is several times as fast as a job object for each run,
-and custom queues, job classes and serializers are honoured all the same.
+and custom queues, job classes and serializers still work.
 
 Definitions mostly differ in few fields only. All others are `SharedJobFields`, which are sent once
 in a batch, however many schedules share them.
@@ -58,7 +58,7 @@ class Templates:
         self._known: dict[tuple[Any, ...] | None, tuple[JobTemplate, Job]] = {}
 
     def begin_pass(self) -> None:
-        """Import functions anew and look at queues anew."""
+        """Forget imported functions and queues."""
         self._known.clear()
 
     def prepare(
@@ -66,9 +66,9 @@ class Templates:
     ) -> tuple[JobTemplate, bytes]:
         """The template of a schedule's jobs, and the values that are its own, packed.
 
-        RQ takes as long to make a job as the rest of a first run takes, so it does where more than
-        the arguments tell it from another one. Raises whatever user code raises: modules on import,
-        job classes, serializers.
+        Letting RQ make a job takes as long as the rest of a first run, so it is only asked if the
+        job differs from a known one in more than its arguments. Raises whatever user code raises:
+        modules on import, job classes, serializers.
         """
         kind = _kind(schedule, queue)
         known = self._known.get(kind)
@@ -78,7 +78,7 @@ class Templates:
             data, description = zlib.compress(job.data), job.get_call_string() or ""
             return template, text(data) + text(description)
         if importable:
-            schedule.import_functions(FUNCTION_FIELDS)  # what no worker could run is no job
+            schedule.import_functions(FUNCTION_FIELDS)  # no worker could run it if this fails
         custom = overridden(queue) if queue.is_async else ""
         if custom:
             shared, values = self._split(schedule, queue, queue.job_class.key_for(""), 0, {})
@@ -118,7 +118,7 @@ class Templates:
 
 
 def _kind(schedule: Record, queue: Queue) -> tuple[Any, ...] | None:
-    """What tells a job from those with other fields than arguments; None: ask RQ."""
+    """All that a job depends on but its arguments; None: RQ has to make each one."""
     options = schedule.job_options
     if queue.job_class is not Job or any(map(options.get, _SPECIAL_OPTIONS)):
         return None
