@@ -12,6 +12,7 @@ from .exceptions import (
     UnreadableScheduleError,
 )
 from .job import RedisCronJob
+from .schedule.missed import Skip
 from .schedule.options import ScheduleArguments, ScheduleOptions
 from .scheduler import RedisCronScheduler
 from .store.runs import Occurrence, current_occurrence
@@ -29,6 +30,7 @@ __all__ = [
     "ScheduleLockedError",
     "ScheduleOptions",
     "SchedulerLockedError",
+    "Skip",
     "UnknownQueueError",
     "UnreadableScheduleError",
     "current_occurrence",
