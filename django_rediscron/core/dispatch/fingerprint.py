@@ -7,16 +7,13 @@ from functools import lru_cache
 from hashlib import sha1
 from itertools import chain, count
 
+from ..store.keys import EDIT_FIELDS
 from . import protocol
 
 _SEPARATOR = protocol.SEPARATOR.encode()
 
 TRUSTED = 0.5
 """Seconds since the last comparison of the whole, during which the edit fields are enough."""
-
-EDIT_FIELDS = ("revision", "updated_at", "created_at")
-"""What an edit changes: rq-rediscron raises no revision, it sets `updated_at`. A schedule that was
-never edited has neither; `created_at` tells it from another one that took its id."""
 
 _COMPACT_VALUE, _COMPACT_FIELDS = 64, 100
 """Bytes and fields up to which Redis keeps a hash as a list by default, to which it appends."""

@@ -106,6 +106,10 @@ END_FIELDS = ("end_at", "max_runs")
 FACTS = (*TIMING_FIELDS, "end_at", "latest_enqueue_time", "next_enqueue_time")
 """What a next enqueue time is computed from; a field that is missing says nothing ("")."""
 
+EDIT_FIELDS = ("revision", "updated_at", "created_at")
+"""What an edit changes: rq-rediscron raises no revision, it sets `updated_at`. A schedule that was
+never edited has neither; `created_at` tells it from another one that took its id."""
+
 RUNTIME_FIELDS = (
     "latest_enqueue_time",
     "next_enqueue_time",

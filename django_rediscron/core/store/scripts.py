@@ -24,6 +24,7 @@ from ..timing.cron_times import FIRST_YEAR, LAST_YEAR
 from .keys import (
     DELETED,
     DISABLED,
+    EDIT_FIELDS,
     ERRORS,
     EVENTS,
     INDEX,
@@ -40,9 +41,7 @@ Constant = str | int | float | Sequence[str]
 CHANGES_KEYS = (INDEX, DISABLED, ERRORS, LAST_UPDATE, INDEXED, DELETED)
 """The first keys of a script that includes `changes`."""
 
-VERSION_FIELDS = ("revision", "updated_at", "created_at")
-
-GUARDED_FIELDS = (*EDITABLE_FIELDS, *ORIGIN_FIELDS, *VERSION_FIELDS)
+GUARDED_FIELDS = (*EDITABLE_FIELDS, *ORIGIN_FIELDS, *EDIT_FIELDS)
 """All that a merge with the code depends on."""
 
 INCLUDES: Mapping[str, Mapping[str, Constant]] = {

@@ -46,6 +46,7 @@ call('PEXPIRE', KEYS[1], ARGV[2])
 local history_limit, history_ttl, moment = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local finished = {}
 local shared_fields, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
+local SHARED_FIELDS = 8 -- the position of their number among the items of an occurrence
 local outcomes, scores, scored = {}, {}, 0
 for _, shared in ipairs(shared_fields) do
   shared.prefix, shared.ttl, shared.queue, shared.queues = unpack(shared)
@@ -217,7 +218,7 @@ local function settle()
   while occurrences[at + 1] do
     outcomes[number + 1] = occur(at)
     number = number + 1
-    at = at + OCCURRENCE_LENGTH + shared_fields[occurrences[at + 8]].variable
+    at = at + OCCURRENCE_LENGTH + shared_fields[occurrences[at + SHARED_FIELDS]].variable
     if undo[1] then undo = {} end
   end
   while corrections[corrected + 1] do
@@ -235,7 +236,7 @@ local function refuse(reason)
   take_back()
   local outcome = REFUSED
   if occurrences[at + 1] then
-    at = at + OCCURRENCE_LENGTH + shared_fields[occurrences[at + 8]].variable
+    at = at + OCCURRENCE_LENGTH + shared_fields[occurrences[at + SHARED_FIELDS]].variable
   else
     corrected = corrected + 1
     local id, _, _, score, failed = unpack(corrections[corrected])
