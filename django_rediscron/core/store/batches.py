@@ -1,6 +1,6 @@
-"""Work on many schedules in parts: what goes through one script call, and what comes between two.
+"""Work on many schedules in parts: the size of a script call, and what happens between two.
 
-A scheduler shows between the steps of long work that it is alive, and may be stopped.
+Between the steps of long work a scheduler sends heartbeats, and can be stopped.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 CALL_BYTES = 1024 * 1024
-"""Bytes read or written in one script call, if more than one schedule is concerned: with them Redis
-is held for some ten milliseconds."""
+"""Bytes read or written in one script call, if it concerns more than one schedule: Redis is blocked
+for about ten milliseconds."""
 
 LIGHT_BYTES = 16 * 1024
-"""Up to which a schedule waits for no heavier one."""
+"""Up to this many bytes a schedule is light: it does not wait for heavier ones."""
 
 Step = Callable[[], Any]
 """Called after each step of long work, such as a round trip; may raise `WorkEndedError`."""
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class WorkEndedError(BaseException):
-    """Long work ends here, unfinished. Like KeyboardInterrupt, no `except Exception` stops it."""
+    """Ends long work early. Like KeyboardInterrupt, it is not caught by `except Exception`."""
 
 
 def no_step() -> None:
-    """For work that nobody waits for."""
+    """For work that needs nothing between its steps."""
 
 
 def in_steps(items: Sequence[T], size: int, step: Step) -> Iterator[Sequence[T]]:
@@ -37,9 +37,9 @@ def in_steps(items: Sequence[T], size: int, step: Step) -> Iterator[Sequence[T]]
 
 
 def in_calls(items: Iterable[T], size: int, weigh: Callable[[T], int]) -> Iterator[list[T]]:
-    """The items of one script call after the other: at most `size`, and `CALL_BYTES` but for one.
+    """The items of each script call: at most `size`, and `CALL_BYTES` unless it is a single item.
 
-    `weigh` says how many bytes an item takes, or about that many.
+    `weigh` returns the approximate bytes of an item.
     """
     call: list[T] = []
     total = 0

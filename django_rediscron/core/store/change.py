@@ -1,4 +1,4 @@
-"""One change of a definition: what is to be written, and what its next time is computed from."""
+"""One change of a definition: what to write, and what the next time is computed from."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from .keys import FACTS, TIMING_FIELDS
 
 @dataclass
 class Change:
-    """What is to be written of one schedule, and what its next time is computed from."""
+    """What to write of one schedule, and what its next time is computed from."""
 
     job: Record
     event: str
     create: bool = False
     version: str | None = None
-    """The version that must stand there, if it matters; "" where nothing may stand there."""
+    """The version that must be stored, if it matters; "" if nothing may be stored."""
     fields: dict[str, str] = field(default_factory=dict)
     unset: list[str] = field(default_factory=list)
     times: dict[str, str] = field(default_factory=dict)
@@ -38,21 +38,21 @@ class Change:
     facts: dict[str, str] = field(default_factory=dict)
     retimed: bool = True
     receipt: str = ""
-    # What a merge with the code read, and what it is to write of the schedule's origin.
+    # What a merge with the code read, and which fields of the origin it writes.
     expected: dict[str, Any] | None = None
     origin_fields: dict[str, str | bool] | None = None
 
     def __post_init__(self) -> None:
-        # What the object says now: attributes that are changed later are changes of their own.
+        # The state of the object now: attributes that are changed later are separate changes.
         self._said = _state(self.job)
 
     @classmethod
     def of(cls, job: Record, event: str, version: str | None = None) -> Change:
-        """All of a constructed job; of a loaded one what was changed on it."""
+        """All fields of a constructed job; only the changed ones of a loaded job."""
         change = cls._whole(job, event)
         change.version = version
         if version is not None:
-            change.receipt = new_receipt()  # sent again, it would find its own write in its way
+            change.receipt = new_receipt()  # sent twice, it would refuse itself
         loaded = job.loaded_definition()
         if loaded is None:
             if job.created_at is not None:
@@ -82,7 +82,7 @@ class Change:
 
     @classmethod
     def define(cls, job: Record) -> Change:
-        """All of a job, announced as created or updated as it turns out."""
+        """All fields of a job, announced as created or updated, whichever it is."""
         return cls._whole(job, "")
 
     @classmethod
@@ -102,7 +102,7 @@ class Change:
 
     @classmethod
     def switch(cls, job: Record, enabled: bool) -> Change:
-        """Nothing but enabled or disabled."""
+        """Only enable or disable."""
         event = "enabled" if enabled else "disabled"
         change = cls(job, event, fields={"enabled": str(int(enabled))}, retimed=False)
         change._take_own_facts()
@@ -110,7 +110,7 @@ class Change:
 
     @classmethod
     def move(cls, job: Record, latest: datetime, following: datetime | None) -> Change:
-        """Nothing but the times of the latest and the next occurrence."""
+        """Only the times of the latest and the next occurrence."""
         times = {"latest_enqueue_time": utc_text(latest)}
         if following is not None:
             times["next_enqueue_time"] = utc_text(following)
@@ -119,7 +119,7 @@ class Change:
         return change
 
     def _take_own_facts(self) -> None:
-        # What is not written counts as it was loaded.
+        # Fields that are not written count as they were loaded.
         definition = self.fields
         if not self.create:
             loaded = self.job.loaded_definition() or self.job.definition()
@@ -130,7 +130,7 @@ class Change:
         self._forget_next(time_text(self.job.created_at))
 
     def _forget_next(self, created_at: str) -> None:
-        """Where the next time that stands there counts for nothing, as the script judges it."""
+        """Ignore the stored next time in the cases in which the script ignores it."""
         facts = self.facts
         if (
             self.retimed
@@ -149,7 +149,7 @@ class Change:
             raise DamagedScheduleError(self.job.id, str(error)) from error
 
     def next_time(self, moment: datetime) -> str:
-        """The next time, from this moment, if it has to be computed; "" where nothing is left."""
+        """The next time, from this moment, if it has to be computed; "" if nothing is left."""
         latest = load_time(self.facts, "latest_enqueue_time")
         return time_text(self._recurrence().first(moment, latest, retimed=self.retimed))
 
@@ -163,7 +163,7 @@ class Change:
         )
 
     def weight(self) -> int:
-        """Bytes that the script is sent of it, or about that many."""
+        """Approximate bytes that are sent to the script."""
         texts = [*self.fields.values(), *(self.expected or {}).values()]
         texts += (self.origin_fields or {}).values()
         return sum(len(text) for text in texts if isinstance(text, str))
@@ -194,7 +194,7 @@ class Change:
         return item
 
     def apply_reply(self, reply: Sequence[str]) -> None:
-        """Bring the object up to what was written, but for what was changed on it since."""
+        """Update the object to what was written, except attributes that were changed since."""
         _, version, revision, created_at, *runtime = reply
         job = self.job
         job.version, job.revision = version, int(revision)

@@ -40,15 +40,15 @@ _KEPT = {
     "socket_timeout",
     "socket_type",
 }
-"""Options of a connection that say where it leads and as whom; and all that begin with `ssl`."""
+"""Options of a connection that name server and user, in addition to all that begin with `ssl`."""
 
 
 def own_client(connection: Redis, timeout: float = TIMEOUT) -> Redis:
     """A client of the same database that fails fast and returns bytes.
 
-    The scheduler has its own way to wait for Redis, in which it still listens to signals; the
-    retries of redis-py would sleep for seconds inside one command. Replies are bytes, whatever the
-    given client makes of them: what stands in Redis need not be text.
+    The scheduler waits for Redis in its own loop, where it still reacts to signals; redis-py's
+    retries would sleep for seconds inside one command. Replies are bytes, also if the given client
+    decodes them: what Redis holds need not be text.
     """
     check_client(connection)
     pool = connection.connection_pool
@@ -85,9 +85,9 @@ def check_client(connection: object) -> None:
 
 
 def bytes_client(connection: Redis) -> Redis:
-    """The client itself, or where it decodes replies another one that returns bytes.
+    """The client itself, or if it decodes replies, another one that returns bytes.
 
-    Ids, and whatever else others wrote, need not be text.
+    Ids and values that other programs wrote need not be text.
     """
     pool = connection.connection_pool
     if not pool.connection_kwargs.get("decode_responses"):
@@ -101,7 +101,7 @@ _bytes_clients: WeakKeyDictionary[ConnectionPool, Redis] = WeakKeyDictionary()
 
 
 def _own_sentinels(given: Sentinel) -> Sentinel:
-    """The same sentinels, asked one after the other: none of them may keep us waiting."""
+    """The same sentinels, with short timeouts: they are asked one after the other."""
     own = copy(given)
     own.sentinels = [own_client(sentinel, SENTINEL_TIMEOUT) for sentinel in given.sentinels]
     return own

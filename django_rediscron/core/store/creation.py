@@ -1,4 +1,4 @@
-"""Many new schedules at once: of what is new, nothing has to be compared with what stands there."""
+"""Many new schedules at once: nothing stored has to be compared or kept."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ BATCH = 250
 
 
 def create_new(jobs: Sequence[Record], connection: Redis) -> list[Record]:
-    """Write what is plain and stands nowhere yet, each whole; returns the others, for `Change`.
+    """Write plain schedules that do not exist yet; returns the others, for `Change`.
 
-    Raises `InvalidScheduleError` before anything is written. Most schedules are alike in nearly all
-    that they say.
+    Raises `InvalidScheduleError` before anything is written.
     """
     for job in jobs:
         job.func  # noqa: B018 - raises where a worker could not import it
@@ -44,15 +43,15 @@ def create_new(jobs: Sequence[Record], connection: Redis) -> list[Record]:
         created = creation.created(run_script(connection, CREATE, *creation.call))
         written.update(created)
         if len(created) < len(batch) / 2:
-            break  # they have been registered before, as at every start of a program
+            break  # they exist already, as when a program that registers them starts again
     return [job for job in jobs if job.id not in written]
 
 
 def create_declared(wanted: Iterable[tuple[Record, Origin]], connection: Redis) -> set[str]:
-    """Write plain declarations where nothing stands yet, thousands in a round trip.
+    """Write plain declarations that do not exist yet, thousands in a round trip.
 
-    Returns the ids. Nothing is written where something stands by now, or was deleted by somebody.
-    Functions and queues are not looked at.
+    Returns the ids that were written. Those that exist by now, or were deleted by hand, are not.
+    Functions and queues are not checked.
     """
     jobs = ((job.snapshot(), origin) for job, origin in wanted)
     found = ((job, dump_plain(job), origin.fields()) for job, origin in jobs)
@@ -67,7 +66,7 @@ def create_declared(wanted: Iterable[tuple[Record, Origin]], connection: Redis) 
 
 
 def is_plain(job: Record) -> bool:
-    """Whether it can be written so: one that was constructed and says nothing out of the way."""
+    """Whether it can be written this way: it was constructed, not loaded, and has no options."""
     return (
         job.loaded_definition() is None
         and not job.queued
@@ -123,7 +122,7 @@ class _Creation:
         return item
 
     def created(self, left: Sequence[int]) -> list[str]:
-        """Bring the jobs up to what was written, by the reply; returns their ids."""
+        """Update the jobs that were written, by the reply; returns their ids."""
         others = set(left)
         ids = []
         for number, (job, definition) in enumerate(

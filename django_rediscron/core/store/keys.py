@@ -22,7 +22,7 @@ LOCK = f"{INDEX}:lock"
 """String with a TTL: the token of the one live scheduler, `{scheduler name}:{random hex}`."""
 
 LAST_UPDATE = f"{INDEX}:last_update"
-"""String: epoch seconds of the last change of a definition, by whomever."""
+"""String: epoch seconds of the last change of a definition by any program."""
 
 INDEXED = f"{INDEX}:indexed"
 """String: the value of LAST_UPDATE up to which the two indexes are known to be complete.
@@ -34,7 +34,8 @@ EVENTS = f"{INDEX}:events"
 """Pub/Sub channel: `{"event": "created", "job_id": "..."}` for each change of a definition."""
 
 RULES = f"{INDEX}:rules"
-"""Hash: time zone -> what its clocks do, where stored next times were computed. See `rules.py`."""
+"""Hash: time zone -> digest of its clock changes, by which next times were computed. See
+`timing/clock_rules.py`."""
 
 JOB_PREFIX = f"{PREFIX}:cron_job:"
 HISTORY_SUFFIX = checks.HISTORY_SUFFIX
@@ -43,13 +44,13 @@ SKIPPED_PREFIX = f"{INDEX}:skipped:"
 """Lists: see `skipped_key`."""
 
 RECEIPT_PREFIX = f"{INDEX}:receipt:"
-"""Strings with a TTL: what Redis answered to a save whose answer nobody may have heard."""
+"""Strings with a TTL: replies to saves that the client may not have received."""
 
 RECEIPT_TTL = 3600
-"""Seconds in which an object that was saved in a pipeline can learn what came of it."""
+"""Seconds in which an object that was saved in a pipeline can learn the result."""
 
 DELETED = f"{INDEX}:deleted"
-"""Hash: id -> JSON of what the code said of a schedule that was deleted while it was declared."""
+"""Hash: id -> JSON of the last declaration of a schedule that was deleted while declared."""
 
 APPLICATIONS = f"{INDEX}:applications"
 """Hash: name of an application -> JSON of how its queues are made, for the leader of another."""
@@ -98,13 +99,13 @@ def skipped_key(id: str) -> str:
 
 
 TIMING_FIELDS = ("interval", "cron", "timezone", "start_at")
-"""A change of one of these makes the next enqueue time be computed anew."""
+"""After a change of one of these the next enqueue time is recomputed."""
 
 END_FIELDS = ("end_at", "max_runs")
-"""A change of one of these may finish a schedule, or revive it."""
+"""A change of one of these may finish a schedule, or reactivate it."""
 
 FACTS = (*TIMING_FIELDS, "end_at", "latest_enqueue_time", "next_enqueue_time")
-"""What a next enqueue time is computed from; a field that is missing says nothing ("")."""
+"""What a next enqueue time is computed from; a missing field counts as ""."""
 
 EDIT_FIELDS = ("revision", "updated_at", "created_at")
 """What an edit changes: rq-rediscron raises no revision, it sets `updated_at`. A schedule that was
@@ -118,7 +119,7 @@ RUNTIME_FIELDS = (
     "runs",
     "finished_at",
 )
-"""What the scheduler writes. All else is written by people and their programs."""
+"""Written by the scheduler only. All other fields are written by people and their programs."""
 
 ORIGIN_FIELDS = (
     "source",
@@ -129,4 +130,4 @@ ORIGIN_FIELDS = (
     "orphaned_at",
     "disabled_as_orphan_at",
 )
-"""What is known of the code that declares a schedule; one that was made at run time has none."""
+"""About the code that declares a schedule; those created at run time have none of them."""

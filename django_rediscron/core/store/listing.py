@@ -44,8 +44,8 @@ SCANNED = 1000
 """Keys of any kind that Redis looks at in one step of a scan."""
 
 LONGEST_DELAY = 300
-"""Seconds until a schedule that cannot be enqueued is tried again, at the most. It wins over the
-rate of attempts, so that none waits for long when its fault is mended."""
+"""Seconds at most until a schedule that cannot be enqueued is retried. It takes precedence over the
+rate of attempts, so that none waits long after its cause was fixed."""
 
 REINDEX = Script(
     "reindex", JOB_PREFIX=JOB_PREFIX, LONGEST_DELAY=LONGEST_DELAY, MAX_SECONDS=MAX_SECONDS
@@ -55,22 +55,22 @@ PRUNE = Script("prune")
 
 @dataclass
 class Listing:
-    """Schedules by queue and id, and beside them those that cannot be read."""
+    """Schedules by queue and id, and separately those that cannot be read."""
 
     jobs: list[Any] = field(default_factory=list)
     """As `RedisCronJob`."""
     damaged: list[Damaged] = field(default_factory=list)
     deleted: list[Any] = field(default_factory=list)
-    """Deleted by hand while code declares them, where somebody asked for it too."""
+    """Deleted by hand while code declares them, if asked for."""
     leadership: Any = None
-    """Who leads and who stands by, where somebody asked for it too."""
+    """Who leads and who stands by, if asked for."""
     queues: frozenset[str] | None = None
-    """Names of all queues that are known, whether they have schedules or not; None: not asked."""
+    """Names of all known queues, with or without schedules; None: not asked for."""
 
 
 @dataclass
 class StreamedListing(Listing):
-    """A listing that has no `jobs`: they are read while they are iterated, once.
+    """A listing without `jobs`: `stream` reads them while it is iterated, once.
 
     `damaged` is complete afterwards.
     """
@@ -80,10 +80,10 @@ class StreamedListing(Listing):
 
 @dataclass
 class ReindexReport:
-    """What `reindex` found: schedules in all, placed in an index anew, stale members taken out.
+    """What `reindex` found: all schedules, those put back into an index, stale members removed.
 
-    `ahead`: ids of schedules that ran in what is now the future, so the clock was set back.
-    `foreign`: ids of all schedules, where a program changed some that does not keep our indexes.
+    `ahead`: ids of schedules whose latest run is in the future, because the clock was set back.
+    `foreign`: ids of all schedules, if a program changed some that does not maintain our indexes.
     """
 
     schedules: int = 0
@@ -96,8 +96,8 @@ class ReindexReport:
 def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing:
     """All schedules, or the enabled ones. Prunes members of the indexes that have no hash.
 
-    Imports no user code and does not scan the keyspace, but for once after a program that does not
-    keep the index of disabled schedules (rq-rediscron) changed something.
+    Imports no user code, and scans the keyspace only once after a program that does not maintain
+    the index of disabled schedules (rq-rediscron) changed something.
     """
     listing = Listing()
     members = _members(connection, [INDEX] if enabled_only else [INDEX, DISABLED])
@@ -112,7 +112,7 @@ def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing:
 def stream_schedules(connection: Redis) -> StreamedListing:
     """As `list_schedules`, without holding all schedules in memory."""
     members = _members(connection, [INDEX, DISABLED])
-    # One whose queue is not found is damaged, and has no place among the others.
+    # One whose queue is not found is damaged, and is listed separately.
     queue_of: dict[str, str] = dict(cast("Any", search(connection, values=("queue_name",))))
     order = [(queue_of.get(id := displayed_id(member), ""), id, member) for member in members]
     order.sort(key=itemgetter(0, 1))
@@ -122,7 +122,7 @@ def stream_schedules(connection: Redis) -> StreamedListing:
 
 
 def _members(connection: Redis, indexes: Sequence[str]) -> list[Any]:
-    """What the indexes hold, once they are known to be complete."""
+    """The members of the indexes, which are completed first if necessary."""
     indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
     if indexed != updated:
         with suppress(ResponseError):  # a replica, or a user who may only read
@@ -134,7 +134,7 @@ def _members(connection: Redis, indexes: Sequence[str]) -> list[Any]:
 
 
 def _read_into(listing: Listing, members: Sequence[Any], connection: Redis) -> Iterator[Record]:
-    """Those that can be read. The others go into the listing, or out of the indexes."""
+    """Those that can be read. The others are listed as damaged, or removed from the indexes."""
     absent: list[Any] = []
     for member, (found, _) in zip(members, read_schedules(members, connection), strict=True):
         if isinstance(found, Absent):
@@ -161,9 +161,9 @@ def fetch_many(
 
 
 def define_many(jobs: Sequence[Record], connection: Redis) -> None:
-    """Create or edit all of them in few round trips, each one whole.
+    """Create or edit all of them in few round trips, each one completely.
 
-    As `register` does: `created_at` is kept, and `enabled` where `enabled_given` is False.
+    As `register` does: `created_at` is kept, and `enabled` if `enabled_given` is False.
     """
     for job in jobs:
         job.validate()
@@ -172,12 +172,12 @@ def define_many(jobs: Sequence[Record], connection: Redis) -> None:
 
 
 def reindex(connection: Redis, step: Step = no_step) -> ReindexReport:
-    """Put schedules that are in no index back, and take out members that do not belong there.
+    """Put back schedules that are missing from the indexes, and remove members that do not belong.
 
-    A schedule belongs into the one index that its hash says, not much later than its next time, and
-    among those in error where it says an error.
+    A schedule belongs in the index that follows from its hash, with a score not much later than its
+    next time, and among those in error if it has an error.
 
-    Scans the keyspace, in steps that hold Redis for a moment only; `step` is called after each.
+    Scans the keyspace in steps that block Redis for a moment only; `step` is called after each.
     """
     indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
     report = ReindexReport()
@@ -197,7 +197,7 @@ def reindex(connection: Redis, step: Step = no_step) -> ReindexReport:
 
 
 def scan_ids(connection: Redis, step: Step = no_step) -> Iterator[str]:
-    """Ids of all hashes in the keyspace, in whatever index they are, or in none."""
+    """Ids of all hashes in the keyspace, whether they are in an index or not."""
     client = bytes_client(connection)
     cursor: Any = "0"  # zero as a number only when the scan has come round
     while cursor != 0:
@@ -218,7 +218,7 @@ def _absent_members(index: str, connection: Redis, step: Step) -> list[bytes]:
     client = bytes_client(connection)
     absent: list[bytes] = []
     for start in range(0, connection.zcard(index), BATCH):
-        # A page moves where members come and go meanwhile; what is missed is no harm.
+        # A page shifts if members come and go meanwhile; a missed one does no harm.
         part = cast("list[bytes]", client.zrange(index, start, start + BATCH - 1))
         with client.pipeline(transaction=False) as pipe:
             for member in part:
@@ -229,13 +229,13 @@ def _absent_members(index: str, connection: Redis, step: Step) -> list[bytes]:
 
 
 def waiting_ids(connection: Redis) -> list[str]:
-    """Ids of the schedules that wait to run; one that is not UTF-8 names none."""
+    """Ids of the schedules that wait to run; one that is not UTF-8 matches no schedule."""
     members = cast("list[bytes]", connection.zrange(INDEX, 0, -1))
     return [member.decode(errors="replace") for member in members]
 
 
 def index_missing(ids: Iterable[str], connection: Redis, step: Step = no_step) -> None:
-    """Put these schedules into an index if they are in none; for changes that others announced."""
+    """Put these schedules into an index if they are in none, after other programs changed them."""
     for part in in_steps(list(ids), BATCH, step):
         _index(part, connection, ReindexReport())
 
@@ -254,21 +254,21 @@ def _index(ids: Sequence[str], connection: Redis, report: ReindexReport) -> None
 
 
 def retry_failed(connection: Redis, step: Step = no_step) -> None:
-    """Let schedules in error wait no longer: what kept them from running may have been mended.
+    """Make schedules in error due at once: the cause may have been fixed.
 
-    That is so where a new process leads, which may have other code and other settings.
+    A new leader does so, as it may have other code and settings.
     """
     failed = cast("list[bytes]", bytes_client(connection).zrange(ERRORS, 0, -1))
     for part in in_steps(failed, BATCH, step):
         soon: Any = dict.fromkeys(part, now().timestamp())
-        # Dispatch reads the hash, and corrects the place of one that is not due any more.
+        # Dispatch reads the hash, and corrects the score of one that is no longer due.
         connection.zadd(INDEX, soon, xx=True, lt=True)
 
 
 def prune(members: Sequence[Any], connection: Redis, step: Step = no_step) -> int:
-    """Take out members without a hash, but for those that are RQ's names: they have a history.
+    """Remove members without a hash, except RQ's own names, which have a history.
 
-    Those whose hash says no error are taken out of the errors.
+    Those whose hash has no error are removed from the errors.
     """
     pruned = 0
     for part in in_steps(members, BATCH, step):

@@ -1,4 +1,4 @@
-"""Hashes of schedules, many at a time, as they stand in Redis."""
+"""Reading the hashes of schedules, many at a time."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ BATCH = 200
 """Hashes in one script call: Redis is held for a few milliseconds."""
 
 CALLS = 20
-"""Script calls in one round trip, where all that is stored is read."""
+"""Script calls in one round trip, if everything stored is read."""
 
 _job_class: type[Record] = Record
 
 
 def restore_as(job_class: type[Record]) -> None:
-    """Let schedules that are read be of this class: what users hold stands above this floor."""
+    """Set the class of schedules that are read; it is defined on a floor above this one."""
     global _job_class  # noqa: PLW0603
     _job_class = job_class
 
 
 _LATER = 2
-"""What the script says of a hash for which there was no room."""
+"""The script's reply for a hash that did not fit."""
 
 LONG_FIELDS = ("args", "kwargs", "meta", "declared", "description", "webhooks")
 SHORT_FIELDS = (
@@ -42,7 +42,7 @@ SHORT_FIELDS = (
     *("last_error", "last_error_at", "source", "application"),
 )
 SHORT_BYTES = 1000
-"""What is told of a schedule that holds too much: these fields, as far as they are shorter."""
+"""Of a schedule that is too large, only these fields are read, if they are shorter than this."""
 
 READ = Script(
     "read",
@@ -62,7 +62,7 @@ _HowToRestore = Callable[[type[Record]], _Restore]
 
 @dataclass(frozen=True)
 class Absent:
-    """No hash under this id. With a history it is a name of RQ's own cron."""
+    """There is no hash under this id. If there is a history, it is a name of RQ's own cron."""
 
     has_history: bool
 
@@ -74,14 +74,14 @@ class Damaged:
     id: str
     reason: str
     fields: Fields | None = None
-    """The hash, where it is one."""
+    """The hash, if there is one."""
     is_oversized: bool = False
-    """Whether it holds too much, so that only short fields of it were read."""
+    """Whether it is too large, so that only short fields were read."""
     refused: bool = False
-    """Whether Redis refused to read it, so that nothing is known to be wrong with the schedule."""
+    """Whether Redis refused to read it; the schedule itself may be all right."""
 
     def error(self) -> DamagedScheduleError:
-        """As what it is raised."""
+        """The exception to raise for it."""
         kind = UnreadableScheduleError if self.refused else DamagedScheduleError
         return kind(self.id, self.reason)
 
@@ -102,7 +102,7 @@ def read_schedules(
     connection: Redis,
     job_class: type[Record] | None = None,
 ) -> Iterator[Read]:
-    """For each id what stands under it, and the hash's fields (bytes that are no UTF-8 escaped)."""
+    """For each id what was found, and the fields of the hash (bytes that are not UTF-8 escaped)."""
     for start in range(0, len(ids), BATCH):
         part = ids[start : start + BATCH]
         reply = run_script(connection, READ, [], [CALL_BYTES, *part])
@@ -115,7 +115,7 @@ def read_what_fits(
 ) -> Iterator[Read | None]:
     """As `read_schedules`, in one round trip.
 
-    None for the heavy ones for which there is no room in it; there is for the first of all.
+    None for heavy ones that do not fit; the first of all always fits.
     """
     stored, how = _parse(run_script(connection, READ, [], [call_bytes, *ids]))
     restore = how(_job_class)
@@ -125,7 +125,7 @@ def read_what_fits(
 
 
 class Stored(NamedTuple):
-    """What stands under an id, not yet understood."""
+    """What is stored under an id, not yet parsed."""
 
     id: str
     fields: Fields
@@ -154,7 +154,7 @@ def read_stored(ids: Sequence[str], connection: Redis, step: Step = no_step) -> 
 def _all(
     ids: Sequence[str | bytes], reply: bytes, connection: Redis
 ) -> Iterable[tuple[Any, _HowToRestore]]:
-    """What is found under each of them: what this reply says, and further ones if it is not all."""
+    """What is found under each id: from this reply, and from further ones if it is incomplete."""
     stored, restore = _parse(reply)
     restores = [restore] * len(stored)
     while _LATER in stored:

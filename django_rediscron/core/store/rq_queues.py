@@ -16,7 +16,7 @@ QueueFactory = Callable[[str, Redis], Queue]
 
 
 def get_queue(name: str, connection: Redis) -> Queue:
-    """The queue of that name. Raises `UnknownQueueError` where the factory knows no such queue."""
+    """The queue of that name. Raises `UnknownQueueError` if the factory knows no such queue."""
     return _factory(name, connection)
 
 
@@ -62,9 +62,9 @@ _LIBRARIES = ("rq", "django_rq")
 
 
 def overridden(queue: Queue) -> str:
-    """What a project's own queue or job class does otherwise than RQ when a job is enqueued.
+    """The first method by which a project's own queue or job class changes how jobs are enqueued.
 
-    The dotted name of the first such method; empty where there is none.
+    Its dotted name; empty if there is none.
     """
     kind: Any = queue.job_class
     return _of_queue(queue, _OF_QUEUES) or _overridden(kind, _OF_JOBS)
@@ -82,7 +82,7 @@ def _of_queue(queue: Queue, names: tuple[str, ...]) -> str:
 
 @cache
 def _overridden(kind: Any, names: tuple[str, ...]) -> str:
-    # By the class that has the method, for tracing tools replace methods of RQ's own classes.
+    # By the class that has the method, because tracing tools replace methods of RQ's own classes.
     for name in names:
         owner = next((each for each in kind.__mro__ if name in vars(each)), None)
         if owner is not None and owner.__module__.partition(".")[0] not in _LIBRARIES:

@@ -1,4 +1,4 @@
-"""What became of the RQ jobs that schedules enqueued, as RQ's own hashes say."""
+"""The RQ jobs that schedules enqueued, and their results, from RQ's own hashes."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Run:
 
     job_id: str
     enqueued_at: datetime | None
-    """None where the history holds no time of our calendar."""
+    """None if the history holds no valid time."""
     status: str = ""
-    """RQ's word: queued, started, finished, failed, ...; empty where RQ keeps the job no more."""
+    """RQ's status: queued, started, finished, failed, ...; empty if RQ no longer keeps the job."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
     worker: str = ""
     queue_name: str = ""
-    """The queue that it went to; empty where RQ keeps the job no more."""
+    """The queue that it was put in; empty if RQ no longer keeps the job."""
 
     @property
     def duration(self) -> timedelta | None:
-        """For how long it ran; None as long as it has not ended."""
+        """How long it ran; None until it has ended."""
         if self.started_at is None or self.ended_at is None:
             return None
         return self.ended_at - self.started_at
@@ -53,7 +53,7 @@ def read_runs(ids: Sequence[str], connection: Redis, count: int = 1) -> dict[str
         for id in ids:
             pipe.zrange(history_key(id), 0, count - 1, desc=True, withscores=True)
         histories = pipe.execute(raise_on_error=False)
-    # A key of that name that holds something else is nobody's history.
+    # A key of another type is not a history.
     known: list[Any] = [[] if isinstance(each, Exception) else each for each in histories]
     with client.pipeline(transaction=False) as pipe:
         for history in known:
@@ -92,7 +92,7 @@ class Occurrence(NamedTuple):
     """Which occurrence of which schedule a job is.
 
     `time` is the nominal time, an aware datetime in UTC: when it was due by the schedule, however
-    late or jittered the run is. None for a run now, which is no occurrence of the schedule.
+    late or jittered the run is. None for a run by hand, which is not an occurrence.
     """
 
     schedule_id: str
@@ -100,10 +100,10 @@ class Occurrence(NamedTuple):
 
 
 def current_occurrence(job: Job | None = None) -> Occurrence | None:
-    """The occurrence that the job is which runs here; None where none of a schedule runs.
+    """The occurrence of the current job; None if the job does not belong to a schedule.
 
-    Every attempt of a job that RQ retries has the same one. Callbacks run when RQ has no current
-    job: there, pass the job that they are given. Takes one round trip to Redis.
+    All attempts of a job that RQ retries have the same one. RQ has no current job in callbacks:
+    pass the job that they are given. Takes one round trip to Redis.
     """
     job = job or get_current_job()
     if job is None:

@@ -1,4 +1,4 @@
-"""Changes of definitions on their way to Redis: whole, announced, and lost by nobody."""
+"""Changes of definitions are written to Redis, each completely, and announced."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ REFUSALS: dict[str, type[Exception]] = {
     "SCHEDULECHANGED": ScheduleChangedError,
     "SCHEDULELOCKED": ScheduleLockedError,
 }
-"""What the script's reasons for refusing a change are here."""
+"""The script's reasons for refusing a change, as exceptions."""
 
 MAX_QUEUED = 100
-"""Changes queued in pipelines that an object remembers until it knows what came of them."""
+"""Changes queued in pipelines that an object remembers until it knows their results."""
 
 SAVE = Script(
     "save",
@@ -53,10 +53,10 @@ DELETE = Script("delete", HISTORY_SUFFIX=HISTORY_SUFFIX, SKIPPED_PREFIX=SKIPPED_
 
 
 def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | None = None) -> None:
-    """Write the changes, each whole or not at all, in few round trips; with a pipeline, queue them.
+    """Write the changes, each completely or not at all, in few round trips; or queue them.
 
-    Raises `InvalidScheduleError` before anything is written; after the others were written, what
-    stands in `REFUSALS` for those that were refused.
+    Raises `InvalidScheduleError` before anything is written, and after the others were written the
+    exception in `REFUSALS` for those that were refused.
     """
     for change in changes:
         change.job.import_functions(change.fields)
@@ -100,7 +100,7 @@ def _save_batch(
 def write_merged(changes: Sequence[Change], connection: Redis) -> list[Change]:
     """Write merges of schedules with what code declares, thousands in a round trip.
 
-    Returns those of which nothing was written, because somebody changed the schedule meanwhile.
+    Returns those that were not written, because the schedule was changed meanwhile.
     """
     refused: list[Change] = []
     pending = list(changes)
@@ -139,10 +139,10 @@ def _decode(reply: bytes) -> Any:
 
 
 def resolve_pipelined(job: Record, connection: Redis) -> None:
-    """Learn what came of the changes of this object that were queued in pipelines.
+    """Find out which changes of this object that were queued in pipelines were written.
 
-    Those that were written count as saved: the next save neither writes them over what others have
-    changed since, nor brings back what others deleted. All others are still to be written.
+    Those count as saved: the next save neither overwrites what others have changed since, nor
+    brings back what others deleted. All others are still to be written.
     """
     if not job.queued:
         return
@@ -157,7 +157,7 @@ def resolve_pipelined(job: Record, connection: Redis) -> None:
 
 
 def _is_recorded(change: Change, receipt: bytes) -> bool:
-    """Whether it could; what somebody else wrote in place of our receipt says nothing."""
+    """Whether the receipt could be applied; it cannot if somebody else wrote something there."""
     try:
         change.apply_reply(_decode(receipt))
     except (ValueError, TypeError):
@@ -168,7 +168,7 @@ def _is_recorded(change: Change, receipt: bytes) -> bool:
 def delete_schedules(
     ids: Iterable[str | bytes], connection: Redis, pipeline: Any | None = None
 ) -> int:
-    """Delete schedules, each whole; returns how many there were (0 with a pipeline).
+    """Delete schedules, each completely; returns how many existed (0 with a pipeline).
 
     One that code declares stays deleted until it is reset. Raises `ScheduleLockedError` for those
     that only the code may change, after the others were deleted.

@@ -1,8 +1,8 @@
 """The Lua scripts of `lua/`: what Redis does in one step.
 
-Redis runs a script alone and whole, so each of these is one transaction. A refusal of writes
-(out of memory, read-only, no replicas) comes with the first write, before anything is changed;
-therefore no script may write before it has read and judged all that it needs.
+Redis runs a script alone and to its end, so each of these is one transaction. If Redis refuses
+writes (out of memory, read-only, no replicas), it refuses the first one, before anything has
+changed; therefore no script may write before it has read and checked all that it needs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FOLDER = Path(__file__).with_name("lua")
 Constant = str | int | float | Sequence[str]
 
 CHANGES_KEYS = (INDEX, DISABLED, ERRORS, LAST_UPDATE, INDEXED, DELETED)
-"""The first keys of a script that includes `changes`."""
+"""The first keys of each script that includes `changes`."""
 
 GUARDED_FIELDS = (*EDITABLE_FIELDS, *ORIGIN_FIELDS, *EDIT_FIELDS)
 """All that a merge with the code depends on."""
@@ -59,9 +59,8 @@ _INCLUDE = re.compile(r"^-- include: *(.*?) *$", re.MULTILINE)
 class Script:
     """The script `lua/{name}.lua`; its text is put together when it is first used.
 
-    A line `-- include: other` stands for `lua/includes/other.lua`, which is loaded once, however
-    many ask for it. `constants`, and those of what is included, stand before all the rest as
-    `local NAME = value`.
+    A line `-- include: other` takes in `lua/includes/other.lua`, once however often it is named.
+    `constants`, and those of the includes, are put before the text as `local NAME = value`.
     """
 
     def __init__(self, name: str, folder: Path = FOLDER, **constants: Constant) -> None:
@@ -117,7 +116,7 @@ def run_script(
 ) -> Any:
     """Run a script that the server may know already; texts come back as bytes.
 
-    They do so even where the client decodes replies: what stands in Redis need not be text.
+    They do so even if the client decodes replies: what Redis holds need not be text.
     """
     rest = (len(keys), *keys, *arguments)
     run: Callable[..., Any] = connection.execute_command
@@ -137,7 +136,7 @@ def run_scripts(
 ) -> list[Any]:
     """Run a script many times in one round trip, each time with these keys and arguments.
 
-    Between two runs others get their turn, so that many short ones hold nobody up.
+    Other clients are served between two runs, so many short ones block nobody.
     """
     replies: list[Any] = [None] * len(calls)
     digest = _digest(script.text)

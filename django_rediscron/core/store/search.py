@@ -1,4 +1,4 @@
-"""Finding schedules by their fields, in Redis itself: many are searched and few are read."""
+"""Finding schedules by their fields inside Redis: many are searched, few are read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MADE_OF: dict[str, tuple[str, ...]] = {
     "latest_run": ("latest_enqueue_time",),
     "id": (),
 }
-"""Fields that the script makes of others."""
+"""Fields that the script computes from others."""
 
 
 def one_of(field: str, values: Iterable[str]) -> Condition:
@@ -42,14 +42,14 @@ def one_of(field: str, values: Iterable[str]) -> Condition:
 
 
 def compare(field: str, op: str, value: str) -> Condition:
-    """`op` is contains, startswith, gt, gte, lt or lte; an absent field is no less, no more."""
+    """`op`: contains, startswith, gt, gte, lt or lte; an absent field is neither less nor more."""
     return {"field": field, "op": op, "values": [value]}
 
 
 def like(field: str, text: str) -> Condition:
-    """The field contains this text, in small letters or capitals."""
+    """The field contains this text, ignoring case."""
     small = text.lower()
-    # Lua knows the case of ASCII only, so the script is told of all other letters in the text.
+    # Lua knows the case of ASCII letters only, so the script gets all others in the text.
     letters = {each for each in small if not each.isascii() and each.upper() != each}
     pairs = [letter for each in sorted(letters) for letter in (each.upper(), each)]
     return {"field": field, "op": "icontains", "values": [small, *pairs]}
@@ -79,9 +79,9 @@ def search(
 ) -> list[tuple[str, ...]]:
     """The id of each schedule that meets the condition, followed by these values of it, unsorted.
 
-    `among`: look at these ids only. Bytes in an id that are not UTF-8 come as `\\xff`. Reads pages
-    of the indexes, so that Redis is never held for long; a schedule that is there from the
-    beginning to the end is found.
+    `among`: look at these ids only. Bytes in an id that are not UTF-8 are returned as `\\xff`.
+    Reads the indexes in pages, so that Redis is never blocked for long; a schedule that exists from
+    beginning to end is found.
     """
     request = {
         "fields": sorted(_needed(condition, values)),
@@ -99,7 +99,7 @@ def search(
 
 
 def member(id: str) -> list[bytes]:
-    """What may stand in an index for this id: itself, and the bytes that it stands for."""
+    """Possible members of an index for this id: the text, and the bytes that it represents."""
     given = id.encode(errors="surrogateescape")
     raw = ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), given)
     try:
@@ -171,7 +171,7 @@ NAMES_IN_USE = Script("names_in_use", JOB_PREFIX=JOB_PREFIX)
 
 @dataclass(frozen=True)
 class NamesInUse:
-    """Each name that at least one schedule has."""
+    """Names that at least one schedule uses."""
 
     queues: frozenset[str] = frozenset()
     functions: frozenset[str] = frozenset()
@@ -203,9 +203,9 @@ class NamesMemory:
 
     def read(self) -> NamesInUse:
         """The names as they are now."""
-        # Unlike GET, this is no error where the key holds something else.
+        # Unlike GET, this is no error if the key holds another type.
         updated = self._connection.mget([LAST_UPDATE])
         if self._names is None or updated != self._updated:
-            # Changed while it is taken, it is taken again the next time.
+            # If something changes meanwhile, it is read again the next time.
             self._updated, self._names = updated, read_names(self._connection)
         return self._names
