@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -97,6 +98,24 @@ def test_what_is_included_twice_is_loaded_once(tmp_path: Path) -> None:
         i_two="-- include: i_one\ntwo()\n",
     )
     assert text.split() == ["one()", "two()"]
+
+
+def test_who_asks_while_it_is_put_together_gets_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another thread may."""
+    files = {"main": "-- include: i_one\n-- include: i_two\n", "i_one": "one()", "i_two": "two()"}
+    expected = load(tmp_path, **files)
+    script, read_text, others = Script("main", tmp_path), Path.read_text, list[str]()
+
+    def read(path: Path, **options: Any) -> str:
+        if path.stem == "i_two" and not others:
+            others.append("")
+            others[0] = script.text
+        return read_text(path, **options)
+
+    monkeypatch.setattr(Path, "read_text", read)
+    assert [script.text, *others] == [expected, expected]
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -67,34 +67,37 @@ class Script:
         self.name = name
         self._folder = folder
         self._constants = constants
-        self._included: list[str] = []
 
     @cached_property
     def text(self) -> str:
         """What Redis runs. Raises `ValueError` if an include is missing or circular."""
+        included: list[str] = []  # no attribute, for several threads may be here at once
         path = self._folder / f"{self.name}.lua"
-        body = self._resolve(path.read_text(encoding="utf-8"), (self.name,))
+        body = self._resolve(path.read_text(encoding="utf-8"), (self.name,), included)
         constants = dict(self._constants)
-        for name in self._included:
+        for name in included:
             constants |= INCLUDES.get(name, {})
         return "".join(f"local {n} = {_literal(v)}\n" for n, v in constants.items()) + body
 
-    def _resolve(self, text: str, way: tuple[str, ...]) -> str:
-        """A text with its includes; `way`: the files that lead to it, itself last."""
-        return _INCLUDE.sub(lambda line: self._include(line[1], way), text)
+    def _resolve(self, text: str, way: tuple[str, ...], included: list[str]) -> str:
+        """A text with its includes, which are added to those that were met before.
 
-    def _include(self, name: str, way: tuple[str, ...]) -> str:
+        `way`: the files that lead to it, itself last.
+        """
+        return _INCLUDE.sub(lambda line: self._include(line[1], way, included), text)
+
+    def _include(self, name: str, way: tuple[str, ...], included: list[str]) -> str:
         if name in way[1:]:
             raise ValueError(f"circular include: {' > '.join((*way, name))}")
-        if name in self._included:
+        if name in included:
             return ""
         path = self._folder / "includes" / f"{name}.lua"
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise ValueError(f"{way[-1]} includes {name!r}, but there is no {path}") from None
-        self._included.append(name)
-        return self._resolve(text, (*way, name)).rstrip("\n")
+        included.append(name)
+        return self._resolve(text, (*way, name), included).rstrip("\n")
 
 
 def _literal(value: Constant) -> str:
