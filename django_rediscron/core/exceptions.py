@@ -21,11 +21,11 @@ __all__ = [
 
 
 class InvalidScheduleError(ValueError):
-    """A schedule was refused before anything was written; the text names value and remedy."""
+    """A schedule was refused before anything was written; the text names the value and a remedy."""
 
 
 class ScheduleLockedError(InvalidScheduleError):
-    """Code declares the schedule and locks it: change it there. The text says where."""
+    """The schedule is declared and locked by code: change it there. The text says where."""
 
 
 class UnknownQueueError(InvalidScheduleError):
@@ -33,9 +33,9 @@ class UnknownQueueError(InvalidScheduleError):
 
 
 class DamagedScheduleError(Exception):
-    """What stands in Redis under this schedule's key cannot be read.
+    """The data stored under the key of this schedule cannot be read.
 
-    Registering the schedule again, or deleting it, heals it.
+    Register the schedule again, or delete it.
     """
 
     def __init__(self, job_id: str, reason: str) -> None:
@@ -49,9 +49,9 @@ class DamagedScheduleError(Exception):
 
 
 class UnreadableScheduleError(DamagedScheduleError):
-    """Redis refused to read the schedule, which may be all right: its rights or its set-up lack.
+    """Redis refused to read the schedule: a permission is missing, or the server is misconfigured.
 
-    The reason holds what Redis said.
+    The schedule itself may be all right. The reason contains the error of Redis.
     """
 
     def _told(self) -> str:
@@ -62,17 +62,17 @@ class UnreadableScheduleError(DamagedScheduleError):
 
 
 class ScheduleChangedError(Exception):
-    """Somebody else changed the schedule since the version was read that `save` was to replace.
+    """The schedule was changed since the version was read that `save` was to replace.
 
-    Nothing was written. Load it again, and decide anew.
+    Nothing was written. Load it again and repeat the change.
     """
 
 
 class SchedulerLockedError(RuntimeError):
     """Another scheduler holds the lock.
 
-    `holder` is its name, `expires_in` the seconds that the lock still lives unless it is extended
-    (None where it cannot expire).
+    `holder` is its name, `expires_in` the seconds until the lock expires unless it is extended
+    (None if it cannot expire).
     """
 
     def __init__(self, holder: str, expires_in: float | None) -> None:
@@ -86,11 +86,11 @@ class SchedulerLockedError(RuntimeError):
 
 
 class UnsuitableServerError(RuntimeError):
-    """The server cannot do what schedules need; the text says what it refuses, and what to do."""
+    """The server cannot do what schedules need; the text says what is missing, and what to do."""
 
 
 class LeadershipLostError(SchedulerLockedError):
     """Another scheduler took the lock from this one while it ran.
 
-    The process is to end with a status that makes a supervisor start it again.
+    The process should end with a status that makes a supervisor restart it.
     """

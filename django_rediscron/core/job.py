@@ -29,18 +29,18 @@ class RedisCronJob(Record):
     `queue_name`: the RQ queue that its jobs go to. `func` or `func_name`: what they run, importable
     by its dotted name. `args`, `kwargs`: what it is called with, JSON values. `interval` (whole
     seconds) or `cron` (an expression in local time): when. `job_timeout`, `result_ttl`, `ttl`,
-    `failure_ttl` (seconds; RQ's own meanings), `meta`, `webhooks`: what RQ is told of each job.
-    `enabled`: whether it runs. `name` is RQ's name of a cron job, here only a label. All else is
+    `failure_ttl` (in seconds, as in RQ), `meta`, `webhooks`: options of its RQ jobs. `enabled`:
+    whether it runs. `name` is RQ's name of a cron job, here only a label. All other options are
     described in `ScheduleOptions`.
 
     `latest_enqueue_time` is the nominal time of the latest occurrence, `next_enqueue_time` that of
     the next one. `revision` counts the changes of the definition. `last_error` and `last_error_at`
-    say why the latest occurrence could not be enqueued; None where all is well. `runs` counts what
-    was enqueued by schedule, where `max_runs` is set. `finished_at`: since when nothing is left to
-    run, None where something is. `version` is an opaque text that changes with each change of the
-    definition, and with no run; it is empty where nothing is stored.
+    say why the latest occurrence could not be enqueued; None if there was no error. `runs` counts
+    the scheduled runs, if `max_runs` is set. `finished_at`: when it finished, None while runs are
+    left. `version` is an opaque text that changes with each change of the definition, and not with
+    runs; it is empty if nothing is stored.
 
-    Raises `InvalidScheduleError` (a `ValueError`) for what could not run.
+    Raises `InvalidScheduleError` (a `ValueError`) for a schedule that could not run.
     """
 
     def __repr__(self) -> str:
@@ -64,7 +64,7 @@ class RedisCronJob(Record):
     def get_skips(self, connection: Redis, start: int = 0, end: int = -1) -> list[Skip]:
         """Occurrences that did not run, and why, newest first (zero-based, inclusive).
 
-        At most the latest 100 records, for at most a year. What is no record is left out.
+        At most the latest 100 records, for at most a year. Invalid records are left out.
         """
         texts = cast("list[bytes]", connection.lrange(skipped_key(self.id), start, end))
         return [skip for skip in map(Skip.from_text, texts) if skip is not None]
@@ -101,23 +101,22 @@ class RedisCronJob(Record):
     ) -> None:
         """Write this schedule and tell the schedulers.
 
-        One that was loaded writes only the fields that were changed on it; one that was constructed
-        is created, or replaces the definition that stands under its id. Where the interval or the
-        cron expression changes, the next enqueue time is computed anew from now. Times never move
+        A loaded schedule writes only the fields that were changed on it; a constructed one is
+        created, or replaces the definition that is stored under its id. If the interval or the
+        cron expression changes, the next enqueue time is recomputed from now. Times never move
         backwards.
 
-        With a pipeline nothing happens until it is executed; the times of the change are computed
-        when it is queued, and count from then. Whether it was executed is found out at the next
-        save: what was written is not written again, over what others changed since, and what was
-        not is still to be written. That can be told for an hour after the execution; later, all
-        that this object changed is written again.
+        With a pipeline nothing happens until it is executed; the times are computed when the save
+        is queued. The next save finds out whether it was executed: what was written is not written
+        again over later changes by others, and what was not is still to be written. This works for
+        an hour after the execution; later, all changes of this object are written again.
 
-        `if_version`: save only if this is the version that stands in Redis, "" for none at all.
-        `event` is the word for the change on the channel of events.
+        `if_version`: save only if this version is stored, "" if none is. `event`: the event to
+        publish.
 
-        Raises `InvalidScheduleError`, `NoSuchJobError` where a loaded schedule was deleted
-        meanwhile, and `ScheduleChangedError` where another version stands there. With a pipeline,
-        its `execute` raises a `ResponseError` that begins with `NOSUCHJOB` or `SCHEDULECHANGED`.
+        Raises `InvalidScheduleError`, `NoSuchJobError` if a loaded schedule was deleted meanwhile,
+        and `ScheduleChangedError` if another version is stored. With a pipeline, its `execute`
+        raises a `ResponseError` that begins with `NOSUCHJOB` or `SCHEDULECHANGED`.
         """
         self.validate()
         connection = self._connected()
@@ -125,7 +124,7 @@ class RedisCronJob(Record):
         save_changes([Change.of(self, event or "updated", if_version)], connection, pipeline)
 
     def enable(self, pipeline: Any | None = None) -> None:
-        """Let it run from now on: what it missed while disabled is not made up for."""
+        """Let it run from now on; runs missed while it was disabled are not caught up."""
         self._switch(True, pipeline)
 
     def disable(self, pipeline: Any | None = None) -> None:
@@ -141,16 +140,16 @@ class RedisCronJob(Record):
     def delete(self, pipeline: Any | None = None) -> None:
         """Delete it with its index entry and its history, and tell the schedulers.
 
-        What it enqueued stays in its queue. Deleting what is not there does nothing.
+        Its RQ jobs stay in their queues. Deleting a schedule that does not exist does nothing.
         """
         delete_schedules([self.id], self._connected(), pipeline)
 
     def reset(self, *fields: str) -> None:
-        """Make it what the code declared last: these fields of its hash, or all overridden ones.
+        """Restore the last declared values of these fields of its hash, or of all overridden ones.
 
-        `interval` and `cron` go together. Whether it is enabled is reset where `enabled` is among
-        the fields. Unsaved changes of this object are lost. Raises `InvalidScheduleError` where no
-        code declares it or where it has no such field, and `NoSuchJobError`.
+        `interval` and `cron` are reset together, `enabled` only if it is named. Unsaved changes of
+        this object are lost. Raises `InvalidScheduleError` if no code declares it or it has no such
+        field, and `NoSuchJobError`.
         """
         reset_to_code(self.id, fields, self._connected())
         self.refresh()
@@ -158,8 +157,8 @@ class RedisCronJob(Record):
     def set_enqueue_time(self, time: datetime) -> None:
         """Record `time` as the latest occurrence, compute and write the next one.
 
-        Never moves an occurrence back that was recorded meanwhile. Raises `NoSuchJobError`, and
-        `InvalidScheduleError` for a time that has no zone.
+        Never moves back an occurrence that was recorded meanwhile. Raises `NoSuchJobError`, and
+        `InvalidScheduleError` for a time without a zone.
         """
         if check_moment("time", time) is None:
             raise InvalidScheduleError("time must be an aware datetime, got None")
@@ -172,7 +171,7 @@ class RedisCronJob(Record):
             save_changes([change], self.connection)
 
     def enqueue(self, connection: Redis) -> Job:
-        """Enqueue one RQ job now, apart from the schedule: its times stay as they are."""
+        """Enqueue one RQ job now; the times of the schedule are not affected."""
         return enqueue_now(self, connection)
 
     def _connected(self) -> Redis:

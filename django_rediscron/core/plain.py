@@ -1,6 +1,6 @@
-"""Values of subclasses, such as members of an `Enum`, as the plain text or number that they are.
+"""Values of subclasses, such as members of an `Enum`, as plain texts or numbers.
 
-`str()` of such a member is its name, and that is what would be written to Redis.
+`str()` of such a member is its name, which would be written to Redis otherwise.
 """
 
 from __future__ import annotations

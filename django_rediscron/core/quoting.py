@@ -14,14 +14,14 @@ LONGEST_ID = 255
 """Characters that an id may have."""
 
 LONGEST_REASON = 500
-"""Characters of the text of somebody else's error."""
+"""Characters of the text of other programs' errors."""
 
 _DEEPEST = 4
 _MOST = 12
 
 
 def quoted(value: object, longest: int = LONGEST) -> str:
-    """`repr` of the value, cut where it is long. Raises nothing, and takes no time to speak of."""
+    """`repr` of the value, cut if it is long. Never raises, and is fast for large values."""
     try:
         if type(value) is str:
             text = repr(value[:longest])
@@ -34,18 +34,18 @@ def quoted(value: object, longest: int = LONGEST) -> str:
 
 
 def quoted_id(id: object) -> str:
-    """The same, but any id that is permitted is whole, for one has to find the schedule."""
+    """The same, but valid ids are not cut, so that one can find the schedule."""
     return quoted(id, LONGEST_ID)
 
 
 def cut(reason: object, longest: int = LONGEST_REASON) -> str:
-    """A text of somebody else's, such as that of an error: its beginning, if it is long."""
+    """A text from elsewhere, such as that of an error; only its beginning if it is long."""
     text = str(reason)
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 class _Short(reprlib.Repr):
-    """`repr` that looks at the beginning only of what is large."""
+    """`repr` that looks only at the beginning of large values."""
 
     def __init__(self, longest: int) -> None:
         super().__init__()

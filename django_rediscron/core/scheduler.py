@@ -92,7 +92,7 @@ class RedisCronScheduler(CronScheduler):
         *positional: Any,
         **arguments: Unpack[ScheduleArguments],
     ) -> RedisCronJob:
-        """Create the schedule `id`, or edit it: all its fields are as given here afterwards.
+        """Create the schedule `id`, or edit it: afterwards all its fields are as given here.
 
         `func` may also be a dotted name. All else is described in `ScheduleArguments`; `args` to
         `enabled` may also stand behind the id, in that order.
@@ -149,7 +149,7 @@ class RedisCronScheduler(CronScheduler):
         return listing.jobs
 
     def save_jobs_data(self) -> None:
-        """Nothing: each schedule is stored by itself, so there is no list to keep here."""
+        """Does nothing: each schedule is stored separately, so there is no list to save."""
 
     # A pass
 
@@ -202,14 +202,14 @@ class RedisCronScheduler(CronScheduler):
             self._standby.sign_off()
 
     def stop(self) -> None:
-        """Ask a running scheduler to end after the batch in hand; from any thread or signal."""
+        """Ask a running scheduler to stop after the current batch; from any thread or signal."""
         self._inbox.stop()
 
     def keep_alive(self) -> None:
-        """Call it between the steps of a long `sync`, so that the scheduler is not taken for dead.
+        """Call this between the steps of a long `sync`, so that the scheduler counts as alive.
 
         Sends the heartbeat and the notice to systemd's watchdog when they are due. Raises an
-        exception, which is to end `sync`, if the scheduler was asked to stop or lost the lock.
+        exception, which must end `sync`, if the scheduler was asked to stop or lost the lock.
         """
         self._leading.keep_alive()
 
@@ -217,7 +217,7 @@ class RedisCronScheduler(CronScheduler):
 
     @property
     def lock_ttl(self) -> float:
-        """Seconds after which another scheduler may take over from one that died."""
+        """Seconds after which another scheduler may take over after a crash."""
         return self._session.lock_ttl
 
     @lock_ttl.setter
@@ -254,7 +254,7 @@ class RedisCronScheduler(CronScheduler):
             raise StopRequested
 
     def to_dict(self) -> dict[str, Any]:
-        """What RQ keeps of a scheduler, with its role and which process and project it is of."""
+        """RQ's fields of a scheduler, and its role, process and project."""
         return {
             **super().to_dict(),
             "application": self.application or "",

@@ -1,1 +1,1 @@
-"""What the code declares beside what people changed."""
+"""What the code declares, merged with what people changed."""

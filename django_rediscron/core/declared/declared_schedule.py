@@ -21,7 +21,7 @@ class DeclaredSchedule:
     place: str
     locked: bool = False
     orphaned_at_text: str = ""
-    """Where it is not declared any more."""
+    """Empty if it is still declared."""
 
     @cached_property
     def definition(self) -> dict[str, str]:
@@ -40,7 +40,7 @@ class DeclaredSchedule:
 
     @cached_property
     def fields(self) -> dict[str, str]:
-        """What a hash holds where nobody overrode anything."""
+        """The hash fields, if nothing was overridden."""
         told = without_defaults(self.definition)
         fields = {
             **told,
@@ -56,11 +56,11 @@ class DeclaredSchedule:
 
     @cached_property
     def absent(self) -> frozenset[str]:
-        """What it does not hold then."""
+        """The fields that the hash does not have then."""
         return _all_but(tuple(self.fields))
 
     def is_met_by(self, fields: Fields) -> bool:
-        """Whether a hash is as the code wants it: judged in a microsecond, for almost all are."""
+        """Whether a hash is as declared: a check of a microsecond, because almost all are."""
         return self.fields.items() <= fields.items() and self.absent.isdisjoint(fields)
 
 

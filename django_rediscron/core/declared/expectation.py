@@ -1,4 +1,4 @@
-"""What was read of a schedule before something was decided on it."""
+"""What a decision about a schedule was based on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Expectation = dict[str, Any]
 def expectation(
     fields: Fields, tombstone: Tombstone | None, *, absent: bool = False
 ) -> Expectation:
-    """What was read, for the script to compare: what changed meanwhile is not written over.
+    """What was read, for the script to compare, so that later changes are not overwritten.
 
-    `fields` are those of the hash; there are none where nothing (`absent`) or no hash stands there.
+    `fields`: those of the hash, empty if there is nothing (`absent`) or a key of another type.
     """
     kind = "hash" if fields else "none" if absent else "other"
     return {
@@ -28,7 +28,7 @@ def expectation(
 
 
 def _sendable(text: str) -> str | bool:
-    """The text, or True for any: what is no UTF-8 cannot be sent, is damaged, and to be healed."""
+    """The text, or True for any: bytes that are not UTF-8 cannot be sent, and are replaced."""
     try:
         text.encode()
     except UnicodeError:

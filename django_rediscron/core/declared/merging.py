@@ -1,8 +1,8 @@
-"""What code declares and what people changed, brought together so that neither is lost.
+"""Merges what code declares with what people changed, so that neither is lost.
 
-Of each field three texts are known: what the code declared last time, what stands in the hash, and
-what the code declares now. Where the hash still says the first it gets the last. Where it does not,
-somebody changed it: that stays, an override.
+There are three texts of each field: what the code declared last time, what the hash holds, and what
+the code declares now. If the hash still holds the first, it gets the third. If not, somebody
+changed it: that stays, as an override.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ CREATED, UPDATED, UNCHANGED, SKIPPED = "created", "updated", "unchanged", "skipp
 
 @dataclass
 class Merge:
-    """What becomes of a schedule."""
+    """The result of merging a schedule."""
 
     outcome: str
     change: Change | None = None
-    """What is to be written; of one that is unchanged, only what is to be known of its origin."""
+    """What to write; if it is unchanged, only fields of its origin."""
     changes: Differences = field(default_factory=dict)
-    """Field -> what it said, what it says now."""
+    """Field -> its text before, its text now."""
     overrides: Differences = field(default_factory=dict)
-    """Field -> what it goes on saying, what the code says."""
+    """Field -> the text that it keeps, the text of the code."""
 
 
 def merge(
@@ -52,19 +52,19 @@ def merge(
     tombstone: Tombstone | None = None,
     reset: Collection[str] = (),
 ) -> Merge:
-    """Bring what is stored up to what is wanted, but for what people changed.
+    """Bring what is stored up to what is declared, except what people changed.
 
-    `reset` names fields that are taken from the code all the same. Raises `InvalidScheduleError`
-    where what stays and what is new are mutually exclusive.
+    `reset` names fields that are taken from the code anyway. Raises `InvalidScheduleError` if what
+    stays and what is new are mutually exclusive.
     """
     if isinstance(found, Record):
         return _merge_stored(found, fields, wanted, tombstone, reset)
     if isinstance(found, Absent) and tombstone is not None and not (wanted.locked or reset):
         return Merge(SKIPPED)
     if isinstance(found, Damaged) and found.refused:
-        raise found.error()  # it may be all right, and hold what people changed
+        raise found.error()  # it may be all right, and contain overrides
     job = wanted.job.snapshot()
-    # Whether a damaged one is enabled may be legible.
+    # Of a damaged one, `enabled` may still be readable.
     job.enabled_given = not fields or wanted.locked
     change = Change.define(job)
     change.origin_fields = _origin_changes(fields, wanted.origin)
@@ -75,10 +75,10 @@ def merge(
 
 
 def merge_untouched(fields: Fields, wanted: DeclaredSchedule) -> Merge | None:
-    """As `merge`, of a schedule that nobody has touched since it was declared; None of any other.
+    """As `merge`, for a schedule without changes since it was declared; None for any other.
 
-    That is what nearly all are when a program declares new definitions: this is several times as
-    fast, for nothing of them has to be understood.
+    Nearly all are like that when a program declares new definitions. This is several times as fast,
+    because the fields need not be parsed.
     """
     known = Origin.of(fields)
     base = known.declared if known else None
@@ -153,7 +153,7 @@ def _changes_of_origin(
     base: Mapping[str, str] | None,
     changes: Differences,
 ) -> Differences:
-    """What changes in what is known of the code, but for the place."""
+    """Changes of the origin, except of the place."""
     if known is None:
         return {"source": ("runtime", "code")}
     found: Differences = {}
@@ -172,10 +172,10 @@ def _changes_of_origin(
 
 
 def reset_to_code(id: str, names: Collection[str], connection: Redis) -> None:
-    """Give these fields of a stored schedule, or all overridden ones, what the code declared last.
+    """Give these fields of a stored schedule, or all overridden ones, the last declared values.
 
-    Raises `NoSuchJobError`, and `InvalidScheduleError` where no code declares it, or for a name
-    that is no field.
+    Raises `NoSuchJobError`, and `InvalidScheduleError` if no code declares it, or for a name
+    that is not a field.
     """
     check_names(names)
     pending = True
@@ -198,7 +198,7 @@ def reset_to_code(id: str, names: Collection[str], connection: Redis) -> None:
 
 
 def check_names(names: Collection[str]) -> None:
-    """Raise `InvalidScheduleError` for a name that is no field of the definition."""
+    """Raise `InvalidScheduleError` for a name that is not a field of the definition."""
     for name in names:
         if name not in codec.EDITABLE_FIELDS:
             raise InvalidScheduleError(
@@ -207,23 +207,23 @@ def check_names(names: Collection[str]) -> None:
 
 
 def _overridden(actual: Mapping[str, str], base: Mapping[str, str]) -> set[str]:
-    """Fields that somebody changed since the code was written last."""
+    """Fields that somebody changed since the last sync."""
     return _whole_units(differences(actual, base))
 
 
 def _whole_units(names: Collection[str]) -> set[str]:
-    """These fields, and those that go together with them."""
+    """These fields, and those that are only changed together with them."""
     return {*names, *(ONE_UNIT if not set(ONE_UNIT).isdisjoint(names) else ())}
 
 
 def _disabled_as_orphan(fields: Fields) -> bool:
-    """Whether a sync disabled it, and nobody changed it since."""
+    """Whether a sync disabled it, and it was not changed since."""
     since = fields.get("disabled_as_orphan_at")
     return bool(since) and since == fields.get("updated_at") and fields.get("enabled") == "0"
 
 
 def _origin_changes(fields: Fields, origin: Origin) -> dict[str, str | bool]:
-    """What is to be written of the origin: field -> text, False to leave it out."""
+    """The fields of the origin to write: field -> text, False to leave it out."""
     wanted = origin.fields()
     return {
         name: wanted.get(name, False)

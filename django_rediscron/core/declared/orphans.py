@@ -1,4 +1,4 @@
-"""Schedules that their application does not declare any more."""
+"""Schedules that their application no longer declares."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def orphan(
     *,
     disable: bool,
 ) -> Merge:
-    """What becomes of a schedule that its application does not declare any more."""
+    """What to change of a schedule that its application no longer declares."""
     if not isinstance(found, Record):
         return Merge(UNCHANGED)  # it does not run
     changes: Differences = {}

@@ -20,16 +20,16 @@ REPLACE_TOMBSTONES = Script("replace_tombstones")
 
 @dataclass(frozen=True)
 class Tombstone:
-    """What the code said of a schedule that was deleted by hand."""
+    """The last declaration of a schedule that was deleted by hand."""
 
     id: str
     origin: Origin
     text: str
-    """As it stands in Redis."""
+    """As it is stored."""
 
     @classmethod
     def of(cls, id: str, text: str) -> Tombstone:
-        """One that cannot be read says nothing, but is one all the same."""
+        """Also made of a text that cannot be read: the schedule stays deleted."""
         told = load_object(text) or {}
         facts = {str(name): value for name, value in told.items() if isinstance(value, str)}
         return cls(id, Origin.of({**facts, "source": CODE}) or Origin("", "", ""), text)
@@ -49,7 +49,7 @@ class Tombstone:
 
 
 def read_tombstones(connection: Redis) -> dict[str, Tombstone]:
-    """By id. There are few: as many as were deleted by hand since they were declared."""
+    """By id. There are few: only declared schedules that were deleted by hand."""
     found = cast("Mapping[bytes, bytes]", bytes_client(connection).hgetall(DELETED))
     stones = {}
     for id, text in found.items():
@@ -71,7 +71,7 @@ def tombstone_text(origin: Origin) -> str:
 
 
 def replace_tombstones(replacements: Mapping[Tombstone, str], connection: Redis) -> None:
-    """Write other texts in their places, or with an empty text drop them; unless they changed."""
+    """Replace the texts of tombstones, or with an empty text drop them, unless they changed."""
     arguments = [
         part for stone, text in replacements.items() for part in (stone.id, stone.text, text)
     ]

@@ -34,9 +34,9 @@ class Backlog:
 def read_backlog(client: Redis, max_lag: float) -> Backlog:
     """What is due by the index, the oldest of it confirmed by the hashes.
 
-    Names of RQ's own cron stand in the same index, without a hash. A hash may say that a schedule
-    is disabled, in error or not yet due, and its score is corrected in the leader's next pass.
-    Members beyond the first page with a late one are counted as the index has them.
+    Names of RQ's own cron are in the same index, without a hash. By its hash, a schedule may be
+    disabled, in error or not yet due; the leader corrects its score in the next pass. Members
+    beyond the first page with a late one are counted by the index only.
     """
     moment = time.time()
     deadline = moment - max_lag
@@ -64,12 +64,12 @@ def read_backlog(client: Redis, max_lag: float) -> Backlog:
 
 
 def _due_time(score: float, fields: _Fields | None) -> float:
-    """Epoch seconds; infinite for what does not wait to run."""
+    """Epoch seconds; infinite if it does not wait to run."""
     if fields is None or fields.last_error or fields.finished_at or fields.enabled == b"0":
         return math.inf
     try:
         return max(score, utcparse((fields.next_enqueue_time or b"").decode()).timestamp())
-    except ValueError:  # no time: the leader enqueues it, or records an error
+    except ValueError:  # not a time: the leader enqueues it, or records an error
         return score
 
 
@@ -89,7 +89,7 @@ def read_failures(client: Redis, application: str | None = None) -> Failures:
     """The schedules that the leader lists as failed, the first of them confirmed by the hashes.
 
     With `application`, only those that it declares, all of them confirmed. A program that does not
-    keep this list may have healed or deleted a schedule.
+    maintain this list may have fixed or deleted a schedule.
     """
     count = client.zcard(ERRORS) if application is None else 0
     found = Failures()
@@ -110,7 +110,7 @@ def read_failures(client: Redis, application: str | None = None) -> Failures:
 
 
 class _Fields(NamedTuple):
-    """Of a hash, what decides here."""
+    """The fields of a hash that are needed here."""
 
     enabled: bytes | None
     next_enqueue_time: bytes | None
@@ -120,13 +120,13 @@ class _Fields(NamedTuple):
     application: bytes | None = None
 
     def is_of(self, application: str | None) -> bool:
-        """Whether this application declares it; None: any, and those that nobody declares."""
+        """Whether this application declares it; always true for None."""
         declared = self.source == CODE.encode() and self.application == (application or "").encode()
         return application is None or declared
 
 
 def _read_hashes(ids: Sequence[bytes], client: Redis) -> list[_Fields | None]:
-    """For each id; None where there is no hash."""
+    """For each id; None if there is no hash."""
     with client.pipeline(transaction=False) as pipe:
         for id in ids:
             pipe.hmget(JOB_PREFIX.encode() + id, *_Fields._fields)

@@ -17,25 +17,26 @@ from .backlog import Failures, read_backlog, read_failures
 from .leadership import Leadership, read_leadership
 
 MAX_LAG = 60.0
-"""Seconds: a pass takes far less, and Redis is back from a restart by then."""
+"""Seconds: a pass takes far less, and a restart of Redis is over by then."""
 
 MISSED = 2 / 3
-"""Of the lock's life. Each heartbeat extends the lock, and three fit into its life: a leader as
-silent as this has missed two of them, and is known to stall before it loses the lock."""
+"""Of the lock's TTL. Each heartbeat extends the lock, and three fit into its TTL: a leader that is
+silent for this long has missed two, and counts as stalled before it loses the lock."""
 
 FORGOTTEN = 120.0
-"""Seconds of silence, RQ's own number, where the lock has no life to compare with."""
+"""Seconds of silence if the lock has no TTL to compare with; RQ's own number."""
 
 Finding = tuple[str, str]
-"""A problem in its stable word, and what to say of it."""
+"""The stable name of a problem, and its description."""
 
 
 @dataclass(frozen=True)
 class Health:
     """What a probe found.
 
-    `problem` is empty, or the gravest one: `redis-unreachable`, `no-scheduler`,
-    `stalled-scheduler`, `late-schedules` or `schedules-in-error`. `message` says it in one line.
+    `problem` is empty, or the most serious one: `redis-unreachable`, `no-scheduler`,
+    `stalled-scheduler`, `late-schedules` or `schedules-in-error`. `message` is one line
+    for people.
     """
 
     ok: bool
@@ -46,10 +47,10 @@ class Health:
     leader_host: str | None = None
     leader_pid: int | None = None
     heartbeat_age: float | None = None
-    """Seconds since the latest heartbeat of the loop that makes the passes; None: there is none."""
+    """Seconds since the latest heartbeat of the leader's loop; None: there is none."""
     standbys: list[str] = field(default_factory=list)
     late: int = 0
-    """Enabled schedules that have been due for longer than is allowed."""
+    """Enabled schedules that have been due for longer than `max_lag`."""
     oldest_late: str | None = None
     oldest_lag: float = 0.0
     """Seconds for which the oldest due schedule has been due, late or not."""
@@ -59,7 +60,7 @@ class Health:
 
     @classmethod
     def unreachable(cls, reason: str) -> Health:
-        """Nothing could be read, for this reason."""
+        """Redis could not be read, for this reason."""
         return _unhealthy(("redis-unreachable", reason))
 
     def to_json(self) -> str:
@@ -77,10 +78,10 @@ def check_health(
     """Whether a leader lives and no enabled schedule is due for longer than `max_lag`, a duration.
 
     With `fail_on_error`, also whether every schedule could be enqueued when it was last tried. With
-    `application`, where the scheduler of another one leads, also whether it could enqueue what this
+    `application`, if the scheduler of another one leads, also whether it could enqueue what this
     application declares.
-    Uses a connection of its own, which waits for Redis two seconds at the most. Raises `RedisError`
-    where Redis does not answer or refuses, and ValueError unless `max_lag` is positive.
+    Uses its own connection, which waits for Redis for at most two seconds. Raises `RedisError` if
+    Redis does not answer or refuses, and ValueError unless `max_lag` is positive.
     """
     longest = positive_seconds("max_lag", max_lag)
     client = own_client(connection)
@@ -138,7 +139,7 @@ def _all_well(leadership: Leadership, failures: Failures) -> str:
 
 
 def _neglect(leadership: Leadership, application: str | None, client: Redis) -> Finding | None:
-    """Schedules of an application that the leader, another one's, cannot enqueue."""
+    """Schedules of this application that the leader, of another one, cannot enqueue."""
     leader = leadership.leader
     if application is None or leader is None or leader.application in (None, application):
         return None
@@ -174,7 +175,7 @@ def _leader_problem(leadership: Leadership, client: Redis) -> Finding | None:
 
 
 def _vacancy(leadership: Leadership, client: Redis) -> Finding:
-    """Nobody holds the lock: what is known of the one that held it last, unless it signed off."""
+    """No scheduler holds the lock: describe the one that held it last, unless it signed off."""
     deposed = leadership.deposed
     if deposed is not None:
         silence = f"its latest heartbeat was {deposed.age or 0:.1f} s ago"

@@ -1,4 +1,4 @@
-"""Which scheduler leads and which ones stand by, as RQ's registry and the lock say."""
+"""Which scheduler leads and which ones stand by, from RQ's registry and the lock."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ..schedule.texts import shown_bytes
 from ..store.keys import LOCK, SCHEDULERS, scheduler_key
 
 STANDBY_SILENCE = 30.0
-"""Seconds. A standby asks for the lock, and sends a heartbeat, every second or so."""
+"""Seconds. A standby tries to take the lock, and sends a heartbeat, about every second."""
 
 REGISTERED = 50
-"""Schedulers to look at, those with the latest heartbeats: RQ prunes its registry seldom."""
+"""Schedulers to look at, those with the latest heartbeats: RQ rarely prunes its registry."""
 
 
 @dataclass(frozen=True)
 class SchedulerState:
-    """What RQ's registry says of a scheduler."""
+    """A scheduler in RQ's registry."""
 
     name: str
     age: float | None = None
@@ -30,9 +30,9 @@ class SchedulerState:
     host: str | None = None
     pid: int | None = None
     role: str | None = None
-    """`leader` or `standby`, as it said itself; None: it is another program's, or long gone."""
+    """`leader` or `standby`, as it wrote itself; None: another program's, or long gone."""
     application: str | None = None
-    """Its project, among those that share one Redis; None where it is not known."""
+    """Its project, among those that share one Redis; None if unknown."""
 
     def __str__(self) -> str:
         where = [f"host {self.host}"] if self.host else []
@@ -42,11 +42,11 @@ class SchedulerState:
 
 @dataclass(frozen=True)
 class Leadership:
-    """Who holds the lock, for how long yet, and who else is registered."""
+    """Who holds the lock, for how much longer, and who else is registered."""
 
     leader: SchedulerState | None
     expires_in: float | None
-    """Seconds until the lock expires unless extended; None: it cannot, or nobody holds it."""
+    """Seconds until the lock expires unless extended; None: it cannot, or there is no lock."""
     others: list[SchedulerState]
     """Latest heartbeat first."""
     token: str | None = None
@@ -61,7 +61,7 @@ class Leadership:
 
     @property
     def deposed(self) -> SchedulerState | None:
-        """The latest one that led and neither holds the lock nor signed off: it froze or died."""
+        """The latest leader that neither holds the lock nor signed off: it froze or died."""
         return next((other for other in self.others if other.role == "leader"), None)
 
 
@@ -74,7 +74,7 @@ def read_leadership(client: Redis) -> Leadership:
         pipe.zrevrange(SCHEDULERS, 0, REGISTERED - 1, withscores=True)
         token, life, registered = pipe.execute()
     ages: dict[str, float | None] = {
-        # A heartbeat before the epoch, or infinitely long ago, is damage.
+        # A heartbeat before the epoch, or infinitely long ago, is damaged data.
         shown_bytes(name): max(0.0, moment - max(heartbeat, 0.0))
         for name, heartbeat in registered
     }
@@ -105,5 +105,5 @@ def _state(
 
 
 def _number(text: str | None) -> int | None:
-    """A process id; None for a text that is none."""
+    """A process id; None for any other text."""
     return int(text) if text and text.isdecimal() and len(text) <= MAX_DIGITS else None
