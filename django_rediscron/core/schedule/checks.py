@@ -1,4 +1,4 @@
-"""What a schedule may say: each check raises `InvalidScheduleError` with value and remedy."""
+"""Checks of schedules; each raises `InvalidScheduleError` with the value and a remedy."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from .rq_options import dump_webhooks
 from .texts import MAX_DEPTH
 
 NO_ADDRESS = (".", "..")
-"""Ids that no web address can contain: browsers take them out of a path, however quoted."""
+"""Ids that no URL can contain: browsers remove them from a path, however quoted."""
 
 MAX_INTERVAL = 100 * 366 * 86400
 """Seconds; a hundred years, so that the next time can always be computed."""
 
 MAX_WAIT = 2 * MAX_INTERVAL
-"""Seconds; no next time is further away, but for one that is damaged."""
+"""Seconds; a next time further away is damaged."""
 
 HISTORY_SUFFIX = ":jobs"
-"""What RQ puts behind the key of a schedule for its history."""
+"""The suffix of the key of a schedule for RQ's history of it."""
 
 MAX_BYTES = 2 * 1024 * 1024
-"""Of all values that a schedule's hash holds, apart from what the code declared last. Each of its
-runs holds the arguments once more."""
+"""Of all values in a schedule's hash, apart from the field `declared`. Each of its runs holds the
+arguments once more."""
 
 ADVICE = "keep the data elsewhere and pass its key or its path"
 
 MAX_BITS = 10_000
-"""Of an integer in arguments: Python itself refuses to read much longer ones."""
+"""Of an integer in arguments: Python itself refuses to parse much longer ones."""
 
 
 def check_schedule(job: Definition) -> None:
-    """Everything that can be judged without importing the function and without Redis.
+    """Check everything that needs neither the function nor Redis.
 
     Brings all values into the form in which they are kept.
     """
@@ -71,11 +71,11 @@ def check_schedule(job: Definition) -> None:
 
 
 _PLAIN_ATTRIBUTES = ("id", "queue_name", "_func_name", "name", "interval", "cron", "enabled")
-"""Of a schedule, beside its options. The setter of `func_name` would forget the function."""
+"""Apart from options. `func_name` is not among them because its setter forgets the function."""
 
 
 def _make_plain(job: Definition) -> None:
-    """Bring all that a schedule says into plain values; nearly always it does already."""
+    """Convert all values of a schedule to plain ones; nearly always they already are."""
     options = job.job_options
     said = (job.id, job.queue_name, job.func_name, job.name, job.interval, job.cron, job.enabled)
     if not job.time_options and PLAIN.issuperset(map(type, (*said, *options.values()))):
@@ -87,7 +87,7 @@ def _make_plain(job: Definition) -> None:
 
 
 def check_size(job: Definition) -> None:
-    """All that its hash will hold of the definition."""
+    """The size of the definition in its hash."""
     values = (job.args, job.kwargs, job.name, job.queue_name, *job.job_options.values())
     # A character takes up to twelve bytes as JSON.
     if sum(len(repr(value)) for value in values if value) > MAX_BYTES / 12:
@@ -100,7 +100,7 @@ def check_size(job: Definition) -> None:
 
 
 def check_times(job: Definition) -> None:
-    """What it says of its latest and next occurrence, and of its changes."""
+    """The times of its latest and next occurrence, and of its changes."""
     times = job.latest_enqueue_time, job.next_enqueue_time, job.created_at, job.updated_at
     if times != _NO_TIMES:
         for field, time in zip(_TIMES, times, strict=True):
@@ -114,7 +114,7 @@ def check_times(job: Definition) -> None:
 
 
 def check_id(id: object) -> None:
-    """Any text that can be a Redis key, a URL and a line of output."""
+    """Any text that can be part of a Redis key, a URL and a line of output."""
     if not isinstance(id, str) or not id:
         raise InvalidScheduleError(f"id must be a non-empty string, got {quoted_id(id)}")
     if len(id) > LONGEST_ID:
@@ -137,7 +137,7 @@ def check_id(id: object) -> None:
 
 
 def check_queue_name(queue_name: object) -> None:
-    """A name that RQ can make a queue of."""
+    """A name that RQ accepts for a queue."""
     if not isinstance(queue_name, str) or not queue_name:
         raise InvalidScheduleError(
             f"queue_name must be a non-empty string, got {quoted(queue_name)}"
@@ -147,7 +147,7 @@ def check_queue_name(queue_name: object) -> None:
 
 
 def check_timing(interval: object, cron: object, *, stored: bool = False) -> None:
-    """Exactly one of interval and cron, and one that can be computed."""
+    """Exactly one of interval and cron, and a valid one."""
     if interval is not None and cron:
         raise InvalidScheduleError(
             f"interval and cron are mutually exclusive, got interval={quoted(interval)} and "
@@ -164,7 +164,7 @@ def check_timing(interval: object, cron: object, *, stored: bool = False) -> Non
 
 
 def check_interval(interval: object) -> None:
-    """Whole seconds: RQ's history and the index know nothing finer that would stay exact."""
+    """Whole seconds: fractions would not stay exact in RQ's history and the index."""
     if type(interval) is not int or interval <= 0:
         raise InvalidScheduleError(
             f"interval must be a positive whole number of seconds, got {quoted(interval)}; "
@@ -177,7 +177,7 @@ def check_interval(interval: object) -> None:
 
 
 def check_arguments(args: object, kwargs: object) -> None:
-    """Arguments that come out of Redis as they went in."""
+    """Arguments that JSON preserves exactly."""
     if not isinstance(args, (tuple, list)):
         raise InvalidScheduleError(
             f"args must be a tuple, got {quoted(args)}; for one argument write ({quoted(args)},)"
@@ -191,7 +191,7 @@ def check_arguments(args: object, kwargs: object) -> None:
 
 
 def check_meta(meta: object) -> None:
-    """None, or a dict that comes out of Redis as it went in."""
+    """None, or a dict that JSON preserves exactly."""
     if meta is None:
         return
     if not isinstance(meta, dict):
@@ -200,9 +200,9 @@ def check_meta(meta: object) -> None:
 
 
 def _check_json(value: Any, where: str, depth: int = 0) -> None:
-    """JSON would turn tuples into lists and keys into strings; refuse what it would not keep.
+    """JSON would turn tuples into lists and keys into strings; refuse what it does not preserve.
 
-    Messages name the place, and not what stands there: arguments may hold secrets.
+    Messages say where, but not what the value is: arguments may contain secrets.
     """
     kind = type(value)
     if value is None or kind is bool:

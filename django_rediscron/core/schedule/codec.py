@@ -1,7 +1,7 @@
 """A schedule as the fields of its hash, and back.
 
 The format is that of rq-rediscron 0.1: texts, JSON for args, kwargs and meta, RQ's UTC format for
-times, an empty text for none. A field that is missing has its default, there as well as here.
+times, an empty text for none. A missing field has its default, there as well as here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ DEFINITION_FIELDS = (
 """Fields of the hash that say what to run and when; every schedule has them."""
 
 OPTIONAL_FIELDS = ("name", "webhooks", *OPTIONS)
-"""Further fields of the definition, in the order of people's interest."""
+"""Further fields of the definition, the most interesting ones first."""
 
 
 LEFT_OUT = {
@@ -52,7 +52,7 @@ LEFT_OUT = {
     "result_ttl": str(DEFAULT_RESULT_TTL),
     **dict.fromkeys(("interval", "cron", "job_timeout", "ttl", "failure_ttl", *OPTIONS), ""),
 }
-"""Defaults that are not stored, for they would take a fifth of the memory of a plain schedule."""
+"""Defaults that are not stored: they would take a fifth of the memory of a plain schedule."""
 
 TIME_FIELDS = (
     "latest_enqueue_time",
@@ -63,7 +63,7 @@ TIME_FIELDS = (
 )
 
 EDITABLE_FIELDS = (*DEFINITION_FIELDS, *OPTIONAL_FIELDS, "enabled")
-"""What people and their programs write."""
+"""Written by people and their programs."""
 
 _BLANK = {name: LEFT_OUT.get(name, "") for name in DEFINITION_FIELDS}
 _NUMBERS = {"job_timeout": None, "result_ttl": DEFAULT_RESULT_TTL, "ttl": None, "failure_ttl": None}
@@ -115,7 +115,7 @@ def dump_plain(job: Definition) -> dict[str, str]:
 
 
 def load(job: Definition, data: Mapping[str, str]) -> None:
-    """Give a job all that a hash says. Raises `InvalidScheduleError` for what cannot be read."""
+    """Set all attributes of a job from a hash. Raises `InvalidScheduleError` for invalid fields."""
     for field in ("id", "func_name", "queue_name"):
         if not data.get(field):
             raise InvalidScheduleError(f"field {quoted(field)} is missing or empty")
@@ -123,7 +123,7 @@ def load(job: Definition, data: Mapping[str, str]) -> None:
     job.func_name = data["func_name"]
     job.queue_name = data["queue_name"]
     job.name = data.get("name") or job.id
-    # Thousands are listed at once, and of most fields most hashes say nothing.
+    # Thousands are listed at once, and most hashes lack most fields.
     job.args = tuple(load_json(data, "args", list)) if "args" in data else ()
     job.kwargs = load_json(data, "kwargs", dict) if "kwargs" in data else {}
     job.interval = load_number(data, "interval")
@@ -147,7 +147,7 @@ def load(job: Definition, data: Mapping[str, str]) -> None:
     job.last_error = data.get("last_error") or None
     job.last_error_at = None
     if data.get("last_error_at"):
-        with suppress(InvalidScheduleError):  # a note of the scheduler, which no run needs
+        with suppress(InvalidScheduleError):  # only for display
             job.last_error_at = load_time(data, "last_error_at")
     for field in TIME_FIELDS:
         load_it = load_next_time if field == "next_enqueue_time" else load_time
@@ -161,20 +161,20 @@ def _is_said(name: str, data: Mapping[str, str]) -> bool:
 
 
 def editable(data: Mapping[str, str]) -> dict[str, str]:
-    """Of a hash, what people and their programs write."""
+    """The fields of a hash that people and their programs write."""
     return {_EDITABLE[field]: text for field, text in data.items() if field in _EDITABLE}
 
 
 def as_texts(raw: Mapping[Any, Any]) -> dict[str, str]:
-    """A hash as texts. Raises `InvalidScheduleError` where a field that runs need is not UTF-8.
+    """A hash as texts. Raises `InvalidScheduleError` if a field that runs depend on is not UTF-8.
 
-    Elsewhere, in fields of the origin and of other programs, such bytes are replaced.
+    In other fields, those of the origin and of other programs, such bytes are replaced.
     """
     texts = {}
     for field, value in raw.items():
         name = _name(field)
         if name is None:
-            continue  # none of ours
+            continue  # not ours
         try:
             text = value.decode() if isinstance(value, bytes) else str(plain(value))
             if not text.isascii():

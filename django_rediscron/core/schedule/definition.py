@@ -48,12 +48,12 @@ class Definition(TimeOptions, CronJob):
 
     @property
     def has_no_options(self) -> bool:
-        """Whether all are defaults, as of most schedules; asked of thousands at once."""
+        """Whether all options have their defaults; asked of thousands of schedules at once."""
         return not self.time_options and JOB_DEFAULTS.keys().isdisjoint(self.job_options)
 
     @property
     def schedule(self) -> str:
-        """When it runs, for people: the cron expression with its time zone, or `every 10s`."""
+        """When it runs, in short: the cron expression with its time zone, or `every 10s`."""
         if self.cron and self.timezone:
             return f"{self.cron} ({self.timezone})"
         return self.cron or f"every {self.interval}s"
@@ -67,7 +67,7 @@ class Definition(TimeOptions, CronJob):
     def state(self) -> State:
         """`disabled`, `finished` (nothing is left to run), `error` (see `last_error`) or `enabled`.
 
-        The first of these that is the case.
+        The first of these that applies.
         """
         if not self.enabled:
             return "disabled"
@@ -77,9 +77,9 @@ class Definition(TimeOptions, CronJob):
 
     @property
     def func(self) -> Callable[..., Any]:
-        """The function, imported when it is asked for.
+        """The function, imported on access.
 
-        Raises `InvalidScheduleError` where it cannot be imported.
+        Raises `InvalidScheduleError` if it cannot be imported.
         """
         if self._func is None:
             self._func = resolve_function(self.func_name)
@@ -104,5 +104,5 @@ class Definition(TimeOptions, CronJob):
         self._func = None
 
     def recurrence(self, origin: datetime | None = None) -> Recurrence:
-        """Its occurrences; where an interval has no `start_at`, counted from `origin`."""
+        """Its occurrences; an interval without `start_at` is counted from `origin`."""
         return Recurrence(self.interval, self.cron, self.zone, self.start_at, self.end_at, origin)

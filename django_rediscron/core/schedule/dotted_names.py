@@ -1,4 +1,4 @@
-"""Functions by their dotted names: what a worker can import, and what not."""
+"""Functions by their dotted names: which ones a worker can import."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..exceptions import InvalidScheduleError
 from ..quoting import cut, quoted
 
 LONGEST_NAME = 255
-"""Characters of a dotted name: one of many parts takes long to be looked for."""
+"""Characters of a dotted name: looking up one with many parts takes long."""
 
 
 def function_name(func: Callable[..., Any] | None, what: str = "func") -> str:
@@ -51,7 +51,7 @@ def function_name(func: Callable[..., Any] | None, what: str = "func") -> str:
 
 
 def resolve_function(name: str, what: str = "func_name") -> Callable[..., Any]:
-    """What a dotted name leads to. Imports user code, which may do anything but end the process."""
+    """The function of a dotted name. Imports user code; an attempt to exit is caught."""
     found = _import(name, what)
     if not callable(found):
         raise InvalidScheduleError(
@@ -83,7 +83,7 @@ def _import(dotted: str, what: str) -> Any:
     module, _, name = dotted.rpartition(".")
     loaded = sys.modules.get(module)
     if isinstance(loaded, ModuleType) and loaded.__dict__.get(name) is not None:
-        return loaded.__dict__[name]  # what RQ's import would find, in a tenth of its time
+        return loaded.__dict__[name]  # the same as RQ's import, ten times as fast
     try:
         return import_attribute(dotted)
     except KeyboardInterrupt:
@@ -101,7 +101,7 @@ def _import(dotted: str, what: str) -> Any:
 def _why_not(dotted: str) -> str:
     """Which module of a name does not exist or cannot be imported, or what it lacks; "" for others.
 
-    RQ says of all of them that the name is no attribute.
+    RQ has the same message for all of them.
     """
     *modules, attribute = dotted.split(".")
     for number, last in enumerate(modules):

@@ -1,8 +1,8 @@
-"""What becomes of a due schedule: which of its occurrences run, and which are skipped.
+"""Which occurrences of a due schedule run, and which are skipped.
 
-Usually one is due and runs. Where the scheduler was away, or a pass took long, more of them have
-passed, and `misfire_grace`, `catch_up` and `catch_up_limit` say what to do about them. However
-long it was away, this takes a few milliseconds.
+Usually one is due and runs. If no scheduler was running, or a pass took long, several have passed,
+and `misfire_grace`, `catch_up` and `catch_up_limit` say what to do about them. However many they
+are, this takes a few milliseconds.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from .definition import Definition
 from .texts import load_object, parse_time
 
 PUNCTUAL = 60.0
-"""Seconds by which an occurrence may be late that counts as not missed where the policy is to skip
-those, unless `misfire_grace` says another number. A pass takes far less."""
+"""Seconds by which an occurrence may be late without counting as missed, if missed ones are skipped
+and there is no `misfire_grace`. A pass takes far less."""
 
 PROMPT = 1.0
-"""The same where several occurrences have passed: then the scheduler was away, and of those that
-it missed none runs. One that has just come is not missed."""
+"""The same if several occurrences have passed: then no scheduler was running, and the missed ones
+do not run. One that has just become due is not missed."""
 
 _MOMENT = timedelta(microseconds=1)
 _CLOSE = timedelta(milliseconds=1)  # a score in the index is rounded to microseconds
 _STEPS = 1000
-"""Occurrences looked at one by one; those that are left come in the next round of the pass."""
+"""Occurrences looked at one by one; the next batch of the pass takes the rest."""
 
 
 class Step(NamedTuple):
-    """Occurrences that are settled in one step: some are skipped, and then one runs, or none."""
+    """Occurrences that are settled together: some are skipped, and then one runs, or none."""
 
     run: datetime | None
     skips: list[Skip]
@@ -41,15 +41,15 @@ class Step(NamedTuple):
 
 
 def settle_due(job: Definition, due: datetime, moment: datetime, room: int) -> list[Step]:
-    """The steps that bring a schedule from its due occurrence to its next one to come.
+    """The steps from the due occurrence of a schedule to its next one in the future.
 
-    With at most `room` runs, which may leave it due.
+    With at most `room` runs, after which it may still be due.
     """
     return _Settlement(job, due, moment).steps(room)
 
 
 def own_time(job: Definition, time: datetime) -> datetime:
-    """When an occurrence is to be enqueued: its time, and its delay."""
+    """When an occurrence is to be enqueued: its nominal time plus its delay."""
     return time + timedelta(seconds=occurrence_delay(job.id, time, job.jitter))
 
 
@@ -98,9 +98,9 @@ class _Settlement:
         return True
 
     def _latest_in_time(self, limit: float) -> datetime | None:
-        """The last one that has come and is not late by more than that many seconds.
+        """The last one that is due and not late by more than that many seconds.
 
-        Where the delay is longer than the period, the last one need not be the most punctual.
+        If the delay is longer than the period, the last one need not be the most punctual.
         """
         if limit == math.inf or self._lateness(self.last) <= limit:
             return self.last
@@ -149,7 +149,7 @@ class _Settlement:
         return steps
 
     def _last_come(self) -> datetime:
-        """The last occurrence whose time has come, delay included, where that of `due` has."""
+        """The last occurrence that is due, delay included; `due` itself is."""
         jitter = timedelta(seconds=self.job.jitter)
         last = self.recurrence.last(self.moment - jitter, self.due)
         if not jitter:
@@ -162,7 +162,7 @@ class _Settlement:
         return last
 
     def _first_in_grace(self, skips: list[Skip], last: datetime) -> datetime:
-        """The first occurrence that is not too late for sure; those before it are skipped."""
+        """The first occurrence that may still be in time; those before it are skipped."""
         if self.job.misfire_grace is None or not self._surely_late(self.due):
             return self.due
         first = self.recurrence.next(self._horizon() - _MOMENT)
@@ -173,7 +173,7 @@ class _Settlement:
         return first
 
     def _horizon(self) -> datetime:
-        """An occurrence before it is too late, whatever its delay."""
+        """Occurrences before it are too late, whatever their delay."""
         return self.moment - timedelta(seconds=(self.job.misfire_grace or 0) + self.job.jitter)
 
     def _surely_late(self, time: datetime) -> bool:
@@ -211,16 +211,16 @@ SKIPS_KEPT = 100
 """Records of each schedule."""
 
 SKIPS_TTL = 365 * 86400
-"""Seconds since the latest one."""
+"""Seconds after the latest record."""
 
 
 @dataclass(frozen=True)
 class Skip:
     """Occurrences in a row that did not run.
 
-    `occurrence` is the nominal time of the first and `until` that of the last of them, `count` how
-    many they are. `reason`: `misfire` (later than `misfire_grace`), `catch_up` (missed, and nothing
-    made up for it) or `overlap` (an earlier run had not ended). `at`: when they were given up.
+    `occurrence` and `until` are the nominal times of the first and the last one, `count` is their
+    number. `reason`: `misfire` (later than `misfire_grace`), `catch_up` (missed, not caught up) or
+    `overlap` (an earlier run had not ended). `at`: when they were skipped.
     """
 
     occurrence: datetime

@@ -1,6 +1,6 @@
-"""What the value of an option may be.
+"""Checks of the values of options.
 
-Each check returns the value in the form in which it is kept, or raises `InvalidScheduleError`.
+Each returns the value in the form in which it is kept, or raises `InvalidScheduleError`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Overlap = Literal["allow", "skip", "queue_one"]
 MAX_RUNS = 2**53
 
 MAX_CATCH_UP = 10_000
-"""Occurrences: more of them at once would rather drown the workers than help anybody."""
+"""Occurrences: more at once would overload the workers."""
 
 
 def check_moment(name: str, value: object) -> datetime | None:
-    """A datetime that says which zone it is in, not too far away to compute with it."""
+    """An aware datetime within the permitted years."""
     if value is None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
@@ -60,7 +60,7 @@ def check_count(name: str, value: object) -> int | None:
 
 
 def check_catch_up_limit(name: str, value: object) -> int:
-    """How many missed occurrences run at the most."""
+    """The maximum number of missed occurrences that run."""
     if type(value) is not int or not 0 < value <= MAX_CATCH_UP:
         raise InvalidScheduleError(
             f"{name} must be a whole number from 1 to {MAX_CATCH_UP}, got {quoted(value)}; "
@@ -96,7 +96,7 @@ def check_grace(name: str, value: Any) -> float | None:
 
 
 def check_retry(name: str, value: object) -> Retry | None:
-    """RQ's `Retry`, made of a number or of a mapping of `max` and `intervals` where it is one."""
+    """RQ's `Retry`, also from a number or from a mapping of `max` and `intervals`."""
     if value is None:
         return None
     given = plain(value)

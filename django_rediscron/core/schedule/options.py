@@ -40,18 +40,18 @@ class ScheduleOptions(TypedDict, total=False):
 
     `timezone`: IANA name or `ZoneInfo` in which a cron expression is read; by default the process's
     local zone. `start_at`, `end_at` (aware datetimes): no occurrence before the one or after the
-    other; an interval counts from `start_at`. `max_runs`: how many jobs it enqueues at the most.
+    other; an interval counts from `start_at`. `max_runs`: maximum number of jobs.
 
     Durations are numbers of seconds, timedeltas, or texts such as `"10m"`.
 
-    `jitter` (a duration, 0): longest delay of an occurrence, which is the same in every process.
-    `catch_up`: what to do about occurrences that were missed: one run for all of them (`latest`,
-    the default), a run for each (`all`, at most the newest `catch_up_limit`, 100), or none
-    (`skip`). `misfire_grace` (a duration): an occurrence that is later than that never runs.
-    `overlap`: whether a run may be enqueued while an earlier one has not ended: `allow` (the
-    default), not at all (`skip`), or only while none waits (`queue_one`).
+    `jitter` (a duration, 0): longest delay of an occurrence; it is the same in every process.
+    `catch_up`: what to do about missed occurrences: one run for all of them (`latest`, the
+    default), a run for each (`all`, at most the newest `catch_up_limit`, 100), or none (`skip`).
+    `misfire_grace` (a duration): an occurrence that is later than that never runs. `overlap`:
+    whether a run may be enqueued while an earlier one has not ended: `allow` (the default), not at
+    all (`skip`), or only while none is queued (`queue_one`).
 
-    `retry`: RQ's `Retry`, or the greatest number of further attempts. `on_success`, `on_failure`,
+    `retry`: RQ's `Retry`, or the maximum number of retries. `on_success`, `on_failure`,
     `on_stopped`: dotted name of a callback, a function, or RQ's `Callback`. `at_front`: whether
     jobs go to the front of their queue. `description`: RQ's description of each job.
     """
@@ -78,8 +78,8 @@ class ScheduleArguments(ScheduleOptions, total=False):
 
     `args`, `kwargs`: what the function is called with, JSON values. `interval` or `cron`: when; an
     expression is read in `timezone`. `job_timeout`, `result_ttl` (500 seconds), `ttl`,
-    `failure_ttl`, `meta`, `webhooks`: what RQ is told of each job. `enabled`: whether it runs, by
-    default; one that is stored keeps its state where this is None. `name`: RQ's name of a cron job,
+    `failure_ttl`, `meta`, `webhooks`: options of its RQ jobs. `enabled`: whether it runs, by
+    default; a stored schedule keeps its state if this is None. `name`: RQ's name of a cron job,
     here only a label.
     """
 
@@ -181,7 +181,7 @@ _JOB_OPTIONS: list[Option[Any]] = [
 ]
 
 JOB_OPTIONS: dict[str, Option[Any]] = {option.name: option for option in _JOB_OPTIONS}
-"""Options that RQ is told of each job; they stand in the schedule's `job_options`."""
+"""Options that are passed to RQ with each job; they are in the schedule's `job_options`."""
 
 OPTIONS = {**TIME_OPTIONS, **JOB_OPTIONS}
 
@@ -195,13 +195,13 @@ _POSITIONAL = (
     *("args", "kwargs", "interval", "cron", "job_timeout", "result_ttl", "ttl", "failure_ttl"),
     *("meta", "enabled"),
 )
-"""What `register` also takes by position, behind the id."""
+"""Arguments that `register` also takes by position, after the id."""
 
 _ARGUMENTS = (*_POSITIONAL, "webhooks", "name")
-"""What else all ways to make a schedule take, beside what it runs, its queue and its id."""
+"""Other arguments of `register`, beside the function, the queue and the id."""
 
 NO_OPTIONS: dict[str, Any] = {}
-"""What most schedules share; it is never changed, for each change of options makes a new dict."""
+"""Shared by most schedules and never changed: each change of options makes a new dict."""
 
 
 def by_name(positional: Sequence[Any], arguments: ScheduleArguments) -> ScheduleArguments:
@@ -215,7 +215,7 @@ def by_name(positional: Sequence[Any], arguments: ScheduleArguments) -> Schedule
 
 
 def refuse_unknown(options: Mapping[str, Any], *others: str) -> None:
-    """Raise TypeError for options that there are not; `others`: what else this call takes."""
+    """Raise TypeError for unknown options; `others`: further arguments of this call."""
     unknown = options.keys() - TIME_DEFAULTS.keys() - JOB_DEFAULTS.keys() - {*_ARGUMENTS}
     if unknown:
         known = ", ".join((*_ARGUMENTS, *TIME_DEFAULTS, *JOB_DEFAULTS, *others))

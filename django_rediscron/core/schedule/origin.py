@@ -1,7 +1,7 @@
-"""Where a schedule comes from: from code, which declares it, or from whoever made it at run time.
+"""Where a schedule comes from: it is declared in code, or was created at run time.
 
-The hash of a declared schedule says what the code said last. What differs from that is an override,
-whoever wrote it and with whatever program; setting it back ends the override.
+The hash of a declared schedule also holds the last declared values. A field that differs from them
+is an override, whichever program wrote it; setting it back ends the override.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .texts import load_object, parse_time
 CODE, RUNTIME = "code", "runtime"
 
 ONE_UNIT = ("interval", "cron")
-"""Of these one excludes the other, so they are overridden and declared together."""
+"""These exclude each other, so they are overridden and declared together."""
 
 Differences = dict[str, tuple[str, str]]
 """Field of the definition -> its text in the hash, and the text that the code declares."""
 
 DEFAULTS = {**dict.fromkeys(codec.EDITABLE_FIELDS, ""), **codec.LEFT_OUT, "enabled": "1"}
-"""What the fields of a definition say where they are left out."""
+"""The texts of the fields of a definition if they are left out."""
 
 _quoted = json.encoder.encode_basestring_ascii
 _NAMES = {name: f"{_quoted(name)}:" for name in DEFAULTS}
@@ -33,7 +33,7 @@ _NAMES = {name: f"{_quoted(name)}:" for name in DEFAULTS}
 
 @dataclass(frozen=True)
 class Origin:
-    """That a schedule is declared in code, as its hash holds it."""
+    """The fields of a hash about the code that declares the schedule."""
 
     application: str
     place: str
@@ -43,7 +43,7 @@ class Origin:
 
     @classmethod
     def of(cls, data: Mapping[str, str]) -> Origin | None:
-        """What a hash says; None for a schedule that was made at run time."""
+        """The origin in a hash; None for a schedule that was created at run time."""
         if data.get("source") != CODE:
             return None
         return cls(
@@ -55,7 +55,7 @@ class Origin:
         )
 
     def fields(self) -> dict[str, str]:
-        """What the hash holds; a field that is left out has its default."""
+        """The fields as stored; a field that is left out has its default."""
         fields = {
             "source": CODE,
             "application": self.application,
@@ -68,27 +68,27 @@ class Origin:
 
     @cached_property
     def declared(self) -> dict[str, str] | None:
-        """The definition as last declared, without defaults; None where it cannot be read."""
+        """The definition as last declared, without defaults; None if it cannot be read."""
         return load_declared(self.declared_text)
 
     @cached_property
     def orphaned_at(self) -> datetime | None:
-        """Since when the code does not declare it any more."""
+        """When it was found that the code no longer declares it."""
         try:
             return parse_time(self.orphaned_at_text) if self.orphaned_at_text else None
         except ValueError:
-            return datetime.fromtimestamp(0).astimezone()  # somebody's text: an orphan all the same
+            return datetime.fromtimestamp(0).astimezone()  # not a time: still an orphan
 
 
 def dump_declared(definition: Mapping[str, str]) -> str:
-    """A definition without defaults as the field `declared` holds it: equal ones, equal texts."""
+    """A definition without defaults as the field `declared`: equal definitions, equal texts."""
     # json.dumps takes five times as long for a few texts.
     told = [_NAMES[name] + _quoted(text) for name, text in sorted(definition.items())]
     return "{" + ",".join(told) + "}"
 
 
 def load_declared(text: str) -> dict[str, str] | None:
-    """What the hash field `declared` holds; None where that is not what we wrote."""
+    """The content of the field `declared`; None for anything that we would not have written."""
     declared = load_object(text)
     if declared is None:
         return None
@@ -96,17 +96,17 @@ def load_declared(text: str) -> dict[str, str] | None:
 
 
 def without_defaults(fields: Mapping[str, str]) -> dict[str, str]:
-    """The fields of a definition that say anything else than their defaults."""
+    """The fields of a definition that do not have their defaults."""
     return {name: text for name, text in fields.items() if text != DEFAULTS[name]}
 
 
 def agree(stored: Mapping[str, str], declared: Mapping[str, str]) -> bool:
-    """Whether a hash of ours says what the code says; False may also be for another form of it."""
+    """Whether a hash of ours is as declared; may be False for another form of the same values."""
     return {**stored, "enabled": ""} == {**declared, "enabled": ""}
 
 
 def differences(actual: Mapping[str, str], declared: Mapping[str, str]) -> Differences:
-    """Where a definition says anything else than the code, but for whether it is enabled."""
+    """The fields in which a definition differs from the code, except `enabled`."""
     ours, codes = {**DEFAULTS, **actual}, {**DEFAULTS, **declared}
     return {
         name: (ours[name], codes[name])

@@ -1,4 +1,4 @@
-"""A schedule as its hash: what that says, who declares it, and what was changed since."""
+"""A schedule and its hash: the fields, who declares it, and what was changed since."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 
 _OWN = ("args", "kwargs", "meta", "name")
-"""Fields in which schedules differ that have all others in common."""
+"""Fields that differ between schedules that otherwise have the same fields."""
 
 _MUTABLE = ("meta", "webhooks", "retry")
 """Options that are never shared."""
 
 _NO_KWARGS: dict[str, Any] = {}
-"""What packed schedules share; it is never changed, for a snapshot has its own."""
+"""Shared by packed schedules and never changed: snapshots have their own."""
 
 
 class Record(Definition):
@@ -134,7 +134,7 @@ class Record(Definition):
         arguments: ScheduleArguments,
         connection: Redis | None = None,
     ) -> Self:
-        """What `register` was asked for with these arguments."""
+        """The schedule that `register` is to write, from its arguments."""
         enabled = arguments.get("enabled")
         said: dict[str, Any] = {**arguments, "enabled": True if enabled is None else enabled}
         job = cls(id, queue_name, func, connection=connection, **said)
@@ -163,9 +163,9 @@ class Record(Definition):
         self._stored_fields = stored
 
     def pack(self, kinds: dict[tuple[str, ...], tuple[Any, ...]]) -> None:
-        """Take less memory, until somebody asks what was loaded; just after it was.
+        """Take less memory until the loaded fields are needed. Call it just after loading.
 
-        `kinds` holds what schedules share that differ in arguments and the like only.
+        `kinds` holds what schedules share that differ only in arguments and the like.
         """
         stored = self._stored or {}
         own = [each for name in _OWN if name in stored for each in (name, stored.pop(name))]
@@ -192,9 +192,9 @@ class Record(Definition):
         """The next runs, at most `number`: when the scheduler is to enqueue them, jitter included.
 
         With `after` (an aware datetime) those after that moment; without, the first one is the next
-        enqueue time, or, where that has passed, what `catch_up` makes of it. Aware datetimes in the
-        time zone of the schedule, without one in UTC. Ends where nothing is left to run: after
-        `end_at`, after `max_runs`, and at once where the schedule is disabled or finished. If
+        enqueue time or, if that has passed, the run that `catch_up` leads to. Aware datetimes in
+        the time zone of the schedule, in UTC if it has none. Ends when nothing is left to run:
+        after `end_at`, after `max_runs`, and at once if the schedule is disabled or finished. If
         `jitter` is thousands of times longer than the period, the times are approximate.
         """
         if type(number) is not int or number < 0:
@@ -209,23 +209,23 @@ class Record(Definition):
         """When it runs, in plain English: `Every 5 minutes, Monday to Friday (Europe/Paris)`."""
         return describe(self.interval, self.cron, self.timezone, self.max_runs)
 
-    # What it may say
+    # What is valid
 
     def validate(self) -> None:
         """Raise `InvalidScheduleError` for anything that could not be stored, read back and run.
 
-        The function is imported only where `func_name` was changed and `save()` is called.
+        The function is not imported here, but by `save()` if `func_name` was changed.
         """
         check.check_schedule(self)
 
     def _check_when(self) -> None:
-        """What was changed on this object and not saved may be anything."""
+        """Check the timing, which may have been changed to anything since it was loaded."""
         check.check_timing(self.interval, self.cron, stored=True)
         check_options(self)
         check.check_times(self)
 
     def import_functions(self, fields: Container[str]) -> None:
-        """Raise `InvalidScheduleError` where a function of these fields cannot be imported."""
+        """Raise `InvalidScheduleError` if a function of these fields cannot be imported."""
         if "func_name" in fields:
             self.func  # noqa: B018 - raises
         for name in CALLBACKS:
@@ -236,7 +236,7 @@ class Record(Definition):
 
     @property
     def source(self) -> str:
-        """`code` where a project declares it, `runtime` where somebody made it."""
+        """`code` if a project declares it, `runtime` if it was created at run time."""
         return origin.CODE if self._origin else origin.RUNTIME
 
     @property
@@ -251,16 +251,16 @@ class Record(Definition):
 
     @property
     def declared(self) -> dict[str, str] | None:
-        """The hash fields of the definition as the code declared them last, without defaults."""
+        """The last declared hash fields of the definition, without defaults."""
         return self._origin.declared if self._origin else None
 
     @property
     def overrides(self) -> Differences:
-        """Where it is not as declared: field of its hash -> (its text, the text of the code).
+        """Fields that differ from the code: field of its hash -> (its text, the text of the code).
 
-        A change of this object counts when it is saved. A field that is set back to what the code
-        says is no override any more. Whether the schedule is enabled is never one: the code says
-        that for the beginning only.
+        A change of this object counts when it is saved. A field that is set back to the declared
+        value is no longer an override. `enabled` never is one: declaring it applies only on
+        creation.
         """
         declared, stored = self.declared, self._stored
         if declared is None or stored is None or origin.agree(stored, declared):
@@ -274,7 +274,7 @@ class Record(Definition):
 
     @property
     def orphaned_at(self) -> datetime | None:
-        """Since when its application does not declare it any more; None where it does."""
+        """When it was found that its application no longer declares it; None if it does."""
         return self._origin.orphaned_at if self._origin else None
 
     # What its hash says
@@ -318,13 +318,13 @@ class Record(Definition):
         return {**stored.definition(), "enabled": str(int(stored.enabled))}
 
     def just_loaded_definition(self) -> dict[str, str]:
-        """As `loaded_definition`, of a job that nobody changed since it was loaded."""
+        """As `loaded_definition`, of a job that was not changed since it was loaded."""
         definition = {**self.definition(), "enabled": str(int(self.enabled))}
         self._loaded_definition = (self._stored, definition)
         return definition
 
     def count_changes_from(self, stored: Record) -> None:
-        """Let `stored` be what stands in Redis: where this object differs is a change to save."""
+        """Treat `stored` as the state in Redis: fields that differ from it are changes to save."""
         self._stored, self._loaded_definition = stored._stored, stored._loaded_definition
 
     def moved_times(self) -> dict[str, str]:

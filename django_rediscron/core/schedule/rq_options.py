@@ -21,7 +21,7 @@ _RQ_TIMEOUT = Callback("builtins.print").timeout
 
 
 def check_callback(name: str, value: Any) -> str | None:
-    """The dotted name of a callback, and behind it its time-out in seconds if not RQ's own."""
+    """The dotted name of a callback, and its timeout in seconds if it is not RQ's default."""
     if value is None or value == "":
         return None
     func: Any
@@ -64,7 +64,7 @@ def make_callback(
 ) -> Callback | None:
     """RQ's callback of a text that `check_callback` returned.
 
-    With `importable`, raises `InvalidScheduleError` where no worker could import it.
+    With `importable`, raises `InvalidScheduleError` if no worker could import it.
     """
     if not text:
         return None
@@ -82,7 +82,7 @@ except ImportError:
 
 
 def dump_webhooks(webhooks: Sequence[Any] | None) -> str:
-    """JSON, empty for none. Raises `InvalidScheduleError` for what is no list of webhooks."""
+    """JSON, empty for none. Raises `InvalidScheduleError` for anything but a list of webhooks."""
     if not webhooks:
         return ""
     if Webhook is None:

@@ -19,13 +19,13 @@ _EARLIEST, _TOO_LATE = str(FIRST_YEAR), str(LAST_YEAR + 1)
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 MAX_DEPTH = 100
-"""Lists and dicts inside each other, in arguments: pickle is as easily exhausted as JSON."""
+"""Levels of lists and dicts in arguments: pickle has a recursion limit, too."""
 
 _EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
 
 
 def dump_json(value: object) -> str:
-    """The one JSON form that is written, so that equal values are equal texts."""
+    """JSON in a single form, so that equal values are equal texts."""
     empty = _EMPTY_JSON.get(type(value)) if not value else None
     return empty or _ENCODER.encode(value)
 
@@ -44,9 +44,9 @@ def time_text(time: datetime | None) -> str:
 
 @lru_cache(maxsize=4096)
 def parse_time(text: str) -> datetime:
-    """RQ's UTC format, in a fraction of the time of RQ's parser; many schedules share a time.
+    """RQ's UTC format, much faster than RQ's parser; many schedules share a time.
 
-    Raises ValueError, also for what is not of the years that a schedule may name.
+    Raises ValueError, also outside the permitted years.
     """
     if not _EARLIEST <= text < _TOO_LATE:
         raise ValueError(f"it must be a UTC time of the years {FIRST_YEAR} to {LAST_YEAR}")
@@ -72,7 +72,7 @@ def load_json(
     try:
         value = json.loads(text)
     except ValueError as error:
-        # What stands there may hold secrets, and this ends in logs.
+        # The text may contain secrets, and this is logged.
         raise InvalidScheduleError(f"field {field!r} is not JSON: {error}") from None
     except RecursionError:
         raise _too_deep(field) from None
@@ -92,7 +92,7 @@ def _too_deep(field: str) -> InvalidScheduleError:
 
 
 def _is_deep(text: str, value: Any) -> bool:
-    """Whether more lists and dicts are inside each other than may be registered."""
+    """Whether lists and dicts are nested more deeply than permitted."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
     level = [value]
@@ -105,7 +105,7 @@ def _is_deep(text: str, value: Any) -> bool:
 
 
 def _is_proper(text: str, value: Any) -> bool:
-    """Whether it is proper Unicode: JSON can hold halves of surrogate pairs."""
+    """Whether it is proper Unicode: JSON can contain halves of surrogate pairs."""
     if "\\ud" not in text and "\\uD" not in text:
         return True
     try:
@@ -116,7 +116,7 @@ def _is_proper(text: str, value: Any) -> bool:
 
 
 def load_object(text: str | bytes) -> dict[str, Any] | None:
-    """The JSON object that a text is; None for anything else, and for what would not be written."""
+    """The JSON object in a text; None for anything else, and for what would not be written."""
     try:
         text = text.decode() if isinstance(text, bytes) else text
         found = json.loads(text)
@@ -160,7 +160,7 @@ def load_time(data: Mapping[str, str], field: str) -> datetime | None:
 
 
 def load_next_time(data: Mapping[str, str], field: str) -> datetime | None:
-    """The same; None where a time that cannot be is to be computed anew."""
+    """The same; None for an impossible time, which is recomputed."""
     text = data.get(field, "")
     if text[:4].isdigit() and not _EARLIEST <= text < _TOO_LATE:
         return None

@@ -1,4 +1,4 @@
-"""The runs to come, as the scheduler will enqueue them: passes of it, computed beforehand."""
+"""The next runs of a schedule, as the scheduler will enqueue them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .missed import own_time, settle_due
 _LONGEST = timedelta(seconds=MAX_WAIT)
 _ROOM = 100
 _WALKED = 2000
-"""Occurrences that are walked one by one to find those that are delayed past a moment."""
+"""Occurrences that are looked at one by one to find those that are delayed past a moment."""
 
 _VAIN = 10
-"""Settlements in which all is skipped, after which each occurrence is taken to run at its own time.
-So many come only where the delay is thousands of times longer than the period, and what is late is
-skipped: which ones run can only be found by settling all of them."""
+"""Settlements without a run, after which every occurrence is assumed to run at its own time. There
+are so many only if jitter is thousands of times longer than the period and late occurrences are
+skipped; then only settling all of them would show which ones run."""
 
 
 def next_time(job: Definition, moment: datetime) -> datetime | None:
-    """The next time of an enabled schedule: that of its hash, if it says one that can be.
+    """The next time of an enabled schedule: that of its hash, if it is a possible one.
 
-    Otherwise, as after a change whose writer could not know all that it depends on, it is computed
-    from that change on, or from its latest occurrence if it ran since. None where none is left.
+    Otherwise, as after a change whose writer did not know everything that it depends on, it is
+    computed from that change, or from a later occurrence. None if none is left.
     """
     has_options = bool(job.time_options)
     if job.finished_at is not None or (has_options and _runs_left(job) <= 0):
@@ -47,10 +47,10 @@ def next_time(job: Definition, moment: datetime) -> datetime | None:
 
 
 def upcoming(job: Definition, after: datetime | None, moment: datetime) -> Iterator[datetime]:
-    """When a schedule is to be enqueued from `moment` on, or, with `after`, from then on.
+    """When a schedule is to be enqueued from `moment` on or, with `after`, after that time.
 
-    Of what is overdue the time at which it should have been. An `after` that has passed is answered
-    as if the schedule had always been there.
+    Overdue runs are given with their original times. For an `after` in the past, the schedule is
+    treated as if it had always existed.
     """
     if not job.enabled or job.finished_at is not None:
         return
@@ -83,7 +83,7 @@ def upcoming(job: Definition, after: datetime | None, moment: datetime) -> Itera
 
 
 def _by_delay(job: Definition, due: datetime, since: datetime, left: float) -> Iterator[datetime]:
-    """The own times after a moment of the occurrences from `due` on, of those that are walked."""
+    """The times, delays included, of the next occurrences from `due` that are after a moment."""
     recurrence = job.recurrence(due)
     times: list[datetime] = []
     time: datetime | None = due
@@ -99,10 +99,10 @@ def _runs_left(job: Definition) -> float:
 
 
 def _before_delays(job: Definition, after: datetime) -> datetime:
-    """No occurrence up to here has a say in what is enqueued after that moment.
+    """Occurrences up to here do not influence what is enqueued after that moment.
 
-    One that is delayed past it is later than the longest delay before it, and waits for no other
-    one that is earlier than the longest delay before itself.
+    One that is delayed past it is later than `after - jitter`, and depends on no other one that is
+    earlier than its own time minus `jitter`.
     """
     return after - 2 * timedelta(seconds=job.jitter)
 
@@ -110,9 +110,9 @@ def _before_delays(job: Definition, after: datetime) -> datetime:
 def _skip_to(
     job: Definition, due: datetime, after: datetime, left: float
 ) -> tuple[datetime | None, float]:
-    """An occurrence from which on it is walked to those after a moment, and how many runs are left.
+    """The occurrence from which to look for those after a moment, and how many runs are left.
 
-    Where the delay is longer than the distance of thousands of occurrences, that is not exact.
+    Approximate if the delay is longer than thousands of periods.
     """
     recurrence = job.recurrence(due)
     first = recurrence.next(_before_delays(job, after))
