@@ -120,7 +120,7 @@ class ScheduleAdmin(Base):
 
     def get_queryset(self, request: HttpRequest) -> ScheduleQuerySet:
         """All schedules; a search is not repeated within one request."""
-        return cast(ScheduleQuerySet, super().get_queryset(request)).remembering()
+        return cast(ScheduleQuerySet, super().get_queryset(request)).cached()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         """A list that is empty during an outage."""

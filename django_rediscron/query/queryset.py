@@ -87,14 +87,14 @@ class ScheduleQuerySet(_QuerySet):
 
     # What else than fields to search for
 
-    def meeting(self, condition: Condition) -> ScheduleQuerySet:
+    def matching(self, condition: Condition) -> ScheduleQuerySet:
         """Only those that meet a condition of `core.search`."""
         clone: ScheduleQuerySet = self._chain()
         mine = clone._condition
         clone._condition = condition if mine is None else search.every(mine, condition)
         return clone
 
-    def remembering(self) -> ScheduleQuerySet:
+    def cached(self) -> ScheduleQuerySet:
         """One whose clones share what they find, so that count and page are one search."""
         clone: ScheduleQuerySet = self._chain()
         clone._found = {}

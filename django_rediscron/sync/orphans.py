@@ -11,7 +11,7 @@ from rq.utils import as_text
 from ..conf import conf
 from ..core.declared.expectation import Expectation, expectation
 from ..core.declared.merging import Merge
-from ..core.declared.orphans import delete_orphans, orphan
+from ..core.declared.orphans import delete_orphans, mark_orphan
 from ..core.declared.tombstones import read_tombstones
 from ..core.schedule.origin import Origin
 from ..core.store.batches import Step, in_steps, no_step
@@ -66,7 +66,7 @@ def treat_orphans(
                 continue  # deleted or declared elsewhere meanwhile
             job, tombstone = stored.understand(connection), tombstones.get(stored.id)
             disable = policy.disable or stored.id in elsewhere
-            merge = orphan(job, stored.fields, tombstone, disable=disable)
+            merge = mark_orphan(job, stored.fields, tombstone, disable=disable)
             found[stored.id] = merge
             if policy.prune:
                 doomed[stored.id] = expectation(stored.fields, tombstone)

@@ -31,7 +31,7 @@ class ScheduleFilter(admin.SimpleListFilter):
         """The schedules that match the chosen value."""
         found: ScheduleQuerySet = queryset
         value = self.value()
-        return found if value is None else found.meeting(self.condition(value))
+        return found if value is None else found.matching(self.condition(value))
 
     def condition(self, value: str) -> Condition:
         """The condition of a value. Nothing matches an unknown one."""

@@ -20,7 +20,7 @@ from .merging import UNCHANGED, UPDATED, Merge
 from .tombstones import Tombstone
 
 
-def orphan(
+def mark_orphan(
     found: Record | Damaged | Absent,
     fields: Fields,
     tombstone: Tombstone | None,

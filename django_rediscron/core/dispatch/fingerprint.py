@@ -24,8 +24,8 @@ _LATEST, _NEXT = "latest_enqueue_time", "next_enqueue_time"
 class Fingerprint:
     """Names and values of one schedule's hash, in the order in which Redis returns them.
 
-    So whatever was changed, by whatever program, is a change; but for the latest time, which the
-    next run replaces. It stays the same from run to run, as long as nothing but the two times is
+    So every change by any program is noticed, except that of the latest time, which the next run
+    replaces. It stays the same from run to run, as long as nothing but the two times is
     written. Where Redis orders them otherwise, the schedule counts as changed and is read
     again.
 
@@ -79,7 +79,7 @@ class Fingerprint:
         if not self._packed:
             self._pack(protocol.number(self._text.count(_SEPARATOR) + 1))
             if self._latest:
-                self._text = b""  # nothing will be appended any more
+                self._text = b""  # nothing will be appended from now on
         return self._packed
 
     def _separate(self, items: list[str]) -> None:
@@ -98,7 +98,7 @@ class Fingerprint:
         self._packed = positions + length + protocol.text(text)
 
     def at(self, moment: float) -> bytes:
-        """What the script is told at this moment of the monotonic clock."""
+        """The items for the script, at this moment of the monotonic clock."""
         if moment - self.checked_at <= TRUSTED:
             return self.edit_fields
         self.checked_at = moment

@@ -72,7 +72,7 @@ def read_rules(connection: Redis) -> dict[str, str]:
     except ResponseError as error:
         if "WRONGTYPE" not in str(error):
             raise
-        connection.delete(RULES)  # nobody's but ours
+        connection.delete(RULES)  # the key is ours
         return {}
     texts = {_text(name): _text(value) for name, value in found.items()}
     return {LOCAL_NAME: texts[BEFORE]} if BEFORE in texts else texts

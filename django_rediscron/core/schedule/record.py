@@ -53,7 +53,7 @@ class Record(Definition):
     """A definition that was read from a hash, or is to be written to one."""
 
     version = ""
-    queued: tuple[Any, ...] = ()  # changes in pipelines, of which nobody knows yet what came
+    queued: tuple[Any, ...] = ()  # changes in pipelines whose results are not known yet
 
     # The definition as loaded: a dict or, packed, one that it shares and behind it what is its own.
     _stored_fields: dict[str, str] | tuple[Any, ...] | None = None

@@ -148,7 +148,7 @@ def resolve_pipelined(job: Record, connection: Redis) -> None:
         return
     keys = [RECEIPT_PREFIX + change.receipt for change in job.queued]
     ask: Callable[..., Any] = connection.execute_command
-    receipts = ask("MGET", *keys, **{NEVER_DECODE: True})  # whatever stands there
+    receipts = ask("MGET", *keys, **{NEVER_DECODE: True})  # it may not be text
     job.queued = tuple(
         change
         for change, receipt in zip(job.queued, receipts, strict=True)

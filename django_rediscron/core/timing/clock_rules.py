@@ -1,6 +1,6 @@
-"""What the clocks of a zone do, as this process has it: the rules that cron times follow.
+"""When the clocks of a zone change, as this process knows it: the rules that cron times follow.
 
-Processes differ in it: in their local zone, and in the time zone database that they have.
+Processes may differ in their local zones and in their time zone databases.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from .cron_times import offset, transitions
 from .zones import find_zone
 
 VERSION = 1
-"""Of our own rules. To be raised where the same expression comes to mean other times."""
+"""Of our own rules. Raise it if the same expression comes to mean other times."""
 
 LOCAL, LOCAL_NAME = "local", "local name"
-"""Names beside those of zones: the local zone, and the name that it has, if it has one."""
+"""Fields beside those of zones: the local zone, and its name, if it has one."""
 
 _BEGIN, _END = 1577836800, 2524608000  # 2020 to 2050
 _WEEK = 7 * 86400
 
 
 def rules_of(timezone: str) -> Mapping[str, str]:
-    """Fields that say what the clocks of a zone do ("" for the local one) as this process has it.
+    """Fields with the rules of a zone ("" for the local one) as this process knows them.
 
-    The first one tells it from others. Raises `InvalidScheduleError` for an unknown zone.
+    The first field identifies them. Raises `InvalidScheduleError` for an unknown zone.
     """
     return _rules_of(timezone, (os.environ.get("TZ"), *time.tzname))
 
 
 def rules_pairs(timezone: str) -> list[str]:
-    """The same as scripts take them."""
+    """The same as a list for scripts."""
     return [text for pair in rules_of(timezone).items() for text in pair]
 
 
 @lru_cache(maxsize=512)
 def _rules_of(timezone: str, local: object) -> Mapping[str, str]:
-    """`local` tells the local zone of one moment from that of another."""
+    """`local` is part of the cache key, because the local zone may change."""
     if timezone:
         return {timezone: _digest(find_zone(timezone))}
     return {LOCAL: _digest(None), LOCAL_NAME: _local_name()}
@@ -55,7 +55,7 @@ def _digest(zone: tzinfo | None) -> str:
 
 
 def _local_name() -> str:
-    """The IANA name of the local zone; "" where it has none."""
+    """The IANA name of the local zone; "" if it has none."""
     place = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime")
     name = place.rpartition("zoneinfo/")[2]
     try:

@@ -10,13 +10,13 @@ from functools import lru_cache
 from .cron_fields import HOUR, LAST, MINUTE, MONTH, SECOND, days_of, numbers_of, split, weekdays_of
 
 YEARS = 50
-"""So long may it take until an expression fires: 29 February on a Monday takes up to 40 years."""
+"""How far to look for a match: 29 February on a Monday takes up to 40 years."""
 
 _MONTHS_KEPT = 24
 
 
 class Expression:
-    """The wall times that match; naive datetimes, whole seconds. Raises ValueError for no sense."""
+    """The wall times that match; naive datetimes, whole seconds. Raises ValueError if invalid."""
 
     def __init__(self, text: str) -> None:
         minute, hour, day, month, weekday, *second = split(text)
@@ -27,18 +27,18 @@ class Expression:
         self.months = numbers_of(MONTH, month)
         self.weekdays = weekdays_of(weekday)
         self.either = day[0] not in "*?" and weekday[0] not in "*?"
-        """Whether one of day and weekday is enough; else both must match, as in cron(8)."""
+        """Whether a match of day or weekday is enough; otherwise both must match, as in cron(8)."""
         self.follows_clock = bool(second) or minute[0] == "*" or hour[0] == "*"
-        """Whether it fires whenever the clock shows a matching time, or once for each of them."""
+        """Whether it fires whenever the clock shows a matching time, or only once for each time."""
         self.step = 1 if second else 60
-        """Seconds of which all its times are multiples."""
+        """All its times are multiples of this many seconds."""
         self._of_hour = len(self.minutes) * len(self.seconds)
         self._of_day = len(self.hours) * self._of_hour
         self._known: dict[tuple[int, int], tuple[int, ...]] = {}
         self._in_year: dict[tuple[int, bool], int] = {}
 
     def next(self, after: datetime) -> datetime:
-        """The first one after this wall time. Raises LookupError where there is none."""
+        """The first match after this wall time. Raises LookupError if there is none."""
         day = after.date()
         if after.day in self._days_of(after.year, after.month):
             rank = self._rank(after.time())
@@ -47,7 +47,7 @@ class Expression:
         return datetime.combine(self._day_after(day), self._time(0))
 
     def previous(self, until: datetime) -> datetime:
-        """The last one not after this wall time. Raises LookupError where there is none."""
+        """The last match not after this wall time. Raises LookupError if there is none."""
         day = until.date()
         if until.day in self._days_of(until.year, until.month):
             rank = self._rank(until.time())
@@ -56,7 +56,7 @@ class Expression:
         return datetime.combine(self._day_before(day), self._time(self._of_day - 1))
 
     def count(self, after: datetime, until: datetime) -> int:
-        """How many there are after the one and not after the other wall time."""
+        """The number of matches after the first and not after the second wall time."""
         return self._position(until) - self._position(after) + self._whole_days(after, until)
 
     # Days
@@ -82,7 +82,7 @@ class Expression:
         raise LookupError("it never fired")
 
     def _days_of(self, year: int, month: int) -> tuple[int, ...]:
-        """Days of a month that match, rising."""
+        """Days of a month that match, ascending."""
         if month not in self.months or not 1 <= year <= 9999:
             return ()
         known = self._known.get((year, month))
@@ -112,7 +112,7 @@ class Expression:
         return tuple(sorted(day for day in found if 1 <= day <= length))
 
     def _whole_days(self, after: datetime, until: datetime) -> int:
-        """Times of the days from that of `after` on and before that of `until`."""
+        """The number of matches from the day of `after` up to the day before that of `until`."""
         count, year, month = 0, after.year, after.month
         while (year, month) <= (until.year, until.month):
             if month == 1 and after.year < year < until.year:
@@ -127,7 +127,7 @@ class Expression:
         return count * self._of_day
 
     def _days_in_year(self, year: int) -> int:
-        """How many days of a year match: those of the same calendar have as many."""
+        """How many days of a year match; years with the same calendar have equally many."""
         calendar = monthrange(year, 1)[0], isleap(year)
         number = self._in_year.get(calendar)
         if number is None:
@@ -138,11 +138,11 @@ class Expression:
     # Times of a day
 
     def _position(self, wall: datetime) -> int:
-        """How many times of its day are not after it."""
+        """How many matches of its day are not after it."""
         return self._rank(wall.time()) if wall.day in self._days_of(wall.year, wall.month) else 0
 
     def _rank(self, time: time) -> int:
-        """How many times of a day are not after this one."""
+        """How many matches of a day are not after this time."""
         hour = bisect_left(self.hours, time.hour)
         rank = hour * self._of_hour
         if hour == len(self.hours) or self.hours[hour] != time.hour:

@@ -1,7 +1,7 @@
 """What the fields of a cron expression match, by the rules of docs/cron.md.
 
-The names of months and days are croniter's. Its expansion is not used: it differs from release to
-release, and some of it is not what anybody means.
+The names of months and days are croniter's. Its parser is not used: it differs from release to
+release, and some results are not what users mean.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Days:
 
     numbers: frozenset[int] = frozenset()
     before_end: frozenset[int] = frozenset()
-    """So many days before the last one: 0 is the last one itself."""
+    """Days counted back from the last one: 0 is the last day itself."""
     nearest: frozenset[int] = frozenset()
     """The weekdays, Monday to Friday, that are nearest to these days; 31 stands for the last."""
 
@@ -98,7 +98,7 @@ def split(text: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def numbers_of(field: Field, text: str) -> tuple[int, ...]:
-    """What a field of the time or of months matches, rising. Raises ValueError."""
+    """What a field of times or months matches, ascending. Raises ValueError."""
     found = set[int]()
     for item in _items(field, text):
         found.update(_range(field, item))
@@ -107,7 +107,7 @@ def numbers_of(field: Field, text: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4096)
 def days_of(text: str) -> Days:
-    """What the field of days matches. Raises ValueError."""
+    """What the day field matches. Raises ValueError."""
     numbers, before_end, nearest = set[int](), set[int](), set[int]()
     for item in _items(DAY, text):
         if match := _LAST_DAY.fullmatch(item):
@@ -126,7 +126,7 @@ def days_of(text: str) -> Days:
 
 @lru_cache(maxsize=4096)
 def weekdays_of(text: str) -> Weekdays:
-    """What the field of weekdays matches. Raises ValueError."""
+    """What the weekday field matches. Raises ValueError."""
     numbers, nth = set[int](), set[tuple[int, int]]()
     for item in _items(WEEKDAY, text):
         if "#" in item:
@@ -144,7 +144,7 @@ def weekdays_of(text: str) -> Weekdays:
 
 
 def _items(field: Field, text: str) -> list[str]:
-    """The parts between commas, in capitals."""
+    """The parts between commas, in upper case."""
     if text == "?" and field in (DAY, WEEKDAY):
         return ["*"]
     items = (text.upper() if text.isascii() else text).split(",")
@@ -166,7 +166,7 @@ def _items(field: Field, text: str) -> list[str]:
 
 
 def _range(field: Field, item: str) -> list[int]:
-    """`*`, `a`, `a-b`, each with `/step` if wanted; what ends before it begins goes round."""
+    """`*`, `a`, `a-b`, each optionally with `/step`; a range may wrap around."""
     match = _ITEM.fullmatch(item)
     if match is None or (match[1] == "*" and match[2]):
         raise ValueError(
@@ -196,7 +196,7 @@ def _days_before_end(item: str, count: str | None) -> int:
 
 
 def _end_of_month(item: str) -> str:
-    """`15-L` as `15-31`, for days that a month does not have match nothing."""
+    """`15-L` as `15-31`: days that a month does not have never match."""
     first, dash, rest = item.partition("-")
     last, slash, step = rest.partition("/")
     if last != "L":

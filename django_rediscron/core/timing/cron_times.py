@@ -26,14 +26,14 @@ from .cron_fields import ALIASES, MAX_LENGTH, split
 UTC = timezone.utc
 
 MAX_SECONDS = 2**31 - 1
-"""Of a time-out or an option, 68 years: what alarm(2) and Redis can count."""
+"""Of a timeout or an option, 68 years: the limit of alarm(2) and Redis."""
 
 FIRST_YEAR, LAST_YEAR = 1970, 9000
-"""Those of all times that a schedule may name, so that whatever is computed from them (in another
-zone, with a delay, an interval later) is still in Python's calendar."""
+"""The years of all times that a schedule may name, so that times computed from them (in another
+zone, with a delay, an interval later) are still in Python's calendar."""
 
 _SETTLED = 2101
-"""From this year on, each zone changes its clocks by the same rule every year, or not at all."""
+"""From this year on, each zone changes its clocks by the same rule every year, or never."""
 
 _LIKE_YEARS = {(date(year, 1, 1).weekday(), isleap(year)): year for year in range(2101, 2129)}
 
@@ -49,8 +49,8 @@ def utc_text(moment: datetime) -> str:
 def check_cron(expression: object, *, stored: bool = False) -> None:
     """Raise `InvalidScheduleError` unless the expression is well formed and fires at some time.
 
-    A `stored` one was checked to fire when it was saved, which takes as long as all the rest. Its
-    fields may be separated in any way, as those that other programs wrote.
+    A `stored` one is not checked to fire, which takes as long as all the rest: that was done when
+    it was saved. Its fields may be separated by any white space, as other programs write it.
     """
     if not isinstance(expression, str):
         raise InvalidScheduleError(f"cron must be a string, got {quoted(expression)}")
@@ -105,7 +105,7 @@ def _what_to_write(fields: list[str]) -> str:
 def next_cron_time(expression: str, after: datetime, zone: tzinfo | None = None) -> datetime:
     """The first occurrence strictly after `after` (an aware datetime), in UTC.
 
-    Raises LookupError where there is none any more.
+    Raises LookupError if there is none.
     """
     second = int(after.timestamp() // 1)
     second -= second % parse(expression).step  # so many seconds have one answer
@@ -115,9 +115,9 @@ def next_cron_time(expression: str, after: datetime, zone: tzinfo | None = None)
 def last_cron_time(expression: str, until: datetime, zone: tzinfo | None = None) -> datetime:
     """The last occurrence not after `until` (an aware datetime), in UTC.
 
-    Raises LookupError where there was none.
+    Raises LookupError if there is none.
     """
-    # Wall times of the past say where to look; what they say is not exact in daylight saving.
+    # Earlier wall times show where to look; around clock changes they are not exact.
     second = int(until.timestamp() // 1)
     starts = sorted(_instants(parse(expression).previous(_wall(second, zone)), zone))
     reach = 60
@@ -137,7 +137,7 @@ def last_cron_time(expression: str, until: datetime, zone: tzinfo | None = None)
 def count_cron_times(
     expression: str, after: datetime, until: datetime, zone: tzinfo | None = None
 ) -> int:
-    """How many occurrences there are after the one and not after the other moment."""
+    """The number of occurrences after the first and not after the second moment."""
     low, high = int(after.timestamp() // 1), int(until.timestamp() // 1)
     first, last = max(_year(low) + 2, _SETTLED), _year(high) - 1
     if first >= last:
@@ -156,7 +156,7 @@ def _count(expression: str, low: int, high: int, zone: tzinfo | None) -> int:
             count += parsed.count(counted, _wall(transition - 1, zone))
             counted = _wall(transition, zone) - _SECOND
         else:
-            # Close to it an occurrence may stand for skipped times, and a second pass has none.
+            # Near it, an occurrence may replace skipped times, and repeated times have only one.
             before, after = offset(transition - 1, zone), offset(transition, zone)
             shift = int(abs(after - before).total_seconds())
             begin, end = max(low, transition - shift - 1), min(high, transition + shift)
@@ -176,7 +176,7 @@ def at_wall_time(
 ) -> datetime:
     """The occurrence at the wall time that another one had in the zone `before`."""
     wall = time.astimezone(before).replace(tzinfo=None)
-    start = min(_instants(wall, zone)) - 1  # where the clock skips it, that is before the gap
+    start = min(_instants(wall, zone)) - 1  # if the clock skips it, this is before the gap
     return next_cron_time(expression, datetime.fromtimestamp(start, UTC), zone)
 
 
@@ -198,9 +198,9 @@ def around_interval(interval: int, due: datetime, now: datetime) -> tuple[dateti
 
 
 def occurrence_delay(id: str, time: datetime, jitter: float) -> float:
-    """Seconds between 0 and `jitter`, the same for an occurrence wherever they are computed.
+    """Seconds between 0 and `jitter`, the same for an occurrence in every process.
 
-    The scripts compute them, too: see `scripts/times.py`.
+    The scripts compute them, too: see `lua/includes/jitter.lua`.
     """
     if not jitter:
         return 0.0
@@ -212,7 +212,7 @@ def occurrence_delay(id: str, time: datetime, jitter: float) -> float:
 def _next(text: str, after: int, zone: tzinfo | None, local: tuple[str, str]) -> int:
     """Many schedules share an expression.
 
-    `local` tells the local zone (None) of one moment from that of another.
+    `local` is part of the cache key, because the local zone (None) may change.
     """
     expression = parse(text)
     step = _next_matching if expression.follows_clock else _next_fixed
@@ -225,7 +225,7 @@ def _next_matching(expression: Expression, after: int, zone: tzinfo | None) -> i
     first, second = _instants(wall, zone)
     candidate = expression.next(wall)
     if wall.fold == 0 and first < second:
-        # In the first pass through a repeated stretch: the second pass comes before what follows.
+        # In the first pass through a repeated hour: the second pass comes before later times.
         transition = _transition(after, after + second - first, zone)
         inside = _instants(candidate, zone)[0]
         if inside < transition:
@@ -234,7 +234,7 @@ def _next_matching(expression: Expression, after: int, zone: tzinfo | None) -> i
         candidate = expression.next(_wall(transition, zone) - _SECOND)
     while True:
         first, second = _instants(candidate, zone)
-        if first > second:  # the wall clock skips this time: go on behind the gap
+        if first > second:  # the wall clock skips this time: continue after the gap
             resume = _wall(_transition(second, first, zone), zone)
             candidate = expression.next(resume - _SECOND)
         elif first > after:
@@ -257,12 +257,12 @@ def _next_fixed(expression: Expression, after: int, zone: tzinfo | None) -> int:
 
 
 def _wall(instant: int, zone: tzinfo | None) -> datetime:
-    """The naive wall time at an instant; `fold` is 1 in the second pass of a repeated stretch."""
+    """The naive wall time at an instant; `fold` is 1 in the second pass of a repeated hour."""
     return datetime.fromtimestamp(instant, zone).replace(tzinfo=None)
 
 
 def _instants(wall: datetime, zone: tzinfo | None) -> tuple[int, int]:
-    """The instants of a wall time: equal, or rising where repeated, or falling where skipped."""
+    """The instants of a wall time: equal, or rising if it is repeated, or falling if skipped."""
     aware = wall.replace(tzinfo=zone)
     return int(aware.replace(fold=0).timestamp()), int(aware.replace(fold=1).timestamp())
 
@@ -293,7 +293,7 @@ def transitions(low: int, high: int, zone: tzinfo | None, *, step: int = 86400) 
 
 
 def _known_transitions(low: int, high: int, zone: tzinfo | None) -> list[int]:
-    """The same, for years that are looked at again and again."""
+    """The same, cached by year."""
     years, local = range(_year(low), _year(high) + 1), time.tzname
     found = (transition for year in years for transition in _transitions_of(year, zone, local))
     return [transition for transition in found if low < transition <= high]
@@ -332,7 +332,7 @@ def _count_steps(expression: str, low: int, high: int, zone: tzinfo | None) -> i
 
 
 def offset(instant: int, zone: tzinfo | None) -> timedelta:
-    """What the wall clock is ahead of UTC."""
+    """By how much the wall clock is ahead of UTC."""
     if zone is None:
         return timedelta(seconds=time.localtime(instant).tm_gmtoff)
     return datetime.fromtimestamp(instant, zone).utcoffset() or timedelta()

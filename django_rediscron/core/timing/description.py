@@ -1,7 +1,7 @@
 """Schedules in plain English, for people who do not read cron expressions.
 
-A sentence is made of what the expression matches, not of how it is written. What has no short and
-true sentence is described by the expression itself.
+A sentence describes what the expression matches, not how it is written. If there is no short and
+exact sentence, the expression itself is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .cron_fields import LAST
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _NAMED = 6
-"""How many times, days or months a sentence lists at the most."""
+"""The maximum number of times, days or months that a sentence lists."""
 
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _MONTHS = (
@@ -25,7 +25,7 @@ _NTH = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", LAST: "las
 
 
 class _NoWords(Exception):
-    """There is no short and true sentence."""
+    """There is no short and exact sentence."""
 
 
 def describe(
@@ -167,7 +167,7 @@ def _few(values: Sequence[int], names: Sequence[str], whole: int) -> str:
 
 
 def _run(values: Sequence[int], whole: int) -> tuple[int, int]:
-    """The first and the last of values without a gap; of all that go round."""
+    """The first and the last of consecutive values, which may wrap around."""
     ordered = sorted(values)
     gaps = [n for n, value in enumerate(ordered) if (value - ordered[n - 1]) % whole != 1]
     if len(values) > 1 and len(gaps) != 1:

@@ -1,4 +1,4 @@
-"""Durations as people give them: a number of seconds, a `timedelta`, or a text such as `10m`."""
+"""Durations: a number of seconds, a `timedelta`, or a text such as `10m`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 """Seconds in each unit."""
 
 EXAMPLES = "write for instance 300, '5m' or timedelta(minutes=5)"
-"""What to do, in messages about a value that is no duration."""
+"""The remedy in messages about invalid durations."""
 
 _TEXT = re.compile(r"(-?[0-9]{1,20}(?:\.[0-9]{1,9})?)[ \t]*([smhdw]?)", re.IGNORECASE)
 _SECOND = timedelta(seconds=1)
@@ -25,7 +25,7 @@ _SECOND = timedelta(seconds=1)
 def as_seconds(value: Any) -> Any:
     """The seconds of a `timedelta` or a text; whole ones are an integer.
 
-    Anything else is returned as it is, for the check that follows to judge.
+    Anything else is returned unchanged, for the check that follows.
     """
     if isinstance(value, timedelta):
         whole, rest = divmod(value, _SECOND)
@@ -52,7 +52,7 @@ def positive_seconds(name: str, value: object, most: float = math.inf) -> float:
 
 
 def seconds_from_text(text: str) -> int | float:
-    """The seconds of a text such as `90`, `1.5` or `10m`. Raises ValueError for any other one."""
+    """The seconds of a text such as `90`, `1.5` or `10m`. Raises ValueError for other texts."""
     found = _TEXT.fullmatch(text.strip(" \t"))
     if found is None:
         raise ValueError(f"not a number of seconds, nor one with a unit such as 10m: {text!r:.80}")

@@ -1,4 +1,4 @@
-"""The occurrences of a schedule: the points of its interval, or the times of its expression."""
+"""The occurrences of a schedule, by its interval or its cron expression."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .cron_times import LAST_YEAR, around_interval, count_cron_times, last_cron_
 _MOMENT = timedelta(microseconds=1)
 
 DISAGREEMENT = timedelta(minutes=1)
-"""By which the clocks of two machines may differ: that is waited out."""
+"""By which the clocks of two machines may differ; smaller steps just delay runs."""
 
 
 @dataclass(frozen=True)
 class Recurrence:
-    """All points in time at which a schedule may run, between its bounds."""
+    """All times at which a schedule may run, between its bounds."""
 
     interval: int | None
     cron: str | None
@@ -23,16 +23,15 @@ class Recurrence:
     start_at: datetime | None = None
     end_at: datetime | None = None
     origin: datetime | None = None
-    """A point of an interval, where there is no `start_at` to count from."""
+    """An occurrence to count an interval from, if there is no `start_at`."""
 
     def first(self, moment: datetime, latest: datetime | None, *, retimed: bool) -> datetime | None:
-        """The next occurrence from now on, where the schedule does not know it; None for none.
+        """The next occurrence from now on, for a schedule without a valid next time; None for none.
 
-        `latest`: its latest one, which every answer is after, also where this clock is behind that
-        of the scheduler, unless the clock was set back for longer than it may be silent; `retimed`:
-        what says when it runs was changed since. An interval that counts from nowhere begins at
-        once, and after a change with one interval from now; otherwise it goes on through the origin
-        of this recurrence, or through its latest occurrence.
+        `latest`: its latest one; the result is later, also if this clock is behind that of the
+        scheduler, unless the clock was set back by more than the period. `retimed`: the timing was
+        changed since. A new interval begins at once, and a changed one after one interval from now;
+        otherwise it is counted from the origin of this recurrence, or from its latest occurrence.
         """
         since = moment
         if latest is not None and latest > moment and not self.is_set_back(moment, latest):
@@ -57,7 +56,7 @@ class Recurrence:
         return step > DISAGREEMENT and following is not None and following - latest <= step
 
     def next(self, after: datetime) -> datetime | None:
-        """The first occurrence after a moment, None where there is none."""
+        """The first occurrence after a moment, None if there is none."""
         if self.start_at is not None:
             after = max(after, self.start_at - _MOMENT)
         if not self.cron:
@@ -70,7 +69,7 @@ class Recurrence:
             return None
 
     def last(self, until: datetime, due: datetime) -> datetime:
-        """The last occurrence not after a moment; `due` is one, and the least of the answers."""
+        """The last occurrence not after a moment, at the earliest `due`, which is one."""
         if self.end_at is not None:
             until = min(until, self.end_at)
         following = self.next(due)
@@ -81,7 +80,7 @@ class Recurrence:
         return last_cron_time(self.cron, until, self.zone)
 
     def count(self, first: datetime, last: datetime) -> int:
-        """How many occurrences there are from the one to the other, with both of them."""
+        """The number of occurrences from the first to the last, both included."""
         if not self.cron:
             return (last - first) // timedelta(seconds=self.interval or 0) + 1
         return 1 + count_cron_times(self.cron, first, last, self.zone)
@@ -93,7 +92,7 @@ class Recurrence:
             return due
         if not self.cron:
             return last - timedelta(seconds=(number - 1) * (self.interval or 0))
-        # Ever longer spans before `last` until one has enough, then forward again.
+        # Longer and longer spans before `last` until one has enough, then forward again.
         reach = timedelta(seconds=60 * number)
         while last - reach > due and self.count(last - reach, last) <= number:
             reach *= 2

@@ -25,9 +25,9 @@ def check_timezone(name: str, value: object) -> str | None:
 
 
 def is_portable(name: str) -> bool:
-    """Whether a zone has this name on every machine, and is the same there.
+    """Whether this name means the same zone on every machine.
 
-    Some systems have further files: the machine's own zone, and copies that count leap seconds.
+    Some systems have further files: the machine's own zone, and copies with leap seconds.
     """
     return name not in _LOCAL and not name.startswith(_COPIES)
 
@@ -38,7 +38,7 @@ _COPIES = ("right/", "posix/")
 
 @lru_cache(maxsize=1024)
 def find_zone(name: str) -> ZoneInfo:
-    """The zone of that name. Raises `InvalidScheduleError` where this system has none."""
+    """The zone of that name. Raises `InvalidScheduleError` if this system has none."""
     if not is_portable(name):
         raise InvalidScheduleError(
             f"timezone must be the IANA name of a time zone such as 'Europe/Paris', "

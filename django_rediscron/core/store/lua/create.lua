@@ -1,13 +1,12 @@
--- Write plain schedules where nothing stands yet, much faster than `save`, which does the rest.
+-- Write plain schedules that do not exist yet, much faster than `save`, which writes all others.
 --
 -- KEYS: those of `changes`, then the hashes
 -- ARGV[1]: epoch seconds
 -- ARGV[2]: JSON list, for each: its score in the index ('' for none: it is disabled), '1' for a
 --   cron expression, then all fields and values, the id first, the next time last
 -- ARGV[3]: JSON list, the rules of the local zone
--- Returns the positions, from 1, of those of which nothing was written: something stands there, or
---   somebody deleted there what code declares; and 0 where the leader computes next times of cron
---   expressions.
+-- Returns the positions, from 1, of those that were not written, because they exist or were deleted
+--   by hand while declared; and 0 if the leader computes the next times of cron expressions.
 
 -- include: changes
 -- include: as_leader

@@ -14,7 +14,7 @@
 local replies, events, declared = {}, {}, {}
 local expected = string.sub(ARGV[2], 1, 1) == '[' and cjson.decode(ARGV[2])
 
--- What a hash says of the code that declares the schedule; nil where none does (any more).
+-- The fields about the code that declares the schedule; nil if none does, or no longer.
 local function declaration(key)
   local names = {'source', 'application', 'place', 'declared', 'locked', 'orphaned_at'}
   local values = redis.pcall('HMGET', key, unpack(names))

@@ -25,7 +25,7 @@
 --     is left to run
 -- Where a next_enqueue_time is '', the schedule is finished: nothing is left to run.
 -- ARGV[7]: the time as UTC text
--- Returns false where the token does not hold the lock and nothing was done; else a text with a
+-- Returns false if the token does not hold the lock and nothing was done; otherwise a text with a
 --   character for each occurrence, then for each correction: WRITTEN; NEARLY_FULL: written, tidy
 --   the history up next time; OVERLAPPED: skipped, because an earlier run had not ended; left
 --   alone: CHANGED meanwhile, BAD_HISTORY: no sorted set, BAD_QUEUE: no list, REFUSED: a write
@@ -34,7 +34,7 @@
 local call, try = redis.call, redis.pcall
 local INDEX = KEYS[2]
 if call('GET', KEYS[1]) ~= ARGV[1] then return false end
--- Where Redis takes no writes at all (out of memory, read-only, too few replicas), it refuses the
+-- If Redis takes no writes at all (out of memory, read-only, too few replicas), it refuses the
 -- first one, which changes nothing. What it refuses later belongs to the schedule that it hits.
 call('ZADD', INDEX, 'XX', 0, '')
 call('PEXPIRE', KEYS[1], ARGV[2])
@@ -64,7 +64,7 @@ local function heal(key, id)
   try('ZREM', ERRORS, id)
 end
 
--- The schedule's next time, or that it has none any more, and other fields.
+-- Write the schedule's next time, or that it is finished, and other fields.
 local function move_on(key, id, following, score, ...)
   if following ~= '' then
     call('HSET', key, 'next_enqueue_time', following, ...)
@@ -89,7 +89,7 @@ local function tidy_up(history)
   return entries > history_limit * 0.9 and NEARLY_FULL or WRITTEN
 end
 
--- Where a job was entered whose schedule may not have been written.
+-- The history and the id of a job that was entered while its schedule may not be written yet.
 local entered_in, entered_id
 
 -- Whether the first job with these shared fields could be written; else `shared.refused` says why.
@@ -256,7 +256,7 @@ end
 local function push(shared)
   local pushed = shared.pushed
   if pushed[1] and shared.at_front == 1 then
-    -- The last one pushed comes first, and that shall be the oldest.
+    -- The last one pushed comes first, and that must be the oldest.
     local oldest_last = {}
     for i = #pushed, 1, -1 do oldest_last[#oldest_last + 1] = pushed[i] end
     call('LPUSH', shared.queue, unpack(oldest_last))

@@ -1,4 +1,4 @@
--- Note when a job ended, where RQ still keeps it.
+-- Write when a job ended, if RQ still keeps it.
 --
 -- KEYS[1]: its hash
 -- ARGV[1]: the time as UTC text

@@ -2,7 +2,7 @@
 -- where no error stands in the hash.
 --
 -- KEYS[1]: index, KEYS[2]: disabled index, KEYS[3]: errors
--- ARGV[1], ARGV[2]: what stands before and behind an id in the name of its history; then members
+-- ARGV[1], ARGV[2]: prefix and suffix of the key of a history around the id; then members
 -- Returns how many were taken out.
 
 local INDEX, DISABLED, ERRORS = unpack(KEYS, 1, 3)

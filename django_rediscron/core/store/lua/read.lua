@@ -10,7 +10,7 @@
 
 local limit, total, found = tonumber(ARGV[1]), 0, {}
 
--- Bytes of the fields that may be long; where that may not be asked, so many that it has to wait.
+-- Bytes of the fields that may be long; if HSTRLEN is not permitted, enough to make it wait.
 local function weigh(key)
   local bytes = 0
   for _, field in ipairs(LONG_FIELDS) do

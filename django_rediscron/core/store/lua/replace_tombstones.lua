@@ -1,7 +1,7 @@
 -- Replace tombstones that are what they were.
 --
 -- KEYS[1]: the tombstones
--- ARGV: id, text that stands there, text to put there ('' to drop it), and so on
+-- ARGV: id, its current text, its new text ('' to drop it), and so on
 -- Returns nothing.
 
 for i = 1, #ARGV, 3 do

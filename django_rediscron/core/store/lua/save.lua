@@ -4,26 +4,26 @@
 -- ARGV[1]: epoch seconds, ARGV[2]: the same as UTC text
 -- ARGV[3]: JSON list, for each hash:
 --   id, event ('' for created or updated as it turns out)
---   create: whether it may be created, or replaced where it is no hash
---   version: that must stand there ('' for nothing), where given
+--   create: whether it may be created, or replaced if the key is no hash
+--   version: that must be stored ('' for nothing), if given
 --   fields: definition fields to write (for a new one: all of them), unset: fields to leave out,
 --     or to delete, because they have their defaults
---   times: latest_enqueue_time, next_enqueue_time to move forward to, where given; a next one that
+--   times: latest_enqueue_time, next_enqueue_time to move forward to, if given; a next one that
 --     is not after the latest occurrence counts as not given
---   next: the next enqueue time, computed now, for the case that it has to be computed ('' where
+--   next: the next enqueue time, computed now, in case it has to be computed ('' if
 --     nothing is left to run); from:
 --     facts (after the write, by name), retimed (whether the timing fields change), and, of a cron
 --     expression, rules: of its zone, as `as_leader` takes them
---   expected: what a merge with the code read, where given: the change is refused if that changed,
+--   expected: what a merge with the code read, if given: the change is refused if that changed,
 --     and not for a lock
---   origin_fields: those to write (true: the time, false: to delete), where given; quiet:
---     nothing but these, which is no change of the definition: it raises no revision and is told
---     to nobody
---   receipt: name under which the reply is kept, where given; if it is there already, this very
+--   origin_fields: those to write (true: the time, false: to delete), if given; quiet:
+--     only these, which is no change of the definition: no revision is raised and no event is
+--     published
+--   receipt: name under which the reply is kept, if given; if it exists already, this very
 --     change was written before
--- ARGV[4]: 'once' where there is no second attempt (in a pipeline)
--- Returns a JSON list, for each: {'refused', reason, text} where it may not be changed,
---   {'stale', true if the timing fields change, facts} where the next time must be computed anew
+-- ARGV[4]: 'once' if there is no second attempt (in a pipeline)
+-- Returns a JSON list, for each: {'refused', reason, text} if it may not be changed,
+--   {'stale', true if the timing fields change, facts} if the next time must be recomputed
 --   from these and nothing was written, or {'ok', version, revision, created_at,
 --   latest_enqueue_time, next_enqueue_time, enabled, finished_at, runs}, or {'marked'} for a
 --   quiet one.
@@ -63,7 +63,7 @@ local function overrides(key, change)
   return false
 end
 
--- Why a change may not be made: reason and text, or nothing. `stored`: nil where there is no hash.
+-- Why a change may not be made: reason and text, or nothing. `stored`: nil if there is no hash.
 local function refusal(key, kind, change, stored)
   if change.expected then
     if as_expected(key, change.id, kind, change.expected) then return nil end
@@ -106,7 +106,7 @@ local function forget_deletion(id)
   if any_deleted then redis.call('HDEL', DELETED, id) end
 end
 
--- What is known of the code, for a schedule that is created where one was deleted.
+-- The origin from the tombstone, for a schedule that is created again after it was deleted.
 local function tombstone_fields(id)
   local text = any_deleted and redis.call('HGET', DELETED, id)
   local is_read, told = pcall(cjson.decode, text or '')

@@ -7,11 +7,11 @@
 --     children} of such; fields are those of the hash and some made of them (see `MADE`);
 --     icontains: values are a text in small letters, then letters beyond ASCII, capital and small
 --   sort: fields whose values are wanted
---   defaults: fields of the definition with their defaults, where `overridden` is asked for
+--   defaults: fields of the definition with their defaults, if `overridden` is requested
 --   cursor, count: of the page
 -- ARGV[2], ...: the ids
 -- Returns JSON: {the next cursor, list of id, values of sort..., id, ...}. What has no hash is
---   left out. What stands in the set from the first page to the last is found at least once.
+--   left out. Members that are in the set from the first page to the last are found at least once.
 
 -- include: epoch
 
@@ -48,7 +48,7 @@ function MADE.next_enqueue_time()
   return stored('next_enqueue_time')
 end
 
--- Whether it says anything else than the code, where that declares it.
+-- Whether it differs from the code, if it is declared.
 function MADE.overridden()
   local known, declared = pcall(cjson.decode, stored('declared'))
   if not known or type(declared) ~= 'table' then return '' end
@@ -118,7 +118,7 @@ local function meets(condition)
   return met
 end
 
--- Read what is asked for of a schedule; false where there is none.
+-- Read the requested fields of a schedule; false if there is none.
 local function fetch(member)
   local key = JOB_PREFIX .. member
   id, row, is_hash = member, {}, true

@@ -3,7 +3,7 @@
 local INDEX, DISABLED, ERRORS, LAST_UPDATE, INDEXED, DELETED = unpack(KEYS, 1, 6)
 local hashes = {unpack(KEYS, 7)}
 
--- Nothing may be written before all that is written to is known to be what it should be.
+-- Nothing may be written before all these keys are known to have the right type.
 local kinds = {
   [INDEX] = 'zset', [DISABLED] = 'zset', [ERRORS] = 'zset', [LAST_UPDATE] = 'string',
   [INDEXED] = 'string', [DELETED] = 'hash',
@@ -16,8 +16,8 @@ for key, kind in pairs(kinds) do
   end
 end
 
--- Tell everybody that definitions changed. INDEXED follows LAST_UPDATE unless somebody who does
--- not keep our indexes changed something in between.
+-- Announce that definitions changed. INDEXED follows LAST_UPDATE unless a program that does not
+-- maintain our indexes changed something in between.
 local function announce(now, events)
   if redis.call('GET', INDEXED) == redis.call('GET', LAST_UPDATE) then
     redis.call('SET', INDEXED, now)

@@ -2,8 +2,8 @@
 
 local MONTHS = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 
--- Epoch seconds of RQ's UTC text; nil if it is none for Python either, or of a year that a schedule
--- may not name. Days from the civil calendar: Howard Hinnant, "chrono-Compatible Low-Level Date
+-- Epoch seconds of RQ's UTC text; nil if Python would not accept it either, or if the year is not
+-- permitted. Days from the civil calendar: Howard Hinnant, "chrono-Compatible Low-Level Date
 -- Algorithms".
 local function epoch(text)
   local pattern = '^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d)(%.?%d*)Z$'

@@ -19,7 +19,7 @@ local function is_alive(job_id)
   return false
 end
 
--- `queue`: '' where its jobs run in the process that makes them.
+-- `queue`: '' if its jobs run in the scheduler's process.
 local function is_listed(queue, job_id)
   if queue == '' then return false end
   for _, list in ipairs({queue, queue .. ':intermediate'}) do

@@ -16,7 +16,7 @@ local function has_same_edit_fields(key, revision, changed_at, following)
   local found = stored[3]
   if not found or found == '' then found = stored[4] or '' end
   if found ~= changed_at then return false end
-  -- Nothing at all also stands in a hash that was deleted meanwhile.
+  -- A hash that was deleted meanwhile has none of these fields either.
   return following ~= '' or changed_at ~= '' or revision ~= ''
          or redis.call('EXISTS', key) == 1
 end
