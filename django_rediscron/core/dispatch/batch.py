@@ -22,10 +22,9 @@ from ..store.listing import prune
 from ..store.reading import Absent, Damaged, Fields, displayed_id, read_schedules, read_what_fits
 from ..timing.cron_times import occurrence_delay, utc_text
 from .due import Corrections, Occurrences
-from .fingerprint import Fingerprint
 from .memory import Memory
 from .next_times import Rule
-from .prepared import PreparedSchedule
+from .prepared import Fingerprint, PreparedSchedule
 from .protocol import BAD_HISTORY, BAD_QUEUE, DONE, OVERLAPPED, REFUSED, dispatch
 from .run_now import run_here
 from .template import create_job

@@ -13,8 +13,7 @@ from ..schedule.record import Record
 from ..store.batches import CALL_BYTES
 from ..timing.cron_times import around_cron, around_interval, occurrence_delay, utc_text
 from .custom_queues import commands
-from .fingerprint import FOLLOWS, written_before
-from .prepared import DueTimes, PreparedSchedule
+from .prepared import FOLLOWS, DueTimes, PreparedSchedule, written_before
 from .protocol import NO, SharedJobFields, number, pack_correction, pack_occurrence, pack_policy
 from .template import new_job_ids
 
