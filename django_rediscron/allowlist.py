@@ -74,7 +74,7 @@ def allowed_function(name: str) -> Callable[..., Any]:
 
 
 def check_call(func: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Raise `InvalidScheduleError` where a call with these arguments would not even begin."""
+    """Raise `InvalidScheduleError` if a call with these arguments would not even begin."""
     try:
         signature = inspect.signature(func)
     except (TypeError, ValueError):  # written in C, without one

@@ -24,7 +24,7 @@ class Schedule(models.Model):
     """One schedule, read from Redis.
 
     Its fields are what the list filters and sorts by; all else is an attribute of `job`, the
-    `RedisCronJob`, which is None where the hash cannot be read: `damaged` then says why.
+    `RedisCronJob`, which is None if the hash cannot be read: `damaged` then says why.
     """
 
     id: _Text = models.CharField(_("id"), primary_key=True, max_length=255)

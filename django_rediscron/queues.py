@@ -21,7 +21,7 @@ from .core.store.connections import check_url, same_server, server
 def get_queue(name: str, connection: Redis) -> Queue:
     """The queue of that name on this connection, with what `RQ_QUEUES` and `RQ` say of it.
 
-    Raises `UnknownQueueError` where there is no such queue, or where its workers would never see
+    Raises `UnknownQueueError` if there is no such queue, or if its workers would never see
     the jobs, because it lives on another Redis.
     """
     config = queue_config(name)

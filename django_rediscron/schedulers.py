@@ -18,7 +18,7 @@ def get_scheduler(queue: str | None = None, **options: Any) -> DjangoRedisCronSc
     """A scheduler on the Redis of a queue, by default of `REDISCRON["QUEUE"]`.
 
     `options` are those of `RedisCronScheduler`; `lock_ttl` and `max_sleep_interval` default to the
-    settings. Raises `UnknownQueueError` where `RQ_QUEUES` has no such queue. No Redis is touched.
+    settings. Raises `UnknownQueueError` if `RQ_QUEUES` has no such queue. No Redis is touched.
     """
     options.setdefault("lock_ttl", conf.LOCK_TTL)
     options.setdefault("max_sleep_interval", conf.MAX_SLEEP_INTERVAL)
@@ -44,7 +44,7 @@ class DjangoRedisCronScheduler(RedisCronScheduler):
     ) -> RedisCronJob:
         """Create the schedule `id`, or edit it, as `RedisCronScheduler.register` does.
 
-        `result_ttl` defaults to the queue's `DEFAULT_RESULT_TTL`. Raises `UnknownQueueError` where
+        `result_ttl` defaults to the queue's `DEFAULT_RESULT_TTL`. Raises `UnknownQueueError` if
         the queue is not in `RQ_QUEUES`, or lives on another Redis than this scheduler.
         """
         arguments = by_name(positional, arguments)

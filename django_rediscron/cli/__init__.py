@@ -204,7 +204,7 @@ def _connect(cli_config: CliConfig, *, ping: bool) -> Redis:
 
 
 def _check_address(cli_config: CliConfig) -> None:
-    """Raise ValueError where RQ would take a part of the password for the host."""
+    """Raise ValueError if RQ would take a part of the password for the host."""
     url = cli_config.url
     if not url:
         read: Callable[[str], Mapping[str, Any]] = read_config_file

@@ -65,7 +65,7 @@ def _reached(jobs: Iterator[RedisCronJob], connection: Redis) -> Iterator[RedisC
 
 
 def _queues(listing: Listing, known: Iterable[str], client: Redis) -> frozenset[str] | None:
-    """All that are known, with schedules or without; None where one may not ask for them."""
+    """All that are known, with schedules or without; None if one may not ask for them."""
     try:
         seen = known_queues(client)
     except ResponseError:

@@ -52,7 +52,7 @@ def treat_orphans(
     elsewhere: Elsewhere,
     step: Step = no_step,
 ) -> None:
-    """Flag, disable or delete what is not declared any more, or on another Redis."""
+    """Flag, disable or delete what is no longer declared, or on another Redis."""
     found: dict[str, Merge] = {}
     pending = list(dict.fromkeys(ids))
     while pending:

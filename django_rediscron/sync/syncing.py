@@ -107,7 +107,7 @@ def reset(id: str, fields: Collection[str] = (), *, check: bool = False) -> Sync
     """Take these fields of one schedule from the code again, or all that are overridden.
 
     One that was deleted by hand is created again. Nothing else is written. Raises
-    `InvalidScheduleError` where this project does not declare it, or for a name that is no field.
+    `InvalidScheduleError` if this project does not declare it, or for a name that is no field.
     """
     merging.check_names(fields)
     report = SyncReport(check=check)

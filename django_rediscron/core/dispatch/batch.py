@@ -169,7 +169,7 @@ class Batch:
             self._add_error(id, seen(), reason, job.next_enqueue_time)
 
     def add_retimed(self, ids: Sequence[str], rule: Rule) -> None:
-        """Correct the next times of enabled schedules where the rule finds them wrong."""
+        """Correct the next times of enabled schedules that are wrong by this rule."""
         for schedule, fields in read_schedules(ids, self._memory.connection):
             if isinstance(schedule, Record) and schedule.enabled:
                 try:

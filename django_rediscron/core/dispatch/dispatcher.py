@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 DUE = Script("due")
 
 BATCH = 200
-"""Schedules in one script call: it holds Redis for a few milliseconds."""
+"""Schedules in one script call: it blocks Redis for a few milliseconds."""
 
 PATIENCE = 1.0
 """Seconds for reading what is due, and importing it, before what has been read is enqueued."""

@@ -92,7 +92,7 @@ class Occurrences:
         """Add the due occurrences of a schedule with options, one after the other.
 
         Each must find the next time that the one before it wrote, so the script takes all of them,
-        or those up to where somebody else changed the schedule.
+        or those up to the point at which the schedule was changed.
         """
         job, seen = prepared.job, prepared.due
         due = job.next_enqueue_time
@@ -186,7 +186,7 @@ class Corrections:
     """Errors to record, and scores in the index, as the script of a pass takes them.
 
     `seen` is the fingerprint and the next time of the hash that was read, or the next time that an
-    occurrence before it in the same call writes, as msgpack; empty where there was no hash. What
+    occurrence before it in the same call writes, as msgpack; empty if there was no hash. What
     was changed meanwhile is not corrected.
     """
 

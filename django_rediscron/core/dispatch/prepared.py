@@ -276,7 +276,7 @@ def _packed_edit_fields(revision: str, changed_at: str) -> bytes:
 
 
 FOLLOWS = protocol.number(0) * 3 + protocol.text("")
-"""Instead of those four, where another occurrence of the schedule goes before it."""
+"""Instead of those four, if another occurrence of the schedule precedes it in the same call."""
 
 
 def written_before(time: bytes) -> bytes:

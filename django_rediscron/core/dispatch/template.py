@@ -44,7 +44,7 @@ class JobTemplate:
         self.runs_here = not queue.is_async
         """Whether they run in this process."""
         self.custom = custom
-        """The method of the queue's own class that enqueues them; empty where the script does."""
+        """The method of the queue's own class that enqueues them; empty if the script does."""
         self.shared = shared
         self.values_count = values_count
 
@@ -144,7 +144,7 @@ def create_job(
 ) -> Job:
     """One RQ job of the schedule, not yet enqueued; arguments go to the function as they are.
 
-    With `importable`, its callbacks are imported: it raises where no worker could do so.
+    With `importable`, its callbacks are imported: it raises if no worker could import them.
     """
     options = rq_options(schedule, importable=importable)
     options["timeout"] = options.pop("job_timeout", None)
@@ -154,7 +154,7 @@ def create_job(
 
 
 def rq_options(schedule: Record, *, importable: bool = True) -> dict[str, Any]:
-    """The options of a schedule's jobs as RQ's `enqueue` takes them; not where in the queue."""
+    """The options of a schedule's jobs as RQ's `enqueue` takes them, without `at_front`."""
     options: dict[str, Any] = {
         name: value for name, value in schedule.job_options.items() if value is not None
     }

@@ -294,6 +294,6 @@ class Leading:
             self._repair_wanted = True
 
     def _watch_index(self) -> None:
-        """If nothing waits any more, the index may have been deleted: look for schedules, once."""
+        """If no schedule is waiting, the index may have been deleted: look for schedules, once."""
         was_empty, self._index_was_empty = self._index_was_empty, self._dispatcher.index_is_empty
         self._repair_wanted |= self._index_was_empty and not was_empty

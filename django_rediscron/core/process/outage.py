@@ -63,7 +63,7 @@ class Outage:
         """It failed. Returns the seconds to wait; less if it took long to fail."""
         moment = time.monotonic()
         lasts = not is_passing(error)
-        # What somebody has to mend is said, too, if it comes after another reason.
+        # An error that somebody has to fix is logged also if it follows another one.
         if self._since is None or (lasts and not self._lasts):
             self._since = self._since or self._attempted
             self._lasts = lasts

@@ -32,7 +32,7 @@ class Definition(TimeOptions, CronJob):
     updated_at: datetime | None
 
     local_zone: ZoneInfo | None = None
-    """Of the application that declares it, where that is another one than that of this process."""
+    """The local zone of the application that declares it, if that is not ours."""
 
     _loaded_times: Times  # latest and next, as they were loaded
 

@@ -101,13 +101,13 @@ _T = TypeVar("_T")
 
 
 class Option(Generic[_T]):
-    """An option: its default, what it may be, and how it stands in the hash unless it has that.
+    """An option: its default, its check, and its text in the hash, where defaults are left out.
 
     `check(name, value)` returns a value in the form in which it is kept, or raises
-    `InvalidScheduleError`. `load` raises ValueError for a text that is none. `one_step`: whether
-    the next occurrence still follows from the one that is due alone.
+    `InvalidScheduleError`. `load` raises ValueError for an invalid text. `one_step`: whether
+    the next occurrence still follows from the due one alone.
 
-    As an attribute of a schedule it takes memory only where it is not the default: there may be a
+    As an attribute of a schedule it takes memory only if it is not the default: there may be a
     hundred thousand schedules.
     """
 
@@ -138,7 +138,7 @@ class Option(Generic[_T]):
         return None if value == self.default else self.dump(value)
 
     def value(self, text: str) -> Any:
-        """What the hash says. Raises `InvalidScheduleError`."""
+        """The value of a text. Raises `InvalidScheduleError`."""
         try:
             loaded = self.load(text)
         except (ValueError, TypeError, AttributeError) as error:

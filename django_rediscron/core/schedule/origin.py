@@ -82,7 +82,7 @@ class Origin:
 
 def dump_declared(definition: Mapping[str, str]) -> str:
     """A definition without defaults as the field `declared`: equal definitions, equal texts."""
-    # json.dumps takes five times as long for a few texts.
+    # json.dumps takes five times as long here.
     told = [_NAMES[name] + _quoted(text) for name, text in sorted(definition.items())]
     return "{" + ",".join(told) + "}"
 

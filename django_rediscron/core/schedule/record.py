@@ -57,7 +57,7 @@ class Record(Definition):
 
     # The definition as loaded: a dict or, packed, one that it shares and behind it what is its own.
     _stored_fields: dict[str, str] | tuple[Any, ...] | None = None
-    _origin: Origin | None = None  # where code declares it
+    _origin: Origin | None = None  # None if no code declares it
     # The fields that were loaded, and what they say; it holds for these very fields.
     _loaded_definition: tuple[dict[str, str] | None, dict[str, str]] = ({}, {})
 
@@ -364,7 +364,7 @@ class Record(Definition):
         """The schedule that a hash holds, ready to be enqueued.
 
         A field that is missing has its default. `func` is imported when it is asked for. Raises
-        `DamagedScheduleError` where the hash cannot be read.
+        `DamagedScheduleError` if the hash cannot be read.
         """
         try:
             return cls.from_texts(codec.as_texts(raw_data), connection)
@@ -375,7 +375,7 @@ class Record(Definition):
 
     @classmethod
     def from_texts(cls, data: dict[str, str], connection: Redis | None) -> Self:
-        """As `restore`, of proper texts. Raises `ValueError` for what it cannot read."""
+        """As `restore`, for a hash of valid texts. Raises `ValueError` if it cannot be read."""
         job = cls.__new__(cls)
         job._prepare()
         job.connection = connection

@@ -17,7 +17,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 TIMEOUT = 2.0
-"""Seconds to wait for a reply or a connection. A script of ours takes milliseconds."""
+"""Seconds to wait for a reply or a connection. Our scripts take milliseconds."""
 
 SENTINEL_TIMEOUT = 0.5
 """The same for a sentinel: several are asked in turn, and the machine of one may be gone."""
@@ -76,7 +76,7 @@ def own_client(connection: Redis, timeout: float = TIMEOUT) -> Redis:
 
 
 def check_client(connection: object) -> None:
-    """Raise TypeError for what is no client of one server, such as a `RedisCluster`."""
+    """Raise TypeError for anything but a client of one server, such as a `RedisCluster`."""
     if not isinstance(connection, Redis):
         raise TypeError(
             f"connection must be a redis.Redis client of one server, as RQ needs it, got a "

@@ -21,7 +21,7 @@ from .rq_queues import get_queue
 from .scripts import CHANGES_KEYS, Script, run_script, run_scripts
 
 BATCH = 250
-"""Schedules in one script call: it holds Redis for a few milliseconds."""
+"""Schedules in one script call: it blocks Redis for a few milliseconds."""
 
 
 def create_new(jobs: Sequence[Record], connection: Redis) -> list[Record]:
@@ -30,7 +30,7 @@ def create_new(jobs: Sequence[Record], connection: Redis) -> list[Record]:
     Raises `InvalidScheduleError` before anything is written.
     """
     for job in jobs:
-        job.func  # noqa: B018 - raises where a worker could not import it
+        job.func  # noqa: B018 - raises if a worker could not import it
     for queue_name in {job.queue_name for job in jobs}:
         get_queue(queue_name, connection)
     if len(jobs) == 1 or len({job.id for job in jobs}) < len(jobs):

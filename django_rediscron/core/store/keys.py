@@ -70,7 +70,7 @@ EXECUTION_PREFIX = f"{PREFIX}:execution:"
 
 OCCURRENCE_FIELDS = ("schedule_id", "occurrence")
 """Fields of an RQ job's hash that RQ neither knows nor removes: whose job it is, and its nominal
-time as UTC text, empty for a run now. The dispatch script fills them in, as the last ones."""
+time as UTC text, empty for a run by hand. The dispatch script fills them in, as the last ones."""
 
 
 def scheduler_key(name: str) -> str:

@@ -18,7 +18,7 @@ from .keys import HISTORY_SUFFIX, JOB_PREFIX
 from .scripts import Script, run_script, run_scripts
 
 BATCH = 200
-"""Hashes in one script call: Redis is held for a few milliseconds."""
+"""Hashes in one script call: it blocks Redis for a few milliseconds."""
 
 CALLS = 20
 """Script calls in one round trip, if everything stored is read."""

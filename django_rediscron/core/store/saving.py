@@ -30,7 +30,7 @@ from .rq_queues import get_queue
 from .scripts import CHANGES_KEYS, Script, run_script, run_scripts
 
 BATCH = 250
-"""Changes in one script call: Redis is held for a few milliseconds."""
+"""Changes in one script call: it blocks Redis for a few milliseconds."""
 
 REFUSALS: dict[str, type[Exception]] = {
     "NOSUCHJOB": NoSuchJobError,

@@ -18,7 +18,7 @@ Condition = dict[str, Any]
 """A test of one field, or several tests with a connector; made by the functions below."""
 
 PAGE = 2000
-"""Members of an index in one script call: it holds Redis for a few milliseconds."""
+"""Members of an index in one script call: it blocks Redis for a few milliseconds."""
 
 SEARCH = Script("search", JOB_PREFIX=JOB_PREFIX, HISTORY_SUFFIX=HISTORY_SUFFIX)
 
@@ -154,7 +154,7 @@ def _run(
 
 
 def shown(text: str) -> str:
-    """A text with `\\xff` for bytes that are not UTF-8, where they came escaped by surrogates."""
+    """A text with `\\xff` for bytes that are not UTF-8, instead of surrogate escapes."""
     return (
         text
         if text.isascii()
@@ -163,7 +163,7 @@ def shown(text: str) -> str:
 
 
 PAGE = 2000
-"""Members of an index in one script call: it holds Redis for a few milliseconds."""
+"""Members of an index in one script call: it blocks Redis for a few milliseconds."""
 
 
 NAMES_IN_USE = Script("names_in_use", JOB_PREFIX=JOB_PREFIX)

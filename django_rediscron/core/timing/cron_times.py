@@ -3,7 +3,7 @@
 Daylight saving follows the manual page cron(8) of Debian. An expression whose minute or hour field
 begins with `*` matches the wall clock: every real minute whose wall time matches fires, so a
 repeated hour fires twice and a skipped one not at all. Any other expression names fixed times of
-day, each of which fires exactly once: the first time where it is repeated, and where it is skipped,
+day, each of which fires exactly once: if it is repeated, the first time, and if it is skipped,
 at the first instant after the gap. Expressions with a sixth field (seconds) match the wall clock.
 
 A zone of None is the process's local zone.
@@ -183,7 +183,7 @@ def at_wall_time(
 def around_cron(
     expression: str, due: datetime, now: datetime, zone: tzinfo | None = None
 ) -> tuple[datetime, datetime]:
-    """The last occurrence not after `now`, where `due` is one, and the first one after `now`."""
+    """The last occurrence not after `now`, at the earliest `due`, and the first one after `now`."""
     following = next_cron_time(expression, due, zone)
     if following > now:
         return due, following
