@@ -15,7 +15,7 @@ from .quoting import quoted_id
 from .schedule.missed import Skip
 from .schedule.option_checks import check_moment
 from .schedule.record import Record
-from .schedule.texts import shown_bytes
+from .schedule.texts import lossy_text
 from .store.change import Change
 from .store.keys import history_key, job_key, skipped_key
 from .store.reading import Absent, Damaged, read_schedules, restore_as
@@ -59,7 +59,7 @@ class RedisCronJob(Record):
     def get_job_ids(self, connection: Redis, start: int = 0, end: int = -1) -> list[str]:
         """Ids of the RQ jobs that this schedule enqueued, newest first (zero-based, inclusive)."""
         ids = cast("list[bytes]", connection.zrange(self.job_history_key, start, end, desc=True))
-        return [shown_bytes(job_id) for job_id in ids]
+        return [lossy_text(job_id) for job_id in ids]
 
     def get_skips(self, connection: Redis, start: int = 0, end: int = -1) -> list[Skip]:
         """Occurrences that did not run, and why, newest first (zero-based, inclusive).

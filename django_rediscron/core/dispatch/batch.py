@@ -16,10 +16,11 @@ from ..exceptions import InvalidScheduleError
 from ..quoting import LONGEST_REASON, quoted
 from ..schedule.missed import Skip
 from ..schedule.record import Record
+from ..schedule.texts import lossy_text
 from ..schedule.upcoming import next_time
 from ..store.batches import CALL_BYTES
 from ..store.listing import prune
-from ..store.reading import Absent, Damaged, Fields, displayed_id, read_schedules, read_what_fits
+from ..store.reading import Absent, Damaged, Fields, read_schedules, read_what_fits
 from ..timing.cron_times import occurrence_delay, utc_text
 from .due import Corrections, Occurrences
 from .memory import Memory
@@ -315,7 +316,7 @@ class Batch:
         """`due`: the occurrence that cannot be enqueued."""
         retries = self._memory.retries
         level = logging.DEBUG if id in retries else logging.ERROR
-        shown = displayed_id(id)
+        shown = lossy_text(id)
         extra = {"schedule_id": shown, **({"occurrence": due.isoformat()} if due else {})}
         logger.log(level, "Schedule %r cannot be enqueued: %s", shown, reason, extra=extra)
         retry_at = retries.plan(id, self.moment)

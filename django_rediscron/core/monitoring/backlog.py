@@ -13,6 +13,7 @@ from rq.utils import utcparse
 
 from ..quoting import quoted
 from ..schedule.origin import CODE
+from ..schedule.texts import lossy_text
 from ..store.keys import ERRORS, INDEX, JOB_PREFIX
 
 PAGE, PAGES = 200, 50
@@ -60,7 +61,7 @@ def read_backlog(client: Redis, max_lag: float) -> Backlog:
         return Backlog()
     due, id = oldest
     # Before the epoch there were no schedules, whatever a damaged score in the index says.
-    return Backlog(late if due <= deadline else 0, _shown(id), moment - max(due, 0.0))
+    return Backlog(late if due <= deadline else 0, lossy_text(id), moment - max(due, 0.0))
 
 
 def _due_time(score: float, fields: _Fields | None) -> float:
@@ -103,7 +104,7 @@ def read_failures(client: Redis, application: str | None = None) -> Failures:
         count += len(failed) if application is not None else len(failed) - len(ids)
         if failed and found.first is None:
             id, reason = failed[0]
-            found = Failures(0, _shown(id), _shown(reason))
+            found = Failures(0, lossy_text(id), lossy_text(reason))
         if len(ids) < PAGE or (found.first is not None and application is None):
             break
     return replace(found, count=count) if found.first is not None else found
@@ -140,7 +141,3 @@ def _fields(reply: list[bytes | None] | Exception) -> _Fields | None:
             raise reply
         return _Fields(None, None, b"its key does not hold a hash", None)
     return None if not any(value is not None for value in reply) else _Fields(*reply)
-
-
-def _shown(value: bytes) -> str:
-    return value.decode(errors="backslashreplace")

@@ -10,7 +10,7 @@ from redis import Redis
 
 from ..process.identity import MAX_DIGITS
 from ..process.lock import holder_name
-from ..schedule.texts import shown_bytes
+from ..schedule.texts import lossy_text
 from ..store.keys import LOCK, SCHEDULERS, scheduler_key
 
 STANDBY_SILENCE = 30.0
@@ -75,10 +75,10 @@ def read_leadership(client: Redis) -> Leadership:
         token, life, registered = pipe.execute()
     ages: dict[str, float | None] = {
         # A heartbeat before the epoch, or infinitely long ago, is damaged data.
-        shown_bytes(name): max(0.0, moment - max(heartbeat, 0.0))
+        lossy_text(name): max(0.0, moment - max(heartbeat, 0.0))
         for name, heartbeat in registered
     }
-    token = None if token is None else shown_bytes(token)
+    token = None if token is None else lossy_text(token)
     holder = None if token is None else holder_name(token)
     if holder is not None:
         ages.setdefault(holder, None)
@@ -100,7 +100,7 @@ def _state(
         if "WRONGTYPE" not in str(values):
             raise values
         return SchedulerState(name, age)
-    host, pid, role, application = (shown_bytes(value) if value else None for value in values)
+    host, pid, role, application = (lossy_text(value) if value else None for value in values)
     return SchedulerState(name, age, host, _number(pid), role, application)
 
 

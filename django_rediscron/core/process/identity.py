@@ -9,7 +9,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from ..schedule.texts import shown_bytes
+from ..schedule.texts import lossy_text
 from ..store.keys import scheduler_key
 
 PROC = Path("/proc")
@@ -41,7 +41,7 @@ def died_here(name: str, connection: Redis, token: str | None = None) -> bool:
         if "WRONGTYPE" not in str(error):
             raise
         return False
-    pid, machine, started, held = (shown_bytes(value) if value else "" for value in fields)
+    pid, machine, started, held = (lossy_text(value) if value else "" for value in fields)
     if token is not None and held != token:
         return False
     if not pid.isdecimal() or len(pid) > MAX_DIGITS or not machine or machine != _machine():

@@ -7,7 +7,7 @@ import uuid
 from redis import Redis
 
 from ..exceptions import SchedulerLockedError
-from ..schedule.texts import shown_bytes
+from ..schedule.texts import lossy_text
 from ..store.keys import LOCK
 from ..store.scripts import Script, run_script
 from .identity import died_here
@@ -90,7 +90,7 @@ def lock_holder(connection: Redis) -> tuple[str | None, float | None]:
         pipe.get(LOCK)
         pipe.pttl(LOCK)
         token, life = pipe.execute()
-    return (None if token is None else shown_bytes(token)), (life / 1000 if life >= 0 else None)
+    return (None if token is None else lossy_text(token)), (life / 1000 if life >= 0 else None)
 
 
 def holder_name(token: str) -> str:

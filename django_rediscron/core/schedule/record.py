@@ -32,7 +32,7 @@ from .options import (
 )
 from .origin import Differences, Origin
 from .rq_options import CALLBACKS, make_callback
-from .texts import time_text
+from .texts import lossy_text, time_text
 from .upcoming import upcoming
 
 if TYPE_CHECKING:
@@ -370,7 +370,7 @@ class Record(Definition):
             return cls.from_texts(codec.as_texts(raw_data), connection)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             id = plain(raw_data.get(b"id", raw_data.get("id", "")))
-            shown = id.decode(errors="backslashreplace") if isinstance(id, bytes) else str(id)
+            shown = lossy_text(id) if isinstance(id, bytes) else str(id)
             raise DamagedScheduleError(shown, cut(error) or type(error).__name__) from error
 
     @classmethod

@@ -127,7 +127,7 @@ def load_object(text: str | bytes) -> dict[str, Any] | None:
     return found
 
 
-def shown_bytes(value: bytes | str) -> str:
+def lossy_text(value: bytes | str) -> str:
     """As text, with `\\xff` for bytes that are not UTF-8."""
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value
 

@@ -17,6 +17,7 @@ from rq.utils import as_text, now
 
 from ..schedule.checks import NO_ADDRESS, check_id
 from ..schedule.record import Record
+from ..schedule.texts import lossy_text
 from ..timing.cron_times import MAX_SECONDS, utc_text
 from .batches import Step, in_steps, no_step
 from .change import Change
@@ -32,7 +33,7 @@ from .keys import (
     LAST_UPDATE,
     member_key,
 )
-from .reading import Absent, Damaged, displayed_id, read_schedules
+from .reading import Absent, Damaged, read_schedules
 from .saving import save_changes
 from .scripts import Script, run_script
 from .search import search
@@ -114,7 +115,7 @@ def stream_schedules(connection: Redis) -> StreamedListing:
     members = _members(connection, [INDEX, DISABLED])
     # One whose queue is not found is damaged, and is listed separately.
     queue_of: dict[str, str] = dict(cast("Any", search(connection, values=("queue_name",))))
-    order = [(queue_of.get(id := displayed_id(member), ""), id, member) for member in members]
+    order = [(queue_of.get(id := lossy_text(member), ""), id, member) for member in members]
     order.sort(key=itemgetter(0, 1))
     listing = StreamedListing(queues=frozenset(queue_of.values()) - {""})
     listing.stream = _read_into(listing, [member for _, _, member in order], connection)

@@ -13,6 +13,7 @@ from ..exceptions import DamagedScheduleError, UnreadableScheduleError
 from ..quoting import cut, quoted_id
 from ..schedule.checks import ADVICE, MAX_BYTES
 from ..schedule.record import Record
+from ..schedule.texts import lossy_text
 from .batches import CALL_BYTES, LIGHT_BYTES, Step, in_steps, no_step
 from .keys import HISTORY_SUFFIX, JOB_PREFIX
 from .scripts import Script, run_script, run_scripts
@@ -193,11 +194,11 @@ def _understand(
         reason = (
             f"it holds {found['bytes']:,} bytes, more than the limit of {MAX_BYTES:,}; {ADVICE}"
         )
-        return Damaged(displayed_id(id), reason, fields, is_oversized=True), fields
+        return Damaged(lossy_text(id), reason, fields, is_oversized=True), fields
     if isinstance(found, str):
         if "WRONGTYPE" in found:
-            return Damaged(displayed_id(id), f"its key does not hold a hash: {found}"), {}
-        return Damaged(displayed_id(id), f"Redis refuses to read it: {found}", refused=True), {}
+            return Damaged(lossy_text(id), f"its key does not hold a hash: {found}"), {}
+        return Damaged(lossy_text(id), f"Redis refuses to read it: {found}", refused=True), {}
     return Absent(bool(found)), {}
 
 
@@ -207,7 +208,7 @@ def _restored(
     connection: Redis,
     restore: _Restore,
 ) -> Record | Damaged:
-    shown = displayed_id(id)
+    shown = lossy_text(id)
     try:
         job = restore(fields, connection)
     except DamagedScheduleError as error:
@@ -217,8 +218,3 @@ def _restored(
     if job.id != shown:
         return Damaged(shown, f"field 'id' names another schedule: {quoted_id(job.id)}", fields)
     return job
-
-
-def displayed_id(id: str | bytes) -> str:
-    """The id as text, with `\\xff` for bytes that are not UTF-8."""
-    return id.decode(errors="backslashreplace") if isinstance(id, bytes) else id

@@ -9,7 +9,7 @@ from typing import Any
 from redis import Redis
 from rq import Queue
 
-from ..schedule.texts import shown_bytes
+from ..schedule.texts import lossy_text
 from .keys import QUEUE_PREFIX
 
 QueueFactory = Callable[[str, Redis], Queue]
@@ -37,7 +37,7 @@ def plain_queue(name: str, connection: Redis) -> Queue:
 def known_queues(connection: Redis) -> set[str]:
     """Names of the queues that RQ has seen on this connection."""
     keys = connection.smembers(Queue.redis_queues_keys)
-    return {shown_bytes(key).removeprefix(QUEUE_PREFIX) for key in keys}
+    return {lossy_text(key).removeprefix(QUEUE_PREFIX) for key in keys}
 
 
 _factory: QueueFactory = plain_queue

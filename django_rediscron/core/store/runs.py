@@ -12,7 +12,7 @@ from rq import get_current_job
 from rq.job import Job
 from rq.utils import as_text
 
-from ..schedule.texts import parse_time, shown_bytes
+from ..schedule.texts import lossy_text, parse_time
 from ..timing.cron_times import LAST_YEAR
 from .connections import bytes_client
 from .keys import OCCURRENCE_FIELDS, history_key
@@ -61,7 +61,7 @@ def read_runs(ids: Sequence[str], connection: Redis, count: int = 1) -> dict[str
                 pipe.hmget(Job.redis_job_namespace_prefix.encode() + job_id, _FIELDS)
         jobs = iter(pipe.execute(raise_on_error=False))
     return {
-        id: [_run(shown_bytes(job_id), score, next(jobs)) for job_id, score in history]
+        id: [_run(lossy_text(job_id), score, next(jobs)) for job_id, score in history]
         for id, history in zip(ids, known, strict=True)
     }
 

@@ -150,10 +150,10 @@ def _run(
     reply = run_script(connection, SEARCH, keys, [json.dumps(request), *members])
     cursor, cells = json.loads(reply.decode(errors="surrogateescape"))
     # cjson writes an empty list as an object
-    return cursor, cells if reply.isascii() else [shown(cell) for cell in cells]
+    return cursor, cells if reply.isascii() else [_unescaped(cell) for cell in cells]
 
 
-def shown(text: str) -> str:
+def _unescaped(text: str) -> str:
     """A text with `\\xff` for bytes that are not UTF-8, instead of surrogate escapes."""
     return (
         text
@@ -186,8 +186,8 @@ def read_names(connection: Redis) -> NamesInUse:
         while True:
             reply = run_script(connection, NAMES_IN_USE, [index], [cursor, PAGE])
             cursor, *names = json.loads(reply.decode(errors="surrogateescape"))
-            queues.update(map(shown, names[0]))
-            functions.update(map(shown, names[1]))
+            queues.update(map(_unescaped, names[0]))
+            functions.update(map(_unescaped, names[1]))
             if cursor == "0":
                 break
     return NamesInUse(frozenset(queues), frozenset(functions))

@@ -2,11 +2,11 @@
 --
 -- KEYS: those of `changes`, then the hashes
 -- ARGV[1]: epoch seconds
--- ARGV[2]: 'once' in a pipeline, where a refusal is an error reply and nothing is deleted, or a
---   JSON list of what a sync read of each, which deletes nothing else and leaves no tombstones
+-- ARGV[2]: 'once' in a pipeline: a refusal is an error reply, and nothing is deleted; or a JSON
+--   list of what a sync read of each: changed ones are kept, and no tombstones are left
 -- ARGV[3], ...: the ids in the order of the hashes
--- Returns for each 1 if there was one, else 0; 'changed' if it is not what a sync read; if it is
---   locked the place where it is declared.
+-- Returns for each: 1 if it existed, else 0; 'changed' if it is not what the sync read; the place
+--   of its declaration if it is locked.
 
 -- include: changes
 -- include: as_expected

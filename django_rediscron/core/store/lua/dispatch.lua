@@ -10,26 +10,25 @@
 --     the set of queues, 1 to push to the front, count of variable fields, field/value list that
 --     begins with these and ends with the id of the schedule and the time of the occurrence
 --   occurrences, the items of all in one row, which takes less time to unpack. Of each: id,
---     next_enqueue_time as read ('' for a missing field), new latest ('' where it is the next one
+--     next_enqueue_time as read ('' for a missing field), new latest ('' if it is the next one
 --     as read) and next_enqueue_time, score in the index, 1 to delete the last error, id of the RQ
 --     job, number of its shared fields, 1 to tidy the history up; the hash as read: positions of
---     next and latest time among its items, their number, all others as one text ('' where another
---     occurrence of the schedule goes before it), or else revision, time of the last change, 0 and
---     0; values of the variable fields..., and 0 or, where the schedule has options for it, a list:
---     records of what was skipped before, overlap ('' to allow it), record for the case that it
---     overlaps, most runs ('' for any number), and where its queue's class enqueues the RQ job, the
---     commands for that
+--     next and latest time among its items, their number, all others as one text ('' if another
+--     occurrence of the schedule precedes it), or else revision, time of the last change, 0 and
+--     0; values of the variable fields..., and 0 or, if the schedule has options for it, a list:
+--     records of skips before it, overlap ('' to allow it), the record to write if it overlaps,
+--     max_runs ('' for no limit), and if its queue's class enqueues the RQ job, the commands
+--     for that
 --   corrections: id, list of the hash as read, in the same way, and the next_enqueue_time (an empty
---     list: it was no hash), field/value list to set, score in the index ('' to take it out: it
---     waits for nothing), 1 to list it among the errors, records of what was skipped, 1 if nothing
---     is left to run
--- Where a next_enqueue_time is '', the schedule is finished: nothing is left to run.
+--     list: it was no hash), field/value list to set, score in the index ('' to take it out),
+--     1 to list it among the errors, records of skips, 1 if the schedule is finished
+-- If a next_enqueue_time is '', the schedule is finished: nothing is left to run.
 -- ARGV[7]: the time as UTC text
 -- Returns false if the token does not hold the lock and nothing was done; otherwise a text with a
 --   character for each occurrence, then for each correction: WRITTEN; NEARLY_FULL: written, tidy
---   the history up next time; OVERLAPPED: skipped, because an earlier run had not ended; left
---   alone: CHANGED meanwhile, BAD_HISTORY: no sorted set, BAD_QUEUE: no list, REFUSED: a write
---   was. Behind them a line for each refused one: what Redis said.
+--   the history up next time; OVERLAPPED: skipped, because an earlier run had not ended; not
+--   written: CHANGED meanwhile, BAD_HISTORY: not a sorted set, BAD_QUEUE: not a list, REFUSED by
+--   Redis. They are followed by a line with Redis's error for each refused one.
 
 local call, try = redis.call, redis.pcall
 local INDEX = KEYS[2]

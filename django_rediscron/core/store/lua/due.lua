@@ -1,8 +1,8 @@
--- What is due. Writes nothing.
+-- The due members of the index. Writes nothing.
 --
 -- KEYS[1]: the index
--- ARGV[1]: lowest score, ARGV[2]: highest score, ARGV[3]: how many members to return at the most
--- Returns a JSON list of members and scores in turn, oldest first.
+-- ARGV[1]: lowest score, ARGV[2]: highest score, ARGV[3]: maximum number of members
+-- Returns a JSON list of members and scores alternately, lowest scores first.
 
 local limit = {'LIMIT', 0, ARGV[3]}
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], ARGV[2], 'WITHSCORES', unpack(limit))

@@ -1,4 +1,4 @@
--- Which queues and functions the schedules of a page name. Writes nothing.
+-- The queues and functions that a page of schedules uses. Writes nothing.
 --
 -- KEYS[1]: a sorted set of ids
 -- ARGV[1]: cursor, ARGV[2]: count

@@ -1,6 +1,6 @@
--- Whether a script may do what ours do. Writes nothing.
+-- Whether this server can run our scripts. Writes nothing.
 --
--- KEYS: two keys of ours, which a cluster must have in one slot
+-- KEYS: two of our keys, which a cluster must have in one slot
 -- ARGV[1]: a key that is not declared
 -- Returns 1, or a list of what does not work and the error.
 

@@ -1,9 +1,9 @@
--- Take members out of the indexes that have neither a hash nor a history, and out of the errors
--- where no error stands in the hash.
+-- Remove members that have neither a hash nor a history from the indexes, and those without an
+-- error in their hash from the errors.
 --
 -- KEYS[1]: index, KEYS[2]: disabled index, KEYS[3]: errors
 -- ARGV[1], ARGV[2]: prefix and suffix of the key of a history around the id; then members
--- Returns how many were taken out.
+-- Returns how many were removed.
 
 local INDEX, DISABLED, ERRORS = unpack(KEYS, 1, 3)
 local pruned = 0

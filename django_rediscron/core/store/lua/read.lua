@@ -1,12 +1,11 @@
--- Hashes of schedules, as one JSON text: it is parsed several times as fast as a reply of fields.
+-- Hashes of schedules, as one JSON text, which Python parses much faster than a reply of fields.
 -- Writes nothing.
 --
--- KEYS: none, for Redis refuses a script that declares a key which its user may not write
+-- KEYS: none, because Redis refuses a script that declares a key that its user may not write
 -- ARGV[1]: bytes after which a hash is weighed before it is read, then ids
--- Returns a JSON list, for each: the list of fields and values; a text where the key holds no hash
---   (the error); 2 where it is heavy, and too much was read before it in this call; 1 where there
---   is no such key but a history; 0 where there is neither; for one that holds too much an object
---   of bytes and fields, those of them that are short.
+-- Returns a JSON list, for each: the list of fields and values; a text (the error) if the key is
+--   not a hash; 2 if it is heavy and does not fit into this call; 1 if there is only a history; 0
+--   if there is neither; an object of bytes and short fields if it is larger than allowed.
 
 local limit, total, found = tonumber(ARGV[1]), 0, {}
 

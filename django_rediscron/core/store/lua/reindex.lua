@@ -4,7 +4,7 @@
 -- KEYS[1]: index, KEYS[2]: disabled index
 -- ARGV[1]: epoch seconds, ARGV[2]: UTC text, a moment later, then the ids
 -- Returns a JSON list: how many schedules there are, how many were put back, how many others were
---   only taken out of the wrong index, then the ids of those that ran later than that.
+--   only removed from the wrong index, then the ids of those whose latest run is after ARGV[2].
 
 -- include: sound
 

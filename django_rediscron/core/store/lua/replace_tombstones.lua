@@ -1,4 +1,4 @@
--- Replace tombstones that are what they were.
+-- Replace tombstones that did not change meanwhile.
 --
 -- KEYS[1]: the tombstones
 -- ARGV: id, its current text, its new text ('' to drop it), and so on

@@ -3,7 +3,7 @@
 -- KEYS: those of `changes`, then the hashes of the schedules
 -- ARGV[1]: epoch seconds, ARGV[2]: the same as UTC text
 -- ARGV[3]: JSON list, for each hash:
---   id, event ('' for created or updated as it turns out)
+--   id, event ('' for created or updated, whichever it is)
 --   create: whether it may be created, or replaced if the key is no hash
 --   version: that must be stored ('' for nothing), if given
 --   fields: definition fields to write (for a new one: all of them), unset: fields to leave out,
@@ -27,8 +27,8 @@
 --   from these and nothing was written, or {'ok', version, revision, created_at,
 --   latest_enqueue_time, next_enqueue_time, enabled, finished_at, runs}, or {'marked'} for a
 --   quiet one.
--- With 'once' a refusal is an error reply. Stale cannot be: an occurrence to come stays the next
--- one, else there is no next time, and the scheduler, woken at once, computes it from updated_at.
+-- With 'once' a refusal is an error reply, and nothing is stale: a next time in the future stays,
+-- otherwise there is none, and the scheduler, woken at once, computes it from updated_at.
 
 -- include: changes
 -- include: as_expected

@@ -1,17 +1,18 @@
--- Which schedules meet a condition, and what they are to be sorted by. Writes nothing.
+-- The schedules that meet a condition, and the values to sort them by. Writes nothing.
 --
 -- KEYS[1]: a sorted set of ids of which a page is searched; without it the ids are in ARGV
 -- ARGV[1]: JSON object
 --   fields: hash fields to read of each
 --   condition: false for any, or a leaf {field, op, values}, or a node {connector, negated,
 --     children} of such; fields are those of the hash and some made of them (see `MADE`);
---     icontains: values are a text in small letters, then letters beyond ASCII, capital and small
---   sort: fields whose values are wanted
+--     icontains: values are a lower-case text, then non-ASCII letters, upper and lower case
+--   sort: fields whose values are returned
 --   defaults: fields of the definition with their defaults, if `overridden` is requested
 --   cursor, count: of the page
 -- ARGV[2], ...: the ids
--- Returns JSON: {the next cursor, list of id, values of sort..., id, ...}. What has no hash is
---   left out. Members that are in the set from the first page to the last are found at least once.
+-- Returns JSON: {the next cursor, list of id, values of sort..., id, ...}. Members without a hash
+--   are left out. Those that are in the set from the first page to the last are found at least
+--   once.
 
 -- include: epoch
 
