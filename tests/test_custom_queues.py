@@ -1,7 +1,7 @@
 """Queue and job classes of a project's own: their methods are called, and each run is once only.
 
 Seen to fail, each with this taken out: `overridden` in `JobTemplate` and in `run_here` (the classes
-were bypassed), the comparison before the commands in the script DISPATCH (a call that was sent
+were bypassed), the comparison before the commands in the script `dispatch` (a call that was sent
 again enqueued twice), `_check`, the new statuses in OVERLAP.
 """
 

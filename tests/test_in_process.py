@@ -1,7 +1,8 @@
 """Jobs of queues with `ASYNC: False` run in the process that enqueues them, and have one outcome.
 
 Seen to fail, each with this taken out: `write_unqueued` before the run (the job as RQ left it was
-overwritten), `ENDED`, `_registered`, `is_full` in `Occurrences`, the first line of `is_listed`.
+overwritten), the script `note_end`, `_registered`, `is_full` in `Occurrences`, the first line of
+`is_listed`.
 """
 
 from __future__ import annotations

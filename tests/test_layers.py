@@ -3,6 +3,7 @@ true."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from redis import Redis
 from rq.job import Job
 
 PACKAGE = Path(__file__).parent.parent / "django_rediscron"
+
+LONGEST_FUNCTION = 50
 
 EXAMPLE = "store/lua/name.lua"
 """A path that the page makes up."""
@@ -100,3 +103,12 @@ def test_the_architecture_page_names_every_module_and_script() -> None:
     places += [f"/{path.relative_to(PACKAGE.parent)}" for path in files]
     code = {name for name in named if name.endswith((".py", ".lua")) and name != EXAMPLE}
     assert [name for name in code if not any(p.endswith(f"/{name}") for p in places)] == []
+
+
+def test_no_function_is_long() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                length = node.end_lineno - node.lineno + 1
+                assert length <= LONGEST_FUNCTION, f"{path}: {node.name}, {length} lines"

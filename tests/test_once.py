@@ -1,7 +1,8 @@
 """What has run does not run again, whatever an editor believes of the times of a schedule.
 
-Seen to fail, each with this taken out: the comparison of `wanted_next` in the script SAVE; the
-look at `latest` and at `is_set_back` in `Recurrence.first`; `DISAGREEMENT` in `after_step_back`.
+Seen to fail, each with this taken out: the comparison in `wanted_time` in the script `save`;
+the look at `latest` and at `is_set_back` in `Recurrence.first`; `DISAGREEMENT` in
+`after_step_back`.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def test_reindex_puts_back_what_is_in_no_index_and_takes_out_what_is_gone(
 def test_reindex_lets_nothing_wait_for_longer_than_its_next_time_says(
     connection: Redis, leader: RedisCronScheduler, later: float
 ) -> None:
-    """Seen to fail with `too_late` in the script PLACE taken out."""
+    """Seen to fail with `too_late` in the script `reindex` taken out."""
     leader.register(tasks.echo, "metrics", "interval", interval=60)
     leader.register(tasks.echo, "metrics", "jitter", interval=60, jitter=100)
     leader.register(tasks.echo, "metrics", "cron", cron="0 0 1 1 *")
@@ -146,7 +146,7 @@ def test_reindex_leaves_those_alone_that_wait_with_reason(connection: Redis) -> 
 
 
 def test_reindex_takes_members_out_of_the_wrong_index(connection: Redis) -> None:
-    """Seen to fail with `misplaced` in the script PLACE taken out."""
+    """Seen to fail with `misplaced` in the script `reindex` taken out."""
     scheduler = RedisCronScheduler(connection)
     scheduler.register(tasks.echo, "metrics", "enabled", interval=60)
     scheduler.register(tasks.echo, "metrics", "disabled", interval=60, enabled=False)

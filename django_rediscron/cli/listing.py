@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import click
 from redis import Redis
@@ -107,7 +107,7 @@ def show(
             write(text)
         flush()
 
-    try:
+    with _ended_by_reader(redrawn=pause is not None):
         listing = read()
         check_queues(listing, queues)
         draw(listing)
@@ -119,8 +119,15 @@ def show(
                 if redraws:
                     clear()
                 (warn or _warn)(one_line(str(error)))
+
+
+@contextmanager
+def _ended_by_reader(*, redrawn: bool) -> Iterator[None]:
+    """End quietly at Ctrl-C, if it is redrawn until then, and if the reader of a pipe goes away."""
+    try:
+        yield
     except KeyboardInterrupt:
-        if pause is None:
+        if not redrawn:
             raise
         if sys.stderr is not None and sys.stderr.isatty():
             click.echo(err=True)  # the prompt shall not stand behind the terminal's ^C

@@ -1,5 +1,5 @@
 """The part of Django's QuerySet that the admin uses, over Redis."""
 
-from .queryset import LatestRun
+from .queryset import LatestRun, ScheduleQuerySet
 
-__all__ = ["LatestRun"]
+__all__ = ["LatestRun", "ScheduleQuerySet"]

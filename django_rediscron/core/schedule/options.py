@@ -207,7 +207,10 @@ NO_OPTIONS: dict[str, Any] = {}
 def by_name(positional: Sequence[Any], arguments: ScheduleArguments) -> ScheduleArguments:
     """The arguments of `register`, with those by position. Raises TypeError as Python does."""
     if len(positional) > len(_POSITIONAL):
-        raise TypeError(f"register() takes at most {3 + len(_POSITIONAL)} positional arguments")
+        raise TypeError(
+            f"register() takes from 3 to {3 + len(_POSITIONAL)} positional arguments but "
+            f"{3 + len(positional)} were given"
+        )
     given = dict(zip(_POSITIONAL, positional, strict=False))
     for name in given.keys() & arguments.keys():
         raise TypeError(f"register() got multiple values for argument {name!r}")

@@ -88,9 +88,7 @@ class Record(Definition):
         **options: Unpack[ScheduleOptions],
     ) -> None:
         self._prepare()
-        self.id = id
-        self.connection = connection
-        self.queue_name = queue_name
+        self.id, self.queue_name, self.connection = id, queue_name, connection
         if func is None and not func_name:
             raise InvalidScheduleError("either func or func_name is needed, got neither")
         self.func = func_name if func is None else func

@@ -169,7 +169,7 @@ class Change:
         return sum(len(text) for text in texts if isinstance(text, str))
 
     def to_script(self, moment: datetime) -> dict[str, Any]:
-        """This change as the script SAVE takes it."""
+        """This change as the script `save` takes it."""
         item = {
             "id": self.job.id,
             "event": self.event,

@@ -101,9 +101,6 @@ def skipped_key(id: str) -> str:
 TIMING_FIELDS = ("interval", "cron", "timezone", "start_at")
 """After a change of one of these the next enqueue time is recomputed."""
 
-END_FIELDS = ("end_at", "max_runs")
-"""A change of one of these may finish a schedule, or reactivate it."""
-
 FACTS = (*TIMING_FIELDS, "end_at", "latest_enqueue_time", "next_enqueue_time")
 """What a next enqueue time is computed from; a missing field counts as ""."""
 
