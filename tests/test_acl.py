@@ -33,6 +33,7 @@ from django_rediscron.core.store.keys import (
     job_key,
     scheduler_key,
 )
+from django_rediscron.core.store.search import read_names, search
 from tests import tasks
 from tests.processes import SCHEDULER, close, next_job_id, start_python, wait_until
 from tests.scripts import loaded_scripts
@@ -132,13 +133,13 @@ def test_the_documentation_names_three_users() -> None:
 
 def test_their_rights_cover_every_command_of_the_scripts_they_run() -> None:
     """Some of these run rarely."""
-    changes = ["save", "delete", "read", "prune"]
+    changes = ["save", "delete", "read", "prune", "create"]
     passes = ["due", "dispatch", "extend_lock", "release_lock", "replace_lock"]
     scripts = loaded_scripts()
     for name, run in {
         "rediscron-scheduler": changes + passes,
-        "rediscron-editor": changes,
-        "rediscron-reader": ["read"],
+        "rediscron-editor": [*changes, "search", "names_in_use"],
+        "rediscron-reader": ["read", "search"],
     }.items():
         text = "".join(scripts[each].text for each in run)
         needed = {f"+{command.lower()}" for command in SCRIPT_CALL.findall(text)}
@@ -247,9 +248,25 @@ def test_a_reader_can_list_schedules_and_ask_for_their_health(
         reader.admin.script_flush()
         cli.main(["info", "--url", reader.url], standalone_mode=False)
         assert "3 scheduled jobs total" in capsys.readouterr().out
+        cli.main(["info", "--json", "--url", reader.url], standalone_mode=False)
+        assert len(json.loads(capsys.readouterr().out)["jobs"]) == 3
         wait_until(lambda: check_health(reader.connection).ok)
         assert RedisCronJob.fetch("often", reader.connection).interval == 1
     assert reader.refusals() == set()
+
+
+def test_keys_that_may_only_be_read_can_be_searched(
+    acl: Redis, redis_url: str, editor: User
+) -> None:
+    """Redis takes each key that a script declares for one that it writes."""
+    register_some(editor)
+    try:
+        acl.execute_command("ACL", "SETUSER", "rediscron-reader", "resetkeys", "%R~*")
+    except ResponseError:
+        pytest.skip("Redis 6.2 knows no keys that may only be read")
+    with signed_in(acl, redis_url, "rediscron-reader") as reader:
+        assert len(search(reader.connection, values=("state",))) == 3
+        assert read_names(reader.connection).queues
 
 
 def test_a_reader_lists_what_needs_repair_and_leaves_that_to_others(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import NoPermissionError
 
 from ..schedule.codec import DEFINITION_FIELDS, LEFT_OUT, OPTIONAL_FIELDS
 from .keys import DISABLED, HISTORY_SUFFIX, INDEX, JOB_PREFIX, LAST_UPDATE
@@ -129,8 +130,9 @@ def _pages(connection: Redis, request: dict[str, Any]) -> Iterator[list[str]]:
     for key in (INDEX, DISABLED):
         cursor = "0"
         while True:
-            page = {**request, "cursor": cursor, "count": PAGE}
-            cursor, cells = _run(connection, [key], page)
+            page = {**request, "index": key, "cursor": cursor, "count": PAGE}
+            reply = _read_index(connection, SEARCH, key, [json.dumps(page)])
+            cursor, cells = _decode(reply)
             yield cells
             if cursor == "0":
                 break
@@ -141,13 +143,19 @@ def _chosen(
 ) -> Iterator[list[str]]:
     members = [each for id in dict.fromkeys(among) for each in member(id)]
     for start in range(0, len(members), PAGE):
-        yield _run(connection, [], request, members[start : start + PAGE])[1]
+        arguments = [json.dumps(request), *members[start : start + PAGE]]
+        yield _decode(run_script(connection, SEARCH, [], arguments))[1]
 
 
-def _run(
-    connection: Redis, keys: Sequence[str], request: dict[str, Any], members: Sequence[bytes] = ()
-) -> tuple[str, list[str]]:
-    reply = run_script(connection, SEARCH, keys, [json.dumps(request), *members])
+def _read_index(connection: Redis, script: Script, index: str, arguments: Sequence[Any]) -> Any:
+    """Run a script that reads an index, which is also among the arguments."""
+    try:
+        return run_script(connection, script, [index], arguments)
+    except NoPermissionError:  # a user who may only read a key may not declare it
+        return run_script(connection, script, [], arguments)
+
+
+def _decode(reply: bytes) -> tuple[str, list[str]]:
     cursor, cells = json.loads(reply.decode(errors="surrogateescape"))
     # cjson writes an empty list as an object
     return cursor, cells if reply.isascii() else [_unescaped(cell) for cell in cells]
@@ -160,10 +168,6 @@ def _unescaped(text: str) -> str:
         if text.isascii()
         else text.encode(errors="surrogateescape").decode(errors="backslashreplace")
     )
-
-
-PAGE = 2000
-"""Members of an index in one script call: it blocks Redis for a few milliseconds."""
 
 
 NAMES_IN_USE = Script("names_in_use", JOB_PREFIX=JOB_PREFIX)
@@ -184,7 +188,7 @@ def read_names(connection: Redis) -> NamesInUse:
     for index in (INDEX, DISABLED):
         cursor = "0"
         while True:
-            reply = run_script(connection, NAMES_IN_USE, [index], [cursor, PAGE])
+            reply = _read_index(connection, NAMES_IN_USE, index, [cursor, PAGE, index])
             cursor, *names = json.loads(reply.decode(errors="surrogateescape"))
             queues.update(map(_unescaped, names[0]))
             functions.update(map(_unescaped, names[1]))

@@ -1,10 +1,11 @@
 -- The queues and functions that a page of schedules uses. Writes nothing.
 --
 -- KEYS[1]: a sorted set of ids
--- ARGV[1]: cursor, ARGV[2]: count
+-- ARGV[1]: cursor, ARGV[2]: count, ARGV[3]: KEYS[1] again, used if that is missing, because a user
+--   who may only read a key may not declare it
 -- Returns JSON: {the next cursor, queues, functions}.
 
-local reply = redis.call('ZSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local reply = redis.call('ZSCAN', KEYS[1] or ARGV[3], ARGV[1], 'COUNT', ARGV[2])
 local queues, functions = {}, {}
 for i = 1, #reply[2], 2 do
   local values = redis.pcall('HMGET', JOB_PREFIX .. reply[2][i], 'queue_name', 'func_name')

@@ -8,7 +8,8 @@
 --     icontains: values are a lower-case text, then non-ASCII letters, upper and lower case
 --   sort: fields whose values are returned
 --   defaults: fields of the definition with their defaults, if `overridden` is requested
---   cursor, count: of the page
+--   index: KEYS[1] again, used if that is missing, because a user who may only read a key may not
+--     declare it; cursor, count: of the page
 -- ARGV[2], ...: the ids
 -- Returns JSON: {the next cursor, list of id, values of sort..., id, ...}. Members without a hash
 --   are left out. Those that are in the set from the first page to the last are found at least
@@ -149,9 +150,9 @@ local function look(member)
   end
 end
 
-local cursor = '0'
-if KEYS[1] then
-  local reply = redis.call('ZSCAN', KEYS[1], request.cursor, 'COUNT', request.count)
+local cursor, index = '0', KEYS[1] or request.index
+if index then
+  local reply = redis.call('ZSCAN', index, request.cursor, 'COUNT', request.count)
   cursor = reply[1]
   for i = 1, #reply[2], 2 do look(reply[2][i]) end
 else
