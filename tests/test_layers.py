@@ -70,6 +70,25 @@ for name in ("register", "get_scheduler"):
     assert all(within(line.split()[1], "django", "django_rq") for line in lines)
 
 
+def test_a_project_starts_without_what_writes_its_declarations() -> None:
+    """Every process of a project starts in this way, and hardly any of them syncs."""
+    program = """
+import sys
+from django.conf import settings
+settings.configure(
+    SECRET_KEY="x",
+    INSTALLED_APPS=["django.contrib.contenttypes", "django_rq", "django_rediscron"],
+    RQ_QUEUES={"default": {"URL": "redis://127.0.0.1:1"}},
+)
+import django
+django.setup()
+from django_rediscron import register
+assert "django_rediscron.sync.syncing" not in sys.modules
+from django_rediscron.sync import SyncReport, reset, sync
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, check=True)
+
+
 def run_without_django(program: str) -> str:
     """The standard output of a program that must succeed though Django cannot be imported."""
     done = subprocess.run(

@@ -31,7 +31,7 @@ EXTENSION = ("call('PEXPIRE', KEYS[1], ARGV[2])", "")
 
 EXISTENCE = ("if not stored and not change.create then return 'NOSUCHJOB', 'was deleted' end", "")
 RECOMPUTATION = ("if is_computed(change, schedule) then", "if true then")
-PLACE = ("redis.call('ZADD', INDEX, ", "tostring(")
+INDEX_ENTRY = ("redis.call('ZADD', INDEX, ", "tostring(")
 
 
 def is_batch_in_full(trip: RoundTrip) -> bool:
@@ -154,7 +154,7 @@ def test_without_the_place_in_the_same_script_a_kill_leaves_what_never_fires(
     connection: Redis, proxy: Proxy
 ) -> None:
     """As an editor that writes the hash first and the index then, in a command of its own."""
-    victim = Victim(edit, proxy.url, how=create_in_two_steps, removed=[PLACE])
+    victim = Victim(edit, proxy.url, how=create_in_two_steps, removed=[INDEX_ENTRY])
 
     def kill(trip: RoundTrip) -> None:
         victim.send(signal.SIGKILL)

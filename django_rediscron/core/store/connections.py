@@ -1,4 +1,4 @@
-"""A client of the scheduler's own, made after the one that it was given."""
+"""Clients made after the one that was given, and which server a client leads to."""
 
 from __future__ import annotations
 
