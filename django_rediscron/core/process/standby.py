@@ -76,7 +76,7 @@ class Standby:
             self.bid()
         except SchedulerLockedError as locked:
             if locked.holder != self._session.name:  # else the entry is that of a leading namesake
-                self._scheduler.enter_registry()
+                self._session.enter_registry()
                 self._registered = True
             return locked
         return None
