@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from .core.job import RedisCronJob
 from .core.quoting import quoted_id
 from .core.store.reading import Damaged
-from .core.store.runs import Run
+from .core.story.runs import Run
 from .query.queryset import ScheduleQuerySet
 from .use_tz import as_django_has_it
 

@@ -21,7 +21,7 @@ from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 
 from django_rediscron import RedisCronJob, RedisCronScheduler, get_scheduler
-from django_rediscron.core.store.runs import read_runs
+from django_rediscron.core.story.runs import read_runs
 from tests import tasks
 from tests.clock import Clock, set_clock
 from tests.processes import close, start_python, wait_until

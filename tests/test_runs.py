@@ -10,7 +10,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 
 from django_rediscron import RedisCronJob
-from django_rediscron.core.store.runs import read_runs
+from django_rediscron.core.story.runs import read_runs
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 from rq.utils import now
 
-from ..core.store.runs import Run
+from ..core.story.runs import Run
 from ..models import Schedule
 from ..use_tz import aware, local
 

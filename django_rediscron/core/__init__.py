@@ -15,7 +15,7 @@ from .job import RedisCronJob
 from .schedule.missed import Skip
 from .schedule.options import ScheduleArguments, ScheduleOptions
 from .scheduler import RedisCronScheduler
-from .store.runs import Occurrence, current_occurrence
+from .story.runs import Occurrence, current_occurrence
 
 __all__ = [
     "DamagedScheduleError",

@@ -11,8 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
-from ...core.store.runs import read_runs
 from ...core.store.search import NamesInUse
+from ...core.story.runs import read_runs
 from ...models import Schedule
 from ...query.queryset import connection, names_in_use
 from ...unreachable import UnreachableError, reaching

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from rq.job import Job
 
 from ...core.job import RedisCronJob
-from ...core.store.runs import Run, read_runs
+from ...core.story.runs import Run, read_runs
 from ...models import Schedule
 from ..display import job_url, outcome, span, time_tag
 from ..log import display_value, entries, label

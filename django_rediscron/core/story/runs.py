@@ -13,9 +13,9 @@ from rq.job import Job
 from rq.utils import as_text
 
 from ..schedule.texts import lossy_text, parse_time
+from ..store.connections import bytes_client
+from ..store.keys import OCCURRENCE_FIELDS, history_key
 from ..timing.cron_times import LAST_YEAR
-from .connections import bytes_client
-from .keys import OCCURRENCE_FIELDS, history_key
 
 _LATEST = datetime(LAST_YEAR, 12, 31, tzinfo=timezone.utc).timestamp()
 

@@ -1,0 +1,1 @@
+"""What happened to schedules and their runs, and why."""
