@@ -2,8 +2,8 @@
 
 Seen to fail, each with this taken out: `share` in `Retries.plan` (many commands), `random.uniform`
 there (thousands in one second), `retry_failed` in `Leading.repair` (it runs minutes later), the
-look at `patience` in `Batch._read` (the lock is lost), and that at `unwritten` in `Batch._add_read`
-(nothing runs any more).
+look at `patience` in `Batch._read_unknown` (the lock is lost), and that at `unwritten` in
+`Batch._add_read` (nothing runs any more).
 """
 
 from __future__ import annotations

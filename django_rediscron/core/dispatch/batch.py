@@ -43,16 +43,14 @@ _REFUSED = f"Redis refused to write it: {{}}; {_REMEDY}"
 
 
 class Batch:
-    """Due members of the index; constructing it reads unknown schedules, `write` does the rest.
+    """What is to be written of some schedules at one moment: `read` collects it, `write` sends it.
 
-    Reading imports the functions, and stops after `patience` seconds, so that the lock is extended
-    in time; the next batch gets the rest.
+    `patience`: seconds for reading what is unknown. `call_bytes`: how much fits into one call.
     """
 
     def __init__(
         self,
         memory: Memory,
-        members: list[tuple[bytes, float]],
         moment: datetime,
         patience: float = math.inf,
         call_bytes: int = CALL_BYTES,
@@ -66,12 +64,18 @@ class Batch:
         self.postponed: dict[bytes, float] = {}
         """Schedules too heavy for this batch, in whole or in part, with their scores."""
         self._patience = patience
+        self._call_bytes = call_bytes
         self._recalled: dict[bytes, float] = {}  # with their scores
         self._corrections = Corrections(moment)
-        self._call_bytes = call_bytes
-        self._occurrences = Occurrences(
-            moment, self._corrections, memory.shared_times, len(members), self._call_bytes
-        )
+        self._occurrences = Occurrences(moment, self._corrections, memory.shared_times, call_bytes)
+
+    def read(self, members: list[tuple[bytes, float]]) -> None:
+        """Take in members of the index that are due; those that memory does not know are read.
+
+        Reading imports the functions, and stops when patience runs out, so that the lock is
+        extended in time; the next batch gets the rest.
+        """
+        memory = self._memory
         unknown = []
         for id, score in members:
             if self._occurrences.is_full:
@@ -90,7 +94,7 @@ class Batch:
             else:
                 unknown.append((id, score))
         if unknown:
-            self._read(unknown)
+            self._read_unknown(unknown)
         self.left_from = min(self.left_from, self._occurrences.left_from)
         self.postponed.update(self._occurrences.postponed)
 
@@ -102,7 +106,7 @@ class Batch:
             return False
         return True
 
-    def _read(self, members: list[tuple[bytes, float]]) -> None:
+    def _read_unknown(self, members: list[tuple[bytes, float]]) -> None:
         connection = self._memory.connection
         ids = [id for id, _ in members]
         room = max(0, self._call_bytes - self._occurrences.heavy_bytes)
@@ -202,7 +206,7 @@ class Batch:
             occurrences.length,
             corrections.packed,
         )
-        blocked = Batch(self._memory, [], self.moment)
+        blocked = Batch(self._memory, self.moment)
         count = len(occurrences.items)
         enqueued = self._settle(outcomes, refusals, blocked, moment)
         self._settle_corrections(outcomes[count:], refusals, blocked)
@@ -274,7 +278,8 @@ class Batch:
         self, members: list[tuple[bytes, float]], token: str, lock_ttl: float
     ) -> list[Record]:
         """Read those again that were changed meanwhile, and enqueue what is due."""
-        batch = Batch(self._memory, members, self.moment, self._patience, self._call_bytes)
+        batch = Batch(self._memory, self.moment, self._patience, self._call_bytes)
+        batch.read(members)
         enqueued = batch.write(token, lock_ttl) if batch else []
         self.kept.difference_update(id for id, _ in members)
         self.kept |= batch.kept

@@ -45,7 +45,6 @@ class Dispatcher:
     """Passes of one scheduler, which remembers what it read until somebody changes it."""
 
     def __init__(self, connection: Redis, application: str | None = None) -> None:
-
         self.memory = Memory(connection, application)
         self.pace = Pace()
         self.index_is_empty = True
@@ -91,7 +90,8 @@ class Dispatcher:
             members = [
                 member for member in found if member[0] not in kept and member[0] not in postponed
             ][:size]
-            batch = Batch(self.memory, members, moment, patience, self.pace.call_bytes)
+            batch = Batch(self.memory, moment, patience, self.pace.call_bytes)
+            batch.read(members)
             if len(self.memory.shared_times) > SHARED_TIMES:
                 self.memory.shared_times.clear()
             yield batch.write(token, lock_ttl) if batch else []
@@ -118,7 +118,7 @@ class Dispatcher:
         """
         left: list[str] = []
         for part in in_steps(ids, BATCH, step):
-            batch = Batch(self.memory, [], now())
+            batch = Batch(self.memory, now())
             batch.add_retimed(part, rule)
             if batch:
                 batch.write(token, lock_ttl)

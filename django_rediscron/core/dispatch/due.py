@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import chain, repeat
 
 from ..schedule.missed import Skip, settle_due
 from ..schedule.record import Record
@@ -35,7 +34,6 @@ class Occurrences:
         moment: datetime,
         corrections: Corrections,
         shared_times: dict[tuple[object, ...], DueTimes],
-        expected: int,
         call_bytes: int = CALL_BYTES,
     ) -> None:
         self._moment = moment
@@ -43,8 +41,7 @@ class Occurrences:
         self._now = time.monotonic()
         self._corrections = corrections
         self._shared_times = shared_times
-        counts = chain((expected,), repeat(ROOM))
-        self._job_ids = chain.from_iterable(map(new_job_ids, counts))
+        self._job_ids = new_job_ids()
         self.packed: list[bytes] = []
         self.length = 0
         """Items of the one list that they form for the script."""

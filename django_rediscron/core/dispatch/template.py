@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..schedule.rq_options import CALLBACKS, make_callback
 from ..store.rq_queues import overridden
 from .protocol import JOB_TIMES, SharedJobFields, text
 
+_IDS_AT_ONCE = 50  # a system call for each id would cost more than the id
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 _PLAIN_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "at_front")
 _SPECIAL_OPTIONS = ("meta", "webhooks", "retry", *CALLBACKS, "description")
@@ -129,14 +130,13 @@ def _packed(values: Iterable[Any]) -> bytes:
     return b"".join([text(_plain(value)) for value in values])
 
 
-def new_job_ids(count: int) -> list[str]:
-    """Ids as RQ itself makes them: random UUIDs, of version 4 by RFC 9562."""
-    digits = os.urandom(16 * count).hex()
-    ids = []
-    for start in range(0, 32 * count, 32):
-        d = digits[start : start + 32]
-        ids.append(f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{_VARIANT[d[16]]}{d[17:20]}-{d[20:]}")
-    return ids
+def new_job_ids() -> Iterator[str]:
+    """Ids as RQ itself makes them, without end: random UUIDs, of version 4 by RFC 9562."""
+    while True:
+        digits = os.urandom(16 * _IDS_AT_ONCE).hex()
+        for start in range(0, 32 * _IDS_AT_ONCE, 32):
+            d = digits[start : start + 32]
+            yield f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{_VARIANT[d[16]]}{d[17:20]}-{d[20:]}"
 
 
 def create_job(
