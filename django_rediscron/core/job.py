@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, cast
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
 from rq.job import Job
+from rq.utils import now
 
 from .declared.merging import reset_to_code
 from .dispatch.run_now import enqueue_now
 from .exceptions import InvalidScheduleError, NoSuchJobError
-from .quoting import quoted_id
+from .quoting import quoted, quoted_id
+from .schedule.checks import check_when
 from .schedule.missed import Skip
 from .schedule.option_checks import check_moment
 from .schedule.record import Record
 from .schedule.texts import lossy_text
+from .schedule.upcoming import upcoming
 from .store.change import Change
 from .store.keys import history_key, job_key, skipped_key
 from .store.reading import Absent, Damaged, read_schedules, restore_as
 from .store.saving import delete_schedules, resolve_pipelined, save_changes
+from .timing.description import describe
+from .timing.zones import UTC
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class RedisCronJob(Record):
@@ -69,7 +79,35 @@ class RedisCronJob(Record):
         texts = cast("list[bytes]", connection.lrange(skipped_key(self.id), start, end))
         return [skip for skip in map(Skip.from_text, texts) if skip is not None]
 
+    # When it runs
+
+    def upcoming(self, number: int, after: datetime | None = None) -> Iterator[datetime]:
+        """The next runs, at most `number`: when the scheduler is to enqueue them, jitter included.
+
+        With `after` (an aware datetime) those after that moment; without, the first one is the next
+        enqueue time or, if that has passed, the run that `catch_up` leads to. Aware datetimes in
+        the time zone of the schedule, in UTC if it has none. Ends when nothing is left to run:
+        after `end_at`, after `max_runs`, and at once if the schedule is disabled or finished. If
+        `jitter` is thousands of times longer than the period, the times are approximate.
+        """
+        if type(number) is not int or number < 0:
+            raise ValueError(f"number must be a whole number from 0, got {quoted(number)}")
+        after = check_moment("after", after)
+        check_when(self)
+        zone = self.zone or UTC
+        times = islice(upcoming(self, after, now()), number)
+        return (time.astimezone(zone) for time in times)
+
+    def describe(self) -> str:
+        """When it runs, in plain English: `Every 5 minutes, Monday to Friday (Europe/Paris)`."""
+        return describe(self.interval, self.cron, self.timezone, self.max_runs)
+
     # How it is read
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """The schedule that `to_dict` described, without a connection."""
+        return cls.restore(data)
 
     @classmethod
     def fetch(cls, id: str, connection: Redis) -> RedisCronJob:

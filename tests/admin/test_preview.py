@@ -14,6 +14,7 @@ from redis import Redis
 
 from django_rediscron import RedisCronJob
 from django_rediscron.admin.changeform import preview
+from django_rediscron.core import job as job_module
 from django_rediscron.core.schedule import record
 
 from .conftest import LIST
@@ -28,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def set_to(*date: int) -> None:
         moment = datetime(*date, tzinfo=timezone.utc)
-        for module in (preview, record):
+        for module in (preview, record, job_module):
             monkeypatch.setattr(module, "now", lambda: moment)
 
     return set_to

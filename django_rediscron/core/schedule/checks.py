@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -10,7 +9,7 @@ from typing import Any
 
 from ..exceptions import InvalidScheduleError
 from ..plain import PLAIN, plain
-from ..quoting import LONGEST_ID, cut, quoted, quoted_id
+from ..quoting import LONGEST_ID, quoted, quoted_id
 from ..timing.cron_times import MAX_SECONDS, check_cron
 from ..timing.durations import EXAMPLES, as_seconds
 from .codec import dump_definition
@@ -18,7 +17,7 @@ from .definition import Definition
 from .option_checks import check_moment
 from .options import JOB_DEFAULTS, OPTIONS, TIME_DEFAULTS
 from .rq_options import dump_webhooks
-from .texts import MAX_DEPTH
+from .texts import check_json, is_proper_text
 
 NO_ADDRESS = (".", "..")
 """Ids that no URL can contain: browsers remove them from a path, however quoted."""
@@ -37,9 +36,6 @@ MAX_BYTES = 2 * 1024 * 1024
 arguments once more."""
 
 ADVICE = "keep the data elsewhere and pass its key or its path"
-
-MAX_BITS = 10_000
-"""Of an integer in arguments: Python itself refuses to parse much longer ones."""
 
 
 def check_schedule(job: Definition) -> None:
@@ -64,7 +60,7 @@ def check_schedule(job: Definition) -> None:
     check_options(job)
     if type(job.enabled) is not bool:
         raise InvalidScheduleError(f"enabled must be True or False, got {quoted(job.enabled)}")
-    if job.name is not job.id and (not isinstance(job.name, str) or not _encodable(job.name)):
+    if job.name is not job.id and (not isinstance(job.name, str) or not is_proper_text(job.name)):
         raise InvalidScheduleError(f"name must be a string, got {quoted(job.name)}")
     check_times(job)
     check_size(job)
@@ -142,7 +138,7 @@ def check_queue_name(queue_name: object) -> None:
         raise InvalidScheduleError(
             f"queue_name must be a non-empty string, got {quoted(queue_name)}"
         )
-    if not _encodable(queue_name):
+    if not is_proper_text(queue_name):
         raise InvalidScheduleError(f"queue_name must be proper Unicode, got {quoted(queue_name)}")
 
 
@@ -161,6 +157,13 @@ def check_timing(interval: object, cron: object, *, stored: bool = False) -> Non
         raise InvalidScheduleError(
             "either interval (seconds) or cron (an expression) is needed, got neither"
         )
+
+
+def check_when(job: Definition) -> None:
+    """The timing of a schedule, which may have been changed to anything since it was loaded."""
+    check_timing(job.interval, job.cron, stored=True)
+    check_options(job)
+    check_times(job)
 
 
 def check_interval(interval: object) -> None:
@@ -183,11 +186,11 @@ def check_arguments(args: object, kwargs: object) -> None:
             f"args must be a tuple, got {quoted(args)}; for one argument write ({quoted(args)},)"
         )
     if args:
-        _check_json(list(args), "args")
+        check_json(list(args), "args")
     if not isinstance(kwargs, dict):
         raise InvalidScheduleError(f"kwargs must be a dict, got {_kind(kwargs)}")
     if kwargs:
-        _check_json(kwargs, "kwargs")
+        check_json(kwargs, "kwargs")
 
 
 def check_meta(meta: object) -> None:
@@ -196,52 +199,7 @@ def check_meta(meta: object) -> None:
         return
     if not isinstance(meta, dict):
         raise InvalidScheduleError(f"meta must be a dict, got {_kind(meta)}")
-    _check_json(meta, "meta")
-
-
-def _check_json(value: Any, where: str, depth: int = 0) -> None:
-    """JSON would turn tuples into lists and keys into strings; refuse what it does not preserve.
-
-    Messages say where, but not what the value is: arguments may contain secrets.
-    """
-    kind = type(value)
-    if value is None or kind is bool:
-        return
-    if depth > MAX_DEPTH:
-        raise InvalidScheduleError(f"{cut(where)} must be nested at most {MAX_DEPTH} deep")
-    if kind is int:
-        if value.bit_length() > MAX_BITS:
-            raise InvalidScheduleError(
-                f"{cut(where)} must be an integer of at most {MAX_BITS} bits, "
-                f"got one of {value.bit_length()}; pass it as a string"
-            )
-    elif kind is str:
-        if not _encodable(value):
-            raise InvalidScheduleError(f"{cut(where)} must be proper Unicode, and holds surrogates")
-    elif kind is float:
-        if not math.isfinite(value):
-            raise InvalidScheduleError(f"{cut(where)} must be a finite number, got {quoted(value)}")
-    elif kind is list:
-        for position, item in enumerate(value):
-            _check_json(item, f"{where}[{position}]", depth + 1)
-    elif kind is dict:
-        for key, item in value.items():
-            if type(key) is not str:
-                kind = type(key)
-                raise InvalidScheduleError(
-                    f"{cut(where)} must have strings as keys, got {kind.__name__} {quoted(key)}; "
-                    f"pass it as a plain string, for instance with str()"
-                )
-            if not _encodable(key):
-                raise InvalidScheduleError(
-                    f"{cut(where)} must have proper Unicode as keys, got {quoted(key)}"
-                )
-            _check_json(item, f"{where}[{key[:40]!r}]", depth + 1)
-    else:
-        raise InvalidScheduleError(
-            f"{cut(where)} must be JSON (null, booleans, numbers, strings, lists, dicts), "
-            f"got {kind.__name__}; pass it in another form, for instance as a string"
-        )
+    check_json(meta, "meta")
 
 
 def _kind(value: object) -> str:
@@ -288,14 +246,6 @@ _SECONDS: dict[str, Callable[[str, object], int | None]] = {
 }
 _TIMES = ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at")
 _NO_TIMES = (None,) * len(_TIMES)
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _seconds(name: str, value: object) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from ..exceptions import InvalidScheduleError
@@ -24,6 +25,7 @@ from .texts import (
     load_number,
     load_time,
     number_text,
+    time_text,
 )
 
 DEFINITION_FIELDS = (
@@ -69,6 +71,29 @@ _BLANK = {name: LEFT_OUT.get(name, "") for name in DEFINITION_FIELDS}
 _NUMBERS = {"job_timeout": None, "result_ttl": DEFAULT_RESULT_TTL, "ttl": None, "failure_ttl": None}
 _EDITABLE = {field: field for field in EDITABLE_FIELDS}  # one text for the names of all hashes
 _NEEDED = frozenset(("id", "revision", "runs", *EDITABLE_FIELDS, *TIME_FIELDS))
+
+
+def dump(job: Definition) -> dict[str, Any]:
+    """All fields of the hash but those of its origin; numbers as integers."""
+    fields: dict[str, Any] = {"id": job.id, **dump_definition(job)}
+    if job.interval is not None:
+        fields["interval"] = job.interval
+    for option in ("job_timeout", "result_ttl", "ttl", "failure_ttl"):
+        if job.job_options.get(option) is not None:
+            fields[option] = job.job_options[option]
+    for field in ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at"):
+        fields[field] = time_text(getattr(job, field))
+    fields["enabled"] = int(job.enabled)
+    fields["revision"] = job.revision
+    if job.max_runs is not None:
+        fields["max_runs"] = job.max_runs
+        fields["runs"] = job.runs
+    if job.finished_at is not None:
+        fields["finished_at"] = time_text(job.finished_at)
+    if job.last_error is not None:
+        fields["last_error"] = job.last_error
+        fields["last_error_at"] = time_text(job.last_error_at)
+    return fields
 
 
 def dump_definition(job: Definition) -> dict[str, str]:
@@ -197,3 +222,15 @@ def _name(field: bytes | str) -> str | None:
     except UnicodeError:
         return None
     return name
+
+
+def version_of(data: Mapping[str, str]) -> str:
+    """The version of a schedule: it changes with each change of the definition."""
+    changed_at = data.get("updated_at") or data.get("created_at") or ""
+    return _version(data.get("revision") or "0", changed_at)
+
+
+@lru_cache(maxsize=4096)
+def _version(revision: str, changed_at: str) -> str:
+    """Schedules that were registered together share it."""
+    return f"{revision}/{changed_at}"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from rq.cron import CronJob
 
+from ..timing.cron_times import utc_text
 from ..timing.recurrence import Recurrence
 from ..timing.zones import find_zone
 from .dotted_names import function_name, resolve_function
 from .options import JOB_DEFAULTS, TimeOptions
-from .rq_options import CALLBACKS
+from .rq_options import CALLBACKS, make_callback
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 State = Literal["enabled", "disabled", "finished", "error"]
 
@@ -106,3 +110,29 @@ class Definition(TimeOptions, CronJob):
     def recurrence(self, origin: datetime | None = None) -> Recurrence:
         """Its occurrences; an interval without `start_at` is counted from `origin`."""
         return Recurrence(self.interval, self.cron, self.zone, self.start_at, self.end_at, origin)
+
+    def import_functions(self, fields: Container[str]) -> None:
+        """Raise `InvalidScheduleError` if a function of these fields cannot be imported."""
+        if "func_name" in fields:
+            self.func  # noqa: B018 - raises
+        for name in CALLBACKS:
+            text = self.job_options.get(name)
+            if text and name in fields:
+                make_callback(text, name)
+
+    def moved_times(self) -> dict[str, str]:
+        """The times that were set on this object since it was constructed or loaded."""
+        names = ("latest_enqueue_time", "next_enqueue_time")
+        times = (self.latest_enqueue_time, self.next_enqueue_time)
+        return {
+            name: utc_text(time)
+            for name, time, loaded in zip(names, times, self._loaded_times, strict=True)
+            if time is not None and time != loaded
+        }
+
+    def snapshot(self) -> Self:
+        """A copy that later runs of this schedule do not change."""
+        copy = self.__class__.__new__(self.__class__)
+        copy.__dict__ = self.__dict__.copy()
+        copy.kwargs, copy.job_options = {**self.kwargs}, {**self.job_options}
+        return copy

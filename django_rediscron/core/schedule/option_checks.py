@@ -15,8 +15,9 @@ from rq import Retry
 from ..exceptions import InvalidScheduleError
 from ..plain import plain
 from ..quoting import quoted
-from ..timing.cron_times import FIRST_YEAR, LAST_YEAR, MAX_SECONDS, UTC
+from ..timing.cron_times import FIRST_YEAR, LAST_YEAR, MAX_SECONDS
 from ..timing.durations import EXAMPLES, as_seconds
+from ..timing.zones import UTC
 from .texts import dump_json
 
 CatchUp = Literal["latest", "all", "skip"]

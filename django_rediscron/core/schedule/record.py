@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
@@ -13,15 +11,11 @@ from rq.utils import now
 
 from ..exceptions import DamagedScheduleError, InvalidScheduleError
 from ..plain import plain
-from ..quoting import cut, quoted
-from ..timing.cron_times import UTC, utc_text
-from ..timing.description import describe
+from ..quoting import cut
 from ..timing.durations import Duration, as_seconds
 from . import checks as check
 from . import codec, origin
-from .checks import check_options
 from .definition import Definition, Times
-from .option_checks import check_moment
 from .options import (
     DEFAULT_RESULT_TTL,
     JOB_DEFAULTS,
@@ -31,9 +25,7 @@ from .options import (
     refuse_unknown,
 )
 from .origin import Differences, Origin
-from .rq_options import CALLBACKS, make_callback
-from .texts import lossy_text, time_text
-from .upcoming import upcoming
+from .texts import lossy_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -107,8 +99,7 @@ class Record(Definition):
         }
         self._set_options(options)
         self.latest_enqueue_time, self.next_enqueue_time = latest_enqueue_time, next_enqueue_time
-        self.created_at, self.updated_at = created_at, updated_at
-        self.enabled = enabled
+        self.created_at, self.updated_at, self.enabled = created_at, updated_at, enabled
         self.validate()
         self._time_cron()
 
@@ -180,34 +171,11 @@ class Record(Definition):
 
     def get_next_enqueue_time(self) -> datetime | None:  # type: ignore[override]
         """The next occurrence after the latest one; without one, from now. None for none."""
-        self._check_when()
+        check.check_when(self)
         recurrence = self.recurrence(self.latest_enqueue_time)
         if self.latest_enqueue_time is not None:
             return recurrence.next(self.latest_enqueue_time)
         return recurrence.first(now(), None, retimed=False)
-
-    def upcoming(self, number: int, after: datetime | None = None) -> Iterator[datetime]:
-        """The next runs, at most `number`: when the scheduler is to enqueue them, jitter included.
-
-        With `after` (an aware datetime) those after that moment; without, the first one is the next
-        enqueue time or, if that has passed, the run that `catch_up` leads to. Aware datetimes in
-        the time zone of the schedule, in UTC if it has none. Ends when nothing is left to run:
-        after `end_at`, after `max_runs`, and at once if the schedule is disabled or finished. If
-        `jitter` is thousands of times longer than the period, the times are approximate.
-        """
-        if type(number) is not int or number < 0:
-            raise ValueError(f"number must be a whole number from 0, got {quoted(number)}")
-        after = check_moment("after", after)
-        self._check_when()
-        zone = self.zone or UTC
-        times = islice(upcoming(self, after, now()), number)
-        return (time.astimezone(zone) for time in times)
-
-    def describe(self) -> str:
-        """When it runs, in plain English: `Every 5 minutes, Monday to Friday (Europe/Paris)`."""
-        return describe(self.interval, self.cron, self.timezone, self.max_runs)
-
-    # What is valid
 
     def validate(self) -> None:
         """Raise `InvalidScheduleError` for anything that could not be stored, read back and run.
@@ -215,20 +183,6 @@ class Record(Definition):
         The function is not imported here, but by `save()` if `func_name` was changed.
         """
         check.check_schedule(self)
-
-    def _check_when(self) -> None:
-        """Check the timing, which may have been changed to anything since it was loaded."""
-        check.check_timing(self.interval, self.cron, stored=True)
-        check_options(self)
-        check.check_times(self)
-
-    def import_functions(self, fields: Container[str]) -> None:
-        """Raise `InvalidScheduleError` if a function of these fields cannot be imported."""
-        if "func_name" in fields:
-            self.func  # noqa: B018 - raises
-        for name in CALLBACKS:
-            if name in fields:
-                make_callback(self.job_options.get(name), name)
 
     # Where it comes from
 
@@ -283,27 +237,7 @@ class Record(Definition):
 
     def to_dict(self) -> dict[str, Any]:
         """The whole hash: strings and integers, JSON for args, kwargs and meta, RQ's UTC times."""
-        fields: dict[str, Any] = {"id": self.id, **self.definition()}
-        if self.interval is not None:
-            fields["interval"] = self.interval
-        for option in ("job_timeout", "result_ttl", "ttl", "failure_ttl"):
-            if self.job_options.get(option) is not None:
-                fields[option] = self.job_options[option]
-        for field in ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at"):
-            fields[field] = time_text(getattr(self, field))
-        fields["enabled"] = int(self.enabled)
-        fields["revision"] = self.revision
-        if self.max_runs is not None:
-            fields["max_runs"] = self.max_runs
-            fields["runs"] = self.runs
-        if self.finished_at is not None:
-            fields["finished_at"] = time_text(self.finished_at)
-        if self._origin is not None:
-            fields |= self._origin.fields()
-        if self.last_error is not None:
-            fields["last_error"] = self.last_error
-            fields["last_error_at"] = time_text(self.last_error_at)
-        return fields
+        return codec.dump(self) | (self._origin.fields() if self._origin else {})
 
     def loaded_definition(self) -> dict[str, str] | None:
         """The definition as it was loaded or last saved, in the form that is written; or None."""
@@ -325,23 +259,6 @@ class Record(Definition):
         """Treat `stored` as the state in Redis: fields that differ from it are changes to save."""
         self._stored, self._loaded_definition = stored._stored, stored._loaded_definition
 
-    def moved_times(self) -> dict[str, str]:
-        """The times that were set on this object since it was constructed or loaded."""
-        names = ("latest_enqueue_time", "next_enqueue_time")
-        times = (self.latest_enqueue_time, self.next_enqueue_time)
-        return {
-            name: utc_text(time)
-            for name, time, loaded in zip(names, times, self._loaded_times, strict=True)
-            if time is not None and time != loaded
-        }
-
-    def snapshot(self) -> Self:
-        """A copy that later runs of this schedule do not change."""
-        copy = self.__class__.__new__(self.__class__)
-        copy.__dict__ = self.__dict__.copy()
-        copy.kwargs, copy.job_options = {**self.kwargs}, {**self.job_options}
-        return copy
-
     def mark_saved(self, fields: Mapping[str, str], unset: Sequence[str], times: Times) -> None:
         """These fields and times were written: further changes of this object count against them.
 
@@ -351,11 +268,6 @@ class Record(Definition):
             stored = {**(self._stored or {}), **fields}
             self._stored = {name: stored[name] for name in stored if name not in unset}
         self._loaded_times = times
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """The schedule that `to_dict` described, without a connection."""
-        return cls.restore(data)
 
     @classmethod
     def restore(cls, raw_data: Mapping[Any, Any], connection: Redis | None = None) -> Self:
@@ -382,12 +294,5 @@ class Record(Definition):
         job._origin = Origin.of(data)
         job._stored_fields = codec.editable(data)
         job._loaded_times = (job.latest_enqueue_time, job.next_enqueue_time)
-        changed_at = data.get("updated_at") or data.get("created_at") or ""
-        job.version = _version(data.get("revision") or "0", changed_at)
+        job.version = codec.version_of(data)
         return job
-
-
-@lru_cache(maxsize=4096)
-def _version(revision: str, changed_at: str) -> str:
-    """Schedules that were registered together share it."""
-    return f"{revision}/{changed_at}"

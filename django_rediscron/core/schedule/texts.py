@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -11,7 +12,7 @@ from typing import Any
 from rq.utils import utcparse
 
 from ..exceptions import InvalidScheduleError
-from ..quoting import quoted
+from ..quoting import cut, quoted
 from ..timing.cron_times import FIRST_YEAR, LAST_YEAR, utc_text
 
 _UTC_TEXT_LENGTH = len("2026-06-03T05:40:00.000000Z")
@@ -20,6 +21,9 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 MAX_DEPTH = 100
 """Levels of lists and dicts in arguments: pickle has a recursion limit, too."""
+
+MAX_BITS = 10_000
+"""Of an integer in arguments: Python itself refuses to parse much longer ones."""
 
 _EMPTY_JSON: dict[type, str] = {list: "[]", dict: "{}"}
 
@@ -110,6 +114,60 @@ def _is_proper(text: str, value: Any) -> bool:
         return True
     try:
         json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_json(value: Any, where: str, depth: int = 0) -> None:
+    """JSON would turn tuples into lists and keys into strings; refuse what it does not preserve.
+
+    Messages say where, but not what the value is: arguments may contain secrets.
+    """
+    kind = type(value)
+    if value is None or kind is bool:
+        return
+    if depth > MAX_DEPTH:
+        raise InvalidScheduleError(f"{cut(where)} must be nested at most {MAX_DEPTH} deep")
+    if kind is int:
+        if value.bit_length() > MAX_BITS:
+            raise InvalidScheduleError(
+                f"{cut(where)} must be an integer of at most {MAX_BITS} bits, "
+                f"got one of {value.bit_length()}; pass it as a string"
+            )
+    elif kind is str:
+        if not is_proper_text(value):
+            raise InvalidScheduleError(f"{cut(where)} must be proper Unicode, and holds surrogates")
+    elif kind is float:
+        if not math.isfinite(value):
+            raise InvalidScheduleError(f"{cut(where)} must be a finite number, got {quoted(value)}")
+    elif kind is list:
+        for position, item in enumerate(value):
+            check_json(item, f"{where}[{position}]", depth + 1)
+    elif kind is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                kind = type(key)
+                raise InvalidScheduleError(
+                    f"{cut(where)} must have strings as keys, got {kind.__name__} {quoted(key)}; "
+                    f"pass it as a plain string, for instance with str()"
+                )
+            if not is_proper_text(key):
+                raise InvalidScheduleError(
+                    f"{cut(where)} must have proper Unicode as keys, got {quoted(key)}"
+                )
+            check_json(item, f"{where}[{key[:40]!r}]", depth + 1)
+    else:
+        raise InvalidScheduleError(
+            f"{cut(where)} must be JSON (null, booleans, numbers, strings, lists, dicts), "
+            f"got {kind.__name__}; pass it in another form, for instance as a string"
+        )
+
+
+def is_proper_text(text: str) -> bool:
+    """Whether it can be written as UTF-8: it holds no surrogates."""
+    try:
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True

@@ -1,6 +1,6 @@
-"""When the clocks of a zone change, as this process knows it: the rules that cron times follow.
+"""Wall times and instants, and when the clocks of a zone change, as this process knows it.
 
-Processes may differ in their local zones and in their time zone databases.
+Processes may differ in their time zone databases, and in their local zones, a zone of None here.
 """
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from hashlib import sha1
 
 from ..exceptions import InvalidScheduleError
-from .cron_times import offset, transitions
-from .zones import find_zone
+from .zones import UTC, find_zone
 
 VERSION = 1
 """Of our own rules. Raise it if the same expression comes to mean other times."""
@@ -62,3 +61,63 @@ def _local_name() -> str:
         return name if _digest(find_zone(name)) == _digest(None) else ""
     except InvalidScheduleError:
         return ""
+
+
+def wall_time(instant: int, zone: tzinfo | None) -> datetime:
+    """The naive wall time at an instant; `fold` is 1 in the second pass of a repeated hour."""
+    return datetime.fromtimestamp(instant, zone).replace(tzinfo=None)
+
+
+def instants(wall: datetime, zone: tzinfo | None) -> tuple[int, int]:
+    """The instants of a wall time: equal, or rising if it is repeated, or falling if skipped."""
+    aware = wall.replace(tzinfo=zone)
+    return int(aware.replace(fold=0).timestamp()), int(aware.replace(fold=1).timestamp())
+
+
+def find_transition(low: int, high: int, zone: tzinfo | None) -> int:
+    """The first second of (low, high] with high's UTC offset; low has another one."""
+    after = offset(high, zone)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if offset(middle, zone) == after:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def transitions(low: int, high: int, zone: tzinfo | None, *, step: int = 86400) -> list[int]:
+    """The first seconds, in (low, high], of all changes of the UTC offset, one in each step."""
+    found = []
+    before = offset(low, zone)
+    while low < high:
+        end = min(high, low + step)
+        after = offset(end, zone)
+        if before != after:
+            found.append(find_transition(low, end, zone))
+        low, before = end, after
+    return found
+
+
+def known_transitions(low: int, high: int, zone: tzinfo | None) -> list[int]:
+    """The same, cached by year."""
+    years, local = range(year_of(low), year_of(high) + 1), time.tzname
+    found = (transition for year in years for transition in _transitions_of(year, zone, local))
+    return [transition for transition in found if low < transition <= high]
+
+
+@lru_cache(maxsize=1024)
+def _transitions_of(year: int, zone: tzinfo | None, local: tuple[str, str]) -> list[int]:
+    begin, end = (int(datetime(each, 1, 1, tzinfo=UTC).timestamp()) for each in (year, year + 1))
+    return transitions(begin - 1, end - 1, zone)
+
+
+def year_of(instant: int) -> int:
+    return datetime.fromtimestamp(instant, UTC).year
+
+
+def offset(instant: int, zone: tzinfo | None) -> timedelta:
+    """By how much the wall clock is ahead of UTC."""
+    if zone is None:
+        return timedelta(seconds=time.localtime(instant).tm_gmtoff)
+    return datetime.fromtimestamp(instant, zone).utcoffset() or timedelta()

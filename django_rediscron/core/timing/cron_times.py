@@ -14,16 +14,16 @@ from __future__ import annotations
 import time
 from calendar import isleap
 from collections import Counter
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from hashlib import sha1
 
 from ..exceptions import InvalidScheduleError
 from ..quoting import quoted
+from .clock_rules import find_transition, instants, known_transitions, offset, wall_time, year_of
 from .cron_expression import Expression, parse
 from .cron_fields import ALIASES, MAX_LENGTH, split
-
-UTC = timezone.utc
+from .zones import UTC
 
 MAX_SECONDS = 2**31 - 1
 """Of a timeout or an option, 68 years: the limit of alarm(2) and Redis."""
@@ -119,7 +119,7 @@ def last_cron_time(expression: str, until: datetime, zone: tzinfo | None = None)
     """
     # Earlier wall times show where to look; around clock changes they are not exact.
     second = int(until.timestamp() // 1)
-    starts = sorted(_instants(parse(expression).previous(_wall(second, zone)), zone))
+    starts = sorted(instants(parse(expression).previous(wall_time(second, zone)), zone))
     reach = 60
     while True:
         start = starts.pop() - 1 if starts else second - reach
@@ -139,7 +139,7 @@ def count_cron_times(
 ) -> int:
     """The number of occurrences after the first and not after the second moment."""
     low, high = int(after.timestamp() // 1), int(until.timestamp() // 1)
-    first, last = max(_year(low) + 2, _SETTLED), _year(high) - 1
+    first, last = max(year_of(low) + 2, _SETTLED), year_of(high) - 1
     if first >= last:
         return _count(expression, low, high, zone)
     count = _count(expression, low, _before_year(first, zone), zone)
@@ -150,20 +150,20 @@ def count_cron_times(
 
 def _count(expression: str, low: int, high: int, zone: tzinfo | None) -> int:
     parsed = parse(expression)
-    counted, count = _wall(low, zone), 0
-    for transition in _known_transitions(low, high, zone):
+    counted, count = wall_time(low, zone), 0
+    for transition in known_transitions(low, high, zone):
         if parsed.follows_clock:
-            count += parsed.count(counted, _wall(transition - 1, zone))
-            counted = _wall(transition, zone) - _SECOND
+            count += parsed.count(counted, wall_time(transition - 1, zone))
+            counted = wall_time(transition, zone) - _SECOND
         else:
             # Near it, an occurrence may replace skipped times, and repeated times have only one.
             before, after = offset(transition - 1, zone), offset(transition, zone)
             shift = int(abs(after - before).total_seconds())
             begin, end = max(low, transition - shift - 1), min(high, transition + shift)
-            count += parsed.count(counted, _wall(begin, zone))
+            count += parsed.count(counted, wall_time(begin, zone))
             count += _count_steps(expression, begin, end, zone)
-            counted = _wall(end, zone)
-    return count + parsed.count(counted, _wall(high, zone))
+            counted = wall_time(end, zone)
+    return count + parsed.count(counted, wall_time(high, zone))
 
 
 def is_cron_time(expression: str, time: datetime, zone: tzinfo | None = None) -> bool:
@@ -176,7 +176,7 @@ def at_wall_time(
 ) -> datetime:
     """The occurrence at the wall time that another one had in the zone `before`."""
     wall = time.astimezone(before).replace(tzinfo=None)
-    start = min(_instants(wall, zone)) - 1  # if the clock skips it, this is before the gap
+    start = min(instants(wall, zone)) - 1  # if the clock skips it, this is before the gap
     return next_cron_time(expression, datetime.fromtimestamp(start, UTC), zone)
 
 
@@ -221,21 +221,21 @@ def _next(text: str, after: int, zone: tzinfo | None, local: tuple[str, str]) ->
 
 def _next_matching(expression: Expression, after: int, zone: tzinfo | None) -> int:
     """The first real second after `after` whose wall time matches."""
-    wall = _wall(after, zone)
-    first, second = _instants(wall, zone)
+    wall = wall_time(after, zone)
+    first, second = instants(wall, zone)
     candidate = expression.next(wall)
     if wall.fold == 0 and first < second:
         # In the first pass through a repeated hour: the second pass comes before later times.
-        transition = _transition(after, after + second - first, zone)
-        inside = _instants(candidate, zone)[0]
+        transition = find_transition(after, after + second - first, zone)
+        inside = instants(candidate, zone)[0]
         if inside < transition:
             return inside
         after = transition - 1
-        candidate = expression.next(_wall(transition, zone) - _SECOND)
+        candidate = expression.next(wall_time(transition, zone) - _SECOND)
     while True:
-        first, second = _instants(candidate, zone)
+        first, second = instants(candidate, zone)
         if first > second:  # the wall clock skips this time: continue after the gap
-            resume = _wall(_transition(second, first, zone), zone)
+            resume = wall_time(find_transition(second, first, zone), zone)
             candidate = expression.next(resume - _SECOND)
         elif first > after:
             return first
@@ -247,62 +247,13 @@ def _next_matching(expression: Expression, after: int, zone: tzinfo | None) -> i
 
 def _next_fixed(expression: Expression, after: int, zone: tzinfo | None) -> int:
     """The first instant after `after` at which a matching time of day fires, once for each."""
-    candidate = expression.next(_wall(after, zone))
+    candidate = expression.next(wall_time(after, zone))
     while True:
-        first, second = _instants(candidate, zone)
-        instant = _transition(second, first, zone) if first > second else first
+        first, second = instants(candidate, zone)
+        instant = find_transition(second, first, zone) if first > second else first
         if instant > after:
             return instant
         candidate = expression.next(candidate)
-
-
-def _wall(instant: int, zone: tzinfo | None) -> datetime:
-    """The naive wall time at an instant; `fold` is 1 in the second pass of a repeated hour."""
-    return datetime.fromtimestamp(instant, zone).replace(tzinfo=None)
-
-
-def _instants(wall: datetime, zone: tzinfo | None) -> tuple[int, int]:
-    """The instants of a wall time: equal, or rising if it is repeated, or falling if skipped."""
-    aware = wall.replace(tzinfo=zone)
-    return int(aware.replace(fold=0).timestamp()), int(aware.replace(fold=1).timestamp())
-
-
-def _transition(low: int, high: int, zone: tzinfo | None) -> int:
-    """The first second of (low, high] with high's UTC offset; low has another one."""
-    after = offset(high, zone)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if offset(middle, zone) == after:
-            high = middle
-        else:
-            low = middle
-    return high
-
-
-def transitions(low: int, high: int, zone: tzinfo | None, *, step: int = 86400) -> list[int]:
-    """The first seconds, in (low, high], of all changes of the UTC offset, one in each step."""
-    found = []
-    before = offset(low, zone)
-    while low < high:
-        end = min(high, low + step)
-        after = offset(end, zone)
-        if before != after:
-            found.append(_transition(low, end, zone))
-        low, before = end, after
-    return found
-
-
-def _known_transitions(low: int, high: int, zone: tzinfo | None) -> list[int]:
-    """The same, cached by year."""
-    years, local = range(_year(low), _year(high) + 1), time.tzname
-    found = (transition for year in years for transition in _transitions_of(year, zone, local))
-    return [transition for transition in found if low < transition <= high]
-
-
-@lru_cache(maxsize=1024)
-def _transitions_of(year: int, zone: tzinfo | None, local: tuple[str, str]) -> list[int]:
-    begin, end = (int(datetime(each, 1, 1, tzinfo=UTC).timestamp()) for each in (year, year + 1))
-    return transitions(begin - 1, end - 1, zone)
 
 
 @lru_cache(maxsize=1024)
@@ -317,11 +268,7 @@ def _like_year(year: int) -> int:
 
 def _before_year(year: int, zone: tzinfo | None) -> int:
     """The last second before a year of the wall clock."""
-    return _instants(datetime(year, 1, 1), zone)[0] - 1
-
-
-def _year(instant: int) -> int:
-    return datetime.fromtimestamp(instant, UTC).year
+    return instants(datetime(year, 1, 1), zone)[0] - 1
 
 
 def _count_steps(expression: str, low: int, high: int, zone: tzinfo | None) -> int:
@@ -329,10 +276,3 @@ def _count_steps(expression: str, low: int, high: int, zone: tzinfo | None) -> i
     while (low := _next(expression, low, zone, local)) <= high:
         count += 1
     return count
-
-
-def offset(instant: int, zone: tzinfo | None) -> timedelta:
-    """By how much the wall clock is ahead of UTC."""
-    if zone is None:
-        return timedelta(seconds=time.localtime(instant).tm_gmtoff)
-    return datetime.fromtimestamp(instant, zone).utcoffset() or timedelta()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+from datetime import timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from ..exceptions import InvalidScheduleError
 from ..quoting import quoted
+
+UTC = timezone.utc
 
 
 def check_timezone(name: str, value: object) -> str | None:
