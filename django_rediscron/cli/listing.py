@@ -15,8 +15,9 @@ from redis.exceptions import RedisError, ResponseError
 from ..core.declared.tombstones import read_tombstones
 from ..core.job import RedisCronJob
 from ..core.monitoring.leadership import read_leadership
+from ..core.store import Listing, list_schedules
 from ..core.store.connections import own_client
-from ..core.store.listing import Listing, list_schedules, stream_schedules
+from ..core.store.listing import stream_schedules
 from ..core.store.rq_queues import known_queues
 from ..core.timing.durations import Duration, positive_seconds
 from ..terminal import clear, discard_stdout, flush, one_line

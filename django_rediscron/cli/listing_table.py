@@ -10,7 +10,7 @@ from itertools import groupby
 from ..core.job import RedisCronJob
 from ..core.monitoring.leadership import Leadership
 from ..core.schedule.origin import describe
-from ..core.store.listing import Listing
+from ..core.store import Listing
 from ..core.timing.cron_times import utc_text
 from ..terminal import one_line
 from .listing_choice import chosen, chosen_tombstones

@@ -13,6 +13,7 @@ from redis.client import Pipeline
 from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
+from . import store
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.protocol import LockLostError
 from .exceptions import InvalidScheduleError
@@ -27,7 +28,6 @@ from .process.standby import Standby
 from .process.systemd import notify
 from .quoting import quoted
 from .schedule.options import ScheduleArguments, by_name
-from .store import listing as store
 from .store.connections import own_client
 from .timing.durations import Duration, positive_seconds
 

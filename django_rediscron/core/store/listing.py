@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -54,29 +54,36 @@ REINDEX = Script(
 PRUNE = Script("prune")
 
 
+Job = TypeVar("Job", bound=Record)
+Deleted = TypeVar("Deleted")
+Leadership = TypeVar("Leadership")
+
+
 @dataclass
-class Listing:
+class Listing(Generic[Job, Deleted, Leadership]):
     """Schedules by queue and id, and separately those that cannot be read."""
 
-    jobs: list[Any] = field(default_factory=list)
+    # Which types these are is said in `__init__.pyi`: they are defined on floors above this one.
+
+    jobs: list[Job] = field(default_factory=list)
     """As `RedisCronJob`."""
     damaged: list[Damaged] = field(default_factory=list)
-    deleted: list[Any] = field(default_factory=list)
+    deleted: list[Deleted] = field(default_factory=list)
     """Deleted by hand while code declares them, if asked for."""
-    leadership: Any = None
+    leadership: Leadership | None = None
     """Who leads and who stands by, if asked for."""
     queues: frozenset[str] | None = None
     """Names of all known queues, with or without schedules; None: not asked for."""
 
 
 @dataclass
-class StreamedListing(Listing):
+class StreamedListing(Listing[Job, Deleted, Leadership]):
     """A listing without `jobs`: `stream` reads them while it is iterated, once.
 
     `damaged` is complete afterwards.
     """
 
-    stream: Iterator[Any] = field(default_factory=lambda: iter(()))
+    stream: Iterator[Job] = field(default_factory=lambda: iter(()))
 
 
 @dataclass
@@ -94,13 +101,13 @@ class ReindexReport:
     foreign: list[str] = field(default_factory=list)
 
 
-def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing:
+def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing[Any, Any, Any]:
     """All schedules, or the enabled ones. Prunes members of the indexes that have no hash.
 
     Imports no user code, and scans the keyspace only once after a program that does not maintain
     the index of disabled schedules (rq-rediscron) changed something.
     """
-    listing = Listing()
+    listing: Listing[Any, Any, Any] = Listing()
     members = _members(connection, [INDEX] if enabled_only else [INDEX, DISABLED])
     jobs = _read_into(listing, members, connection)
     listing.jobs = sorted(
@@ -110,14 +117,15 @@ def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing:
     return listing
 
 
-def stream_schedules(connection: Redis) -> StreamedListing:
+def stream_schedules(connection: Redis) -> StreamedListing[Any, Any, Any]:
     """As `list_schedules`, without holding all schedules in memory."""
     members = _members(connection, [INDEX, DISABLED])
     # One whose queue is not found is damaged, and is listed separately.
     queue_of: dict[str, str] = dict(cast("Any", search(connection, values=("queue_name",))))
     order = [(queue_of.get(id := lossy_text(member), ""), id, member) for member in members]
     order.sort(key=itemgetter(0, 1))
-    listing = StreamedListing(queues=frozenset(queue_of.values()) - {""})
+    queues = frozenset(queue_of.values()) - {""}
+    listing: StreamedListing[Any, Any, Any] = StreamedListing(queues=queues)
     listing.stream = _read_into(listing, [member for _, _, member in order], connection)
     return listing
 
@@ -134,7 +142,9 @@ def _members(connection: Redis, indexes: Sequence[str]) -> list[Any]:
         return list({member: None for reply in pipe.execute() for member in reply})
 
 
-def _read_into(listing: Listing, members: Sequence[Any], connection: Redis) -> Iterator[Record]:
+def _read_into(
+    listing: Listing[Any, Any, Any], members: Sequence[Any], connection: Redis
+) -> Iterator[Record]:
     """Those that can be read. The others are listed as damaged, or removed from the indexes."""
     absent: list[Any] = []
     for member, (found, _) in zip(members, read_schedules(members, connection), strict=True):
