@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from redis.exceptions import RedisError
 from rq.utils import now
 
 from ..exceptions import InvalidScheduleError
 from ..quoting import LONGEST_REASON, quoted
-from ..schedule.missed import Skip
+from ..schedule.missed import Skip, own_time
 from ..schedule.record import Record
 from ..schedule.texts import lossy_text
 from ..schedule.upcoming import next_time
@@ -22,23 +21,22 @@ from ..store.batches import CALL_BYTES
 from ..store.listing import prune
 from ..store.reading import Absent, Damaged, Fields, read_schedules, read_what_fits
 from ..timing.cron_times import occurrence_delay, utc_text
-from .due import Corrections, Occurrences
+from .due import Corrections, Occurrences, log_skip, next_of, seen_of, seen_of_damaged
 from .memory import Memory
 from .next_times import Rule
 from .prepared import Fingerprint, PreparedSchedule
 from .protocol import BAD_HISTORY, BAD_QUEUE, DONE, OVERLAPPED, REFUSED, dispatch
-from .run_now import run_here
-from .template import create_job
+from .run_now import run_enqueued
 
 logger = logging.getLogger(__name__)
 
 _CLOSE = timedelta(milliseconds=1)  # a score in the index is rounded to microseconds
+_REMEDY = "check what the Redis user of the scheduler may do"
 _BLOCKED = {
     BAD_HISTORY: "its history {history} is not a sorted set; delete that key",
     BAD_QUEUE: "the key of its queue {queue} is not a list; delete that key",
-    REFUSED: "Redis refused to enqueue it in queue {queue}: {refusal}; {remedy}",
+    REFUSED: f"Redis refused to enqueue it in queue {{queue}}: {{refusal}}; {_REMEDY}",
 }
-_REMEDY = "check what the Redis user of the scheduler may do"
 _REFUSED = f"Redis refused to write it: {{}}; {_REMEDY}"
 
 
@@ -130,7 +128,7 @@ class Batch:
             elif isinstance(schedule, Damaged):
                 if schedule.is_oversized:
                     self._memory.oversized.add(id)
-                self._add_error(id, _seen_of(schedule), schedule.reason)
+                self._add_error(id, seen_of_damaged(schedule), schedule.reason)
             elif isinstance(schedule, Absent) and schedule.has_history:
                 self._memory.foreign[id] = score
                 self.kept.add(id)
@@ -141,7 +139,7 @@ class Batch:
 
     def _add_read(self, id: bytes, fields: Fields, job: Record, read_at: float) -> None:
         """A schedule as it was just read: its score may be wrong, for only the hash counts."""
-        fingerprint, said = Fingerprint(fields, read_at), _next(fields)
+        fingerprint, said = Fingerprint(fields, read_at), next_of(fields)
         seen = partial(fingerprint.with_next, said)  # rarely needed
         if not job.enabled:
             self._corrections.add(id, seen(), score_time=None)
@@ -156,15 +154,12 @@ class Batch:
             if due is None:
                 self._corrections.add(id, seen(), finished=job.finished_at is None)
                 return
-            delayed = due + timedelta(seconds=occurrence_delay(job.id, due, job.jitter))
+            delayed = own_time(job, due)
             if delayed > self.moment + _CLOSE:
                 self._corrections.add(id, seen(), ["next_enqueue_time", utc_text(due)], delayed)
                 return
             job.next_enqueue_time = due
-            self._memory.share(job)
-            queue, importable = self._memory.applications.target(job)
-            jobs = self._memory.templates.prepare(job, queue, importable=importable)
-            self._occurrences.add(id, PreparedSchedule(job, fingerprint, said, *jobs))
+            self._occurrences.add(id, self._memory.prepare(job, fingerprint, said))
         except BaseException as error:  # user code: modules, job classes, serializers
             # A KeyboardInterrupt, too, comes from a module: while leading, signals only set a flag.
             told = isinstance(error, InvalidScheduleError)
@@ -176,44 +171,41 @@ class Batch:
     def add_retimed(self, ids: Sequence[str], rule: Rule) -> None:
         """Correct the next times of enabled schedules that are wrong by this rule."""
         for schedule, fields in read_schedules(ids, self._memory.connection):
-            if isinstance(schedule, Record) and schedule.enabled:
-                try:
-                    self._memory.applications.set_zone(schedule)
-                    following = rule(schedule, self.moment)
-                except Exception:
-                    following = self.moment  # due, so that a pass records what is wrong with it
-                if following is not None:
-                    delay = occurrence_delay(schedule.id, following, schedule.jitter)
-                    self._corrections.add_next(
-                        schedule.id.encode(), _seen(fields), following, delay
-                    )
+            if not isinstance(schedule, Record) or not schedule.enabled:
+                continue
+            try:
+                self._memory.applications.set_zone(schedule)
+                following = rule(schedule, self.moment)
+            except Exception:
+                following = self.moment  # due, so that a pass records what is wrong with it
+            if following is not None:
+                delay = occurrence_delay(schedule.id, following, schedule.jitter)
+                self._corrections.add_next(schedule.id.encode(), seen_of(fields), following, delay)
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
         return bool(self._occurrences.packed or self._corrections)
 
     def write(self, token: str, lock_ttl: float) -> list[Record]:
-        """The script call. Returns what was enqueued; `kept` holds what was left alone, too."""
-        moment = now()
+        """Call the script and act on its answer. Returns what was enqueued.
+
+        What was changed meanwhile is read and written again; `kept` gets what was left alone.
+        """
         occurrences, corrections = self._occurrences, self._corrections
         outcomes, refusals = dispatch(
             self._memory.connection,
             token,
             lock_ttl,
-            moment,
+            now(),
             occurrences.shared_fields,
             occurrences.packed,
             occurrences.length,
             corrections.packed,
         )
         blocked = Batch(self._memory, self.moment)
-        count = len(occurrences.items)
-        enqueued = self._settle(outcomes, refusals, blocked, moment)
-        self._settle_corrections(outcomes[count:], refusals, blocked)
-        for with_run, position, job, skips in occurrences.skips:
-            if outcomes[position if with_run else position + count] in DONE:
-                for skip in skips:
-                    log_skip(job, skip)
+        enqueued = self._settle(outcomes, refusals, blocked)
+        self._settle_corrections(outcomes[len(occurrences.items) :], refusals, blocked)
+        occurrences.log_skips(outcomes)
         if DONE.issuperset(outcomes):
             return enqueued
         ids = (*(id for id, *_ in occurrences.items), *corrections.ids)
@@ -226,9 +218,7 @@ class Batch:
             enqueued += self._write_changed(changed, token, lock_ttl)
         return enqueued
 
-    def _settle(
-        self, outcomes: str, refusals: Iterator[str], blocked: Batch, moment: datetime
-    ) -> list[Record]:
+    def _settle(self, outcomes: str, refusals: Iterator[str], blocked: Batch) -> list[Record]:
         """Act on the outcomes of the occurrences. Returns what was enqueued.
 
         Refused ones are added to `blocked` as errors.
@@ -242,7 +232,7 @@ class Batch:
             if outcome not in DONE:
                 memory.forget(id)
                 if outcome in _BLOCKED:
-                    blocked._add_blocked(id, prepared, _reason(prepared.job, outcome, refusals))
+                    blocked._add_blocked(id, prepared, outcome, refusals)
                     self._recalled.pop(id, None)
                 continue
             prepared.advance(due_times, outcome)
@@ -252,16 +242,16 @@ class Batch:
                 memory.forget(id)
                 logger.info("Schedule %r is finished: nothing is left to run", prepared.job.id)
             if outcome == OVERLAPPED:
-                log_skip(
-                    prepared.job, Skip(due_times.new[0], due_times.new[0], 1, "overlap", moment)
-                )
+                log_skip(prepared.job, Skip.overlapping(due_times.new[0], self.moment))
                 continue
             # Several of one schedule differ in their times.
             enqueued.append(prepared.job if prepared.plain else prepared.job.snapshot())
-            if is_told or prepared.template.runs_here:
-                prepared.job_id = job_id
-                self._follow_up(prepared)
-                prepared.job_id = ""
+            if is_told:
+                words = prepared.job.id, job_id, prepared.job.queue_name
+                extra = prepared.log_attributes(job_id)
+                logger.info("Enqueued %r as job %s in queue %r", *words, extra=extra)
+            if prepared.template.runs_here:
+                run_enqueued(prepared, job_id)
         return enqueued
 
     def _settle_corrections(self, outcomes: str, refusals: Iterator[str], blocked: Batch) -> None:
@@ -287,35 +277,17 @@ class Batch:
         self.left_from = min(self.left_from, batch.left_from)
         return enqueued
 
-    def _follow_up(self, prepared: PreparedSchedule) -> None:
-        """What remains to be done after an occurrence was written: log it, or run it here."""
-        if logger.isEnabledFor(logging.INFO):
-            job, job_id = prepared.job, prepared.job_id
-            words = (job.id, job_id, job.queue_name)
-            logger.info(
-                "Enqueued %r as job %s in queue %r", *words, extra=prepared.log_attributes()
-            )
-        if prepared.template.runs_here:
-            self._run_here(prepared)
-
-    def _run_here(self, prepared: PreparedSchedule) -> None:
-        whose = prepared.job_id, prepared.job.id
-        extra = prepared.log_attributes()
-        try:
-            job = create_job(prepared.job, prepared.template.queue, prepared.job_id)
-            failure = run_here(prepared.job, prepared.template.queue, job)
-        except RedisError as error:
-            words = (*whose, error)
-            logger.error("Job %s of %r ran; its end is not recorded: %s", *words, extra=extra)
-        except Exception:
-            logger.exception("Job %s of %r could not be made to run here", *whose, extra=extra)
-        else:
-            if failure:
-                logger.error("Job %s of %r failed: %s", *whose, failure, extra=extra)
-
-    def _add_blocked(self, id: bytes, prepared: PreparedSchedule, reason: str) -> None:
+    def _add_blocked(
+        self, id: bytes, prepared: PreparedSchedule, outcome: str, refusals: Iterator[str]
+    ) -> None:
+        job = prepared.job
+        reason = _BLOCKED[outcome].format(
+            history=quoted(job.job_history_key),
+            queue=quoted(job.queue_name),
+            refusal=next(refusals) if outcome == REFUSED else "",
+        )
         seen = prepared.fingerprint.with_next(prepared.due)
-        self._add_error(id, seen, reason, prepared.job.next_enqueue_time)
+        self._add_error(id, seen, reason, job.next_enqueue_time)
 
     def _add_error(self, id: bytes, seen: bytes, reason: str, due: datetime | None = None) -> None:
         """`due`: the occurrence that cannot be enqueued."""
@@ -326,35 +298,3 @@ class Batch:
         logger.log(level, "Schedule %r cannot be enqueued: %s", shown, reason, extra=extra)
         retry_at = retries.plan(id, self.moment)
         self._corrections.add_error(id, seen, reason, retry_at)
-
-
-def _reason(job: Record, outcome: str, refusals: Iterator[str]) -> str:
-    return _BLOCKED[outcome].format(
-        history=quoted(job.job_history_key),
-        queue=quoted(job.queue_name),
-        refusal=next(refusals) if outcome == REFUSED else "",
-        remedy=_REMEDY,
-    )
-
-
-def log_skip(job: Record, skip: Skip) -> None:
-    """Log a skip: overlapping is normal for a schedule, missing a run is worth a warning."""
-    level = logging.INFO if skip.reason == "overlap" else logging.WARNING
-    extra = {"schedule_id": job.id, "occurrence": skip.occurrence.isoformat()}
-    logger.log(level, "Schedule %r skipped %s", job.id, skip, extra=extra)
-
-
-def _seen_of(damaged: Damaged) -> bytes:
-    if damaged.fields is None:
-        return b""
-    if damaged.is_oversized:
-        return Fingerprint(damaged.fields).edit_fields_with_next(_next(damaged.fields))
-    return _seen(damaged.fields)
-
-
-def _seen(fields: Fields) -> bytes:
-    return Fingerprint(fields).with_next(_next(fields))
-
-
-def _next(fields: Fields) -> bytes:
-    return fields.get("next_enqueue_time", "").encode(errors="surrogateescape")

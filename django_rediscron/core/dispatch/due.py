@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -10,11 +11,22 @@ from datetime import datetime, timedelta
 from ..schedule.missed import Skip, settle_due
 from ..schedule.record import Record
 from ..store.batches import CALL_BYTES
+from ..store.reading import Damaged, Fields
 from ..timing.cron_times import around_cron, around_interval, occurrence_delay, utc_text
 from .custom_queues import commands
-from .prepared import FOLLOWS, DueTimes, PreparedSchedule, written_before
-from .protocol import NO, SharedJobFields, number, pack_correction, pack_occurrence, pack_policy
+from .prepared import FOLLOWS, DueTimes, Fingerprint, PreparedSchedule, written_before
+from .protocol import (
+    DONE,
+    NO,
+    SharedJobFields,
+    number,
+    pack_correction,
+    pack_occurrence,
+    pack_policy,
+)
 from .template import new_job_ids
+
+logger = logging.getLogger(__name__)
 
 ROUNDING = 1e-6
 """Seconds: a score in the index is rounded to microseconds."""
@@ -49,7 +61,7 @@ class Occurrences:
         self.shared_fields: dict[SharedJobFields, bytes] = {}
         """With their packed numbers, from 1 as Lua counts."""
         # Whether they belong to an occurrence or to a correction, and its position.
-        self.skips: list[tuple[bool, int, Record, list[Skip]]] = []
+        self._skips: list[tuple[bool, int, Record, list[Skip]]] = []
         self.is_full = False
         """Whether one of them runs in this process. The others are written after it has ended, so
         that none is lost if the process dies meanwhile."""
@@ -107,12 +119,12 @@ class Occurrences:
             records = [skip.to_text() for skip in step.skips]
             if step.run is None:
                 expected = written_before(seen) if follows else prepared.fingerprint.with_next(seen)
-                self.skips.append((False, len(self._corrections), job, step.skips))
+                self._skips.append((False, len(self._corrections), job, step.skips))
                 self._corrections.add_next(id, expected, following, delay, records)
                 if prepared.is_heavy:
                     self.heavy_bytes += prepared.weight
             else:
-                self.skips.append((True, len(self.items), job, step.skips))
+                self._skips.append((True, len(self.items), job, step.skips))
                 due_times = DueTimes(due, seen, step.run, following, delay)
                 job_id = next(self._job_ids)
                 policy = self._policy(prepared, step.run, records, job_id)
@@ -133,7 +145,7 @@ class Occurrences:
     ) -> bytes:
         """The options of a schedule, packed for the script."""
         job = prepared.job
-        overlapping = Skip(run, run, 1, "overlap", self._moment)
+        overlapping = Skip.overlapping(run, self._moment)
         overlap = "" if job.overlap == "allow" else job.overlap
         custom = prepared.template.custom
         told = [commands(job, prepared.template.queue, job_id, run)] if custom else []
@@ -174,6 +186,21 @@ class Occurrences:
             )
         )
         self.items.append((id, prepared, due_times, job_id))
+
+    def log_skips(self, outcomes: str) -> None:
+        """Log the skips that were written, by the outcomes of occurrences and corrections."""
+        count = len(self.items)
+        for with_run, position, job, skips in self._skips:
+            if outcomes[position if with_run else position + count] in DONE:
+                for skip in skips:
+                    log_skip(job, skip)
+
+
+def log_skip(job: Record, skip: Skip) -> None:
+    """Log a skip: overlapping is normal for a schedule, missing a run is worth a warning."""
+    level = logging.INFO if skip.reason == "overlap" else logging.WARNING
+    extra = {"schedule_id": job.id, "occurrence": skip.occurrence.isoformat()}
+    logger.log(level, "Schedule %r skipped %s", job.id, skip, extra=extra)
 
 
 _ERROR_LENGTH = 500
@@ -237,3 +264,22 @@ class Corrections:
             text = reason[:_ERROR_LENGTH].encode(errors="backslashreplace").decode()
             fields = ("last_error", text, "last_error_at", utc_text(self._moment))
         self.add(id, seen, fields, retry_at, failed=True)
+
+
+def seen_of(fields: Fields) -> bytes:
+    """A hash as it was read, for a correction."""
+    return Fingerprint(fields).with_next(next_of(fields))
+
+
+def seen_of_damaged(damaged: Damaged) -> bytes:
+    """The same of a schedule that cannot be read."""
+    if damaged.fields is None:
+        return b""
+    if damaged.is_oversized:
+        return Fingerprint(damaged.fields).edit_fields_with_next(next_of(damaged.fields))
+    return seen_of(damaged.fields)
+
+
+def next_of(fields: Fields) -> bytes:
+    """The next time as it is in a hash, empty if there is none."""
+    return fields.get("next_enqueue_time", "").encode(errors="surrogateescape")

@@ -14,7 +14,7 @@ from redis import Redis
 from ..schedule.record import Record
 from ..store.listing import LONGEST_DELAY
 from .applications import Applications
-from .prepared import DueTimes, PreparedSchedule
+from .prepared import DueTimes, Fingerprint, PreparedSchedule
 from .template import Templates
 
 LIMIT = 150_000_000
@@ -93,7 +93,17 @@ class Memory:
         self._entries.clear()
         self.size = 0
 
-    def share(self, job: Record) -> None:
+    def prepare(self, job: Record, fingerprint: Fingerprint, due: bytes) -> PreparedSchedule:
+        """A schedule ready to be enqueued; `due` is its next time as it is in the hash.
+
+        Raises `InvalidScheduleError`, and whatever the modules and classes that it names raise.
+        """
+        self._share(job)
+        queue, importable = self.applications.target(job)
+        template, values = self.templates.prepare(job, queue, importable=importable)
+        return PreparedSchedule(job, fingerprint, due, template, values)
+
+    def _share(self, job: Record) -> None:
         """Share in memory what it has in common with other schedules."""
         if len(self._kinds) > SHARED:
             self._kinds.clear()

@@ -34,7 +34,6 @@ class PreparedSchedule:
         "fingerprint",
         "is_heavy",
         "job",
-        "job_id",
         "length",
         "plain",
         "score",
@@ -59,8 +58,6 @@ class PreparedSchedule:
         self.due = due
         """The next time as it is in the hash."""
         self.score = 0.0
-        self.job_id = ""
-        """The RQ job that was just enqueued, while it is logged or run here."""
         self.plain = POLICIES.isdisjoint(job.time_options) and not template.custom
         """Whether one run stands for all due occurrences, and the script enqueues its job."""
         self.weight = fingerprint.size + len(values)
@@ -81,15 +78,11 @@ class PreparedSchedule:
         """Whether the run that is due (epoch seconds) is to trim the history."""
         return self._untidied >= _UNTIDIED_RUNS or due - self._tidied > _UNTIDIED_SPAN
 
-    def log_attributes(self) -> dict[str, str]:
-        """Extra attributes of log records: schedule, occurrence and RQ job."""
+    def log_attributes(self, job_id: str) -> dict[str, str]:
+        """Extra attributes of log records on the RQ job that was just enqueued."""
         latest = self.job.latest_enqueue_time
         occurrence = latest.isoformat() if latest else ""
-        return {
-            "schedule_id": self.job.id,
-            "occurrence": occurrence,
-            "rq_job_id": self.job_id,
-        }
+        return {"schedule_id": self.job.id, "occurrence": occurrence, "rq_job_id": job_id}
 
     def advance(self, due_times: DueTimes, outcome: str) -> None:
         """The occurrence has been written, with this outcome."""

@@ -32,6 +32,7 @@ from ..store.scripts import Script, run_script
 from ..timing.cron_times import utc_text
 from .applications import Applications, own_application
 from .custom_queues import enqueue, enqueue_into
+from .prepared import PreparedSchedule
 from .protocol import HISTORY_LIMIT, HISTORY_TTL
 from .template import create_job
 
@@ -86,6 +87,23 @@ def run_here(schedule: Record, queue: Queue, job: Job) -> str:
             logger.exception("A callback of job %s failed", job.id)
         _settle(job)
     return failure_of(job)
+
+
+def run_enqueued(prepared: PreparedSchedule, job_id: str) -> None:
+    """Run the job that a pass has just written for a schedule, and log what fails."""
+    schedule, queue = prepared.job, prepared.template.queue
+    whose = job_id, schedule.id
+    extra = prepared.log_attributes(job_id)
+    try:
+        failure = run_here(schedule, queue, create_job(schedule, queue, job_id))
+    except RedisError as error:
+        words = (*whose, error)
+        logger.error("Job %s of %r ran; its end is not recorded: %s", *words, extra=extra)
+    except Exception:
+        logger.exception("Job %s of %r could not be made to run here", *whose, extra=extra)
+    else:
+        if failure:
+            logger.error("Job %s of %r failed: %s", *whose, failure, extra=extra)
 
 
 def failure_of(job: Job) -> str:

@@ -230,6 +230,11 @@ class Skip:
     at: datetime
 
     @classmethod
+    def overlapping(cls, occurrence: datetime, at: datetime) -> Skip:
+        """That of one occurrence which came due before an earlier run had ended."""
+        return cls(occurrence, occurrence, 1, "overlap", at)
+
+    @classmethod
     def from_text(cls, text: str | bytes) -> Skip | None:
         """The record that `to_text` made; None for anything else."""
         facts = load_object(text) or {}
