@@ -14,6 +14,7 @@ from .core import (
     DamagedScheduleError,
     InvalidScheduleError,
     LeadershipLostError,
+    LoggedChange,
     NoSuchJobError,
     Occurrence,
     RedisCronJob,
@@ -26,6 +27,7 @@ from .core import (
     Skip,
     UnknownQueueError,
     UnreadableScheduleError,
+    acting_as,
     current_occurrence,
 )
 
@@ -37,6 +39,7 @@ __all__ = [
     "DamagedScheduleError",
     "InvalidScheduleError",
     "LeadershipLostError",
+    "LoggedChange",
     "NoSuchJobError",
     "Occurrence",
     "RedisCronJob",
@@ -50,6 +53,7 @@ __all__ = [
     "UnknownQueueError",
     "UnreadableScheduleError",
     "__version__",
+    "acting_as",
     "current_occurrence",
 ]
 

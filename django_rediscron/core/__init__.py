@@ -15,12 +15,15 @@ from .job import RedisCronJob
 from .schedule.missed import Skip
 from .schedule.options import ScheduleArguments, ScheduleOptions
 from .scheduler import RedisCronScheduler
+from .store.actors import acting_as
+from .story.changes import LoggedChange
 from .story.runs import Occurrence, current_occurrence
 
 __all__ = [
     "DamagedScheduleError",
     "InvalidScheduleError",
     "LeadershipLostError",
+    "LoggedChange",
     "NoSuchJobError",
     "Occurrence",
     "RedisCronJob",
@@ -33,5 +36,6 @@ __all__ = [
     "Skip",
     "UnknownQueueError",
     "UnreadableScheduleError",
+    "acting_as",
     "current_occurrence",
 ]

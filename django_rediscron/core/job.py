@@ -25,6 +25,7 @@ from .store.change import Change
 from .store.keys import history_key, job_key, skipped_key
 from .store.reading import Absent, Damaged, read_schedules, restore_as
 from .store.saving import delete_schedules, resolve_pipelined, save_changes
+from .story.changes import LoggedChange, read_changes
 from .timing.description import describe
 from .timing.zones import UTC
 
@@ -78,6 +79,15 @@ class RedisCronJob(Record):
         """
         texts = cast("list[bytes]", connection.lrange(skipped_key(self.id), start, end))
         return [skip for skip in map(Skip.from_text, texts) if skip is not None]
+
+    def get_changes(self, connection: Redis, start: int = 0, end: int = -1) -> list[LoggedChange]:
+        """Who changed which fields, newest first (zero-based, inclusive).
+
+        At most the latest 100 changes, until a year after the last one. Those of an earlier
+        schedule of the same id are among them. Invalid records are left out.
+        """
+        changes = read_changes(self.id, connection)
+        return changes[start:] if end == -1 else changes[start : end + 1]
 
     # When it runs
 

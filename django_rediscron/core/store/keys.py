@@ -43,6 +43,15 @@ HISTORY_SUFFIX = checks.HISTORY_SUFFIX
 SKIPPED_PREFIX = f"{INDEX}:skipped:"
 """Lists: see `skipped_key`."""
 
+CHANGES_PREFIX = f"{INDEX}:changes:"
+"""Lists: see `changes_key`."""
+
+CHANGES_KEPT = 100
+"""Changes of one schedule that are kept."""
+
+CHANGES_TTL = 365 * 86400
+"""Seconds for which they are kept after the latest one."""
+
 RECEIPT_PREFIX = f"{INDEX}:receipt:"
 """Strings with a TTL: replies to saves that the client may not have received."""
 
@@ -98,6 +107,12 @@ def skipped_key(id: str) -> str:
     return SKIPPED_PREFIX + id
 
 
+def changes_key(id: str) -> str:
+    """The list of the changes of a schedule: its definition as it is known, and behind that the
+    changes, newest first, each a JSON object."""
+    return CHANGES_PREFIX + id
+
+
 TIMING_FIELDS = ("interval", "cron", "timezone", "start_at")
 """After a change of one of these the next enqueue time is recomputed."""
 
@@ -128,3 +143,15 @@ ORIGIN_FIELDS = (
     "disabled_as_orphan_at",
 )
 """About the code that declares a schedule; those created at run time have none of them."""
+
+UNLOGGED_FIELDS = (
+    "id",
+    *EDIT_FIELDS,
+    *RUNTIME_FIELDS,
+    "place",
+    "declared",
+    "orphaned_at",
+    "disabled_as_orphan_at",
+)
+"""Fields whose changes are not logged: all others belong to the definition, those of other programs
+as well."""
