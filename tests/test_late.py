@@ -13,8 +13,9 @@ from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.dispatch import due, protocol
+from django_rediscron.core.schedule.missed import Failure
 from django_rediscron.core.schedule.texts import parse_time
-from django_rediscron.core.store.keys import DISABLED, ERRORS, INDEX, job_key
+from django_rediscron.core.store.keys import DISABLED, ERRORS, INDEX, job_key, skipped_key
 from django_rediscron.core.store.scripts import run_script
 from django_rediscron.core.timing.cron_times import occurrence_delay
 from tests import tasks
@@ -235,6 +236,56 @@ def test_an_error_is_over_where_what_is_late_is_skipped(
     assert healed.state == ("finished" if end_at else "enabled")
     assert skipped(connection)
     assert connection.zcard(ERRORS) == 0
+
+
+def test_the_first_failure_is_on_record_once_and_is_no_skip(
+    connection: Redis, clock: Clock, leader: RedisCronScheduler
+) -> None:
+    """Again after an edit that did not help; not at each attempt, nor by the next leader."""
+    job = register(leader, misfire_grace=600)
+    connection.hset(job_key(job.id), "func_name", "tests.tasks.gone")
+    clock.time = first = MONDAY + HOUR
+    leader.enqueue_jobs()
+    clock.advance(20 * MINUTE)
+    leader.register_death()
+    second = RedisCronScheduler(connection, name="second", lock_ttl=3600)
+    second.register_birth()
+    second.enqueue_jobs()
+    clock.advance(MINUTE)
+    edited = stored(connection)
+    edited.kwargs = {"more": True}
+    edited.save()
+    second.enqueue_jobs()
+
+    found = failures(connection)
+    assert [(each.occurrence, each.at) for each in found] == [
+        (MONDAY + HOUR, clock.time),
+        (MONDAY + HOUR, first),
+    ]
+    assert "tests.tasks.gone" in found[0].text
+    assert stored(connection).get_skips(connection) == []
+
+    connection.hset(job_key(job.id), "func_name", "tests.tasks.echo")
+    clock.advance(20 * MINUTE)
+    second.enqueue_jobs()
+    assert skipped(connection) == [(MONDAY + HOUR, MONDAY + HOUR, 1, "misfire")]
+    assert len(stored(connection).get_skips(connection, 0, 0)) == 1
+
+
+def test_an_error_counts_even_if_there_can_be_no_record_of_it(
+    connection: Redis, clock: Clock, leader: RedisCronScheduler
+) -> None:
+    job = register(leader)
+    connection.hset(job_key(job.id), "func_name", "tests.tasks.gone")
+    connection.set(skipped_key(job.id), "no list")
+    clock.advance(HOUR)
+    leader.enqueue_jobs()
+    assert stored(connection).state == "error"
+
+
+def failures(connection: Redis) -> list[Failure]:
+    texts = connection.lrange(skipped_key("report"), 0, -1)
+    return [found for found in map(Failure.from_text, texts) if found is not None]
 
 
 def test_punctual_runs_are_not_missed(

@@ -77,8 +77,9 @@ class RedisCronJob(Record):
 
         At most the latest 100 records, for at most a year. Invalid records are left out.
         """
-        texts = cast("list[bytes]", connection.lrange(skipped_key(self.id), start, end))
-        return [skip for skip in map(Skip.from_text, texts) if skip is not None]
+        texts = cast("list[bytes]", connection.lrange(skipped_key(self.id), 0, -1))
+        skips = [skip for skip in map(Skip.from_text, texts) if skip is not None]
+        return skips[start : end + 1 or None]
 
     def get_changes(self, connection: Redis, start: int = 0, end: int = -1) -> list[LoggedChange]:
         """Who changed which fields, newest first (zero-based, inclusive).

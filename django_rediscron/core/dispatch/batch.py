@@ -128,7 +128,8 @@ class Batch:
             elif isinstance(schedule, Damaged):
                 if schedule.is_oversized:
                     self._memory.oversized.add(id)
-                self._add_error(id, seen_of_damaged(schedule), schedule.reason)
+                seen, due = seen_of_damaged(schedule)
+                self._add_error(id, seen, schedule.reason, due)
             elif isinstance(schedule, Absent) and schedule.has_history:
                 self._memory.foreign[id] = score
                 self.kept.add(id)
@@ -297,4 +298,4 @@ class Batch:
         extra = {"schedule_id": shown, **({"occurrence": due.isoformat()} if due else {})}
         logger.log(level, "Schedule %r cannot be enqueued: %s", shown, reason, extra=extra)
         retry_at = retries.plan(id, self.moment)
-        self._corrections.add_error(id, seen, reason, retry_at)
+        self._corrections.add_error(id, seen, reason, retry_at, due)

@@ -8,8 +8,9 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from ..schedule.missed import Skip, settle_due
+from ..schedule.missed import Failure, Skip, settle_due
 from ..schedule.record import Record
+from ..schedule.texts import parse_time
 from ..store.batches import CALL_BYTES
 from ..store.reading import Damaged, Fields
 from ..timing.cron_times import around_cron, around_interval, occurrence_delay, utc_text
@@ -257,13 +258,18 @@ class Corrections:
             times = ("next_enqueue_time", utc_text(following))
             self.add(id, seen, times, following + timedelta(seconds=delay), records=records)
 
-    def add_error(self, id: bytes, seen: bytes, reason: str, retry_at: datetime) -> None:
-        """Why it cannot be enqueued, and when it is tried again."""
+    def add_error(
+        self, id: bytes, seen: bytes, reason: str, retry_at: datetime, due: datetime | None
+    ) -> None:
+        """Why the due occurrence cannot be enqueued, and when it is tried again."""
         fields: tuple[str, ...] = ()
+        records = []
         if seen:  # without a hash there is nowhere to write the error
             text = reason[:_ERROR_LENGTH].encode(errors="backslashreplace").decode()
             fields = ("last_error", text, "last_error_at", utc_text(self._moment))
-        self.add(id, seen, fields, retry_at, failed=True)
+            if due is not None:
+                records = [Failure(due, self._moment, text).to_text()]
+        self.add(id, seen, fields, retry_at, failed=True, records=records)
 
 
 def seen_of(fields: Fields) -> bytes:
@@ -271,13 +277,18 @@ def seen_of(fields: Fields) -> bytes:
     return Fingerprint(fields).with_next(next_of(fields))
 
 
-def seen_of_damaged(damaged: Damaged) -> bytes:
-    """The same of a schedule that cannot be read."""
-    if damaged.fields is None:
-        return b""
+def seen_of_damaged(damaged: Damaged) -> tuple[bytes, datetime | None]:
+    """The same of a schedule that cannot be read, and which occurrence is due, if it says so."""
+    fields = damaged.fields
+    if fields is None:
+        return b"", None
+    try:
+        due = parse_time(fields.get("next_enqueue_time", ""))
+    except ValueError:
+        due = None
     if damaged.is_oversized:
-        return Fingerprint(damaged.fields).edit_fields_with_next(next_of(damaged.fields))
-    return seen_of(damaged.fields)
+        return Fingerprint(fields).edit_fields_with_next(next_of(fields)), due
+    return seen_of(fields), due
 
 
 def next_of(fields: Fields) -> bytes:

@@ -21,7 +21,8 @@
 --     for that
 --   corrections: id, list of the hash as read, in the same way, and the next_enqueue_time (an empty
 --     list: it was no hash), field/value list to set, score in the index ('' to take it out),
---     1 to list it among the errors, records of skips, 1 if the schedule is finished
+--     1 to list it among the errors, records of skips, or of the error if it is the first one since
+--     the schedule was enqueued or changed, 1 if the schedule is finished
 -- If a next_enqueue_time is '', the schedule is finished: nothing is left to run.
 -- ARGV[7]: the time as UTC text
 -- Returns false if the token does not hold the lock and nothing was done; otherwise a text with a
@@ -190,10 +191,15 @@ local function correct(item)
   elseif not unchanged(key, id, unpack(seen)) then
     return CHANGED
   end
+  local had_error = records[1] and call('HGET', key, 'last_error')
   -- What is skipped could be enqueued, if it were not late.
-  local is_healed = records[1] and call('HGET', key, 'last_error')
+  local is_healed = had_error and failed ~= 1
   if is_healed then try_deletions(key) end
-  record(id, records)
+  if failed ~= 1 then
+    record(id, records)
+  elseif not had_error then
+    pcall(record, id, records) -- the error itself counts, even if there is no list for it
+  end
   if is_finished == 1 then
     move_on(key, id, '')
     if is_healed then heal(key, id) end
