@@ -17,7 +17,8 @@ from .schedule.options import ScheduleArguments, ScheduleOptions
 from .scheduler import RedisCronScheduler
 from .store.actors import acting_as
 from .story.changes import LoggedChange
-from .story.runs import Occurrence, current_occurrence
+from .story.outcomes import Outcomes
+from .story.runs import Occurrence, Run, current_occurrence
 
 __all__ = [
     "DamagedScheduleError",
@@ -26,8 +27,10 @@ __all__ = [
     "LoggedChange",
     "NoSuchJobError",
     "Occurrence",
+    "Outcomes",
     "RedisCronJob",
     "RedisCronScheduler",
+    "Run",
     "ScheduleArguments",
     "ScheduleChangedError",
     "ScheduleLockedError",

@@ -51,6 +51,18 @@ CHANGES_KEPT = 100
 
 CHANGES_TTL = 365 * 86400
 """Seconds for which they are kept after the latest one."""
+IN_FLIGHT = f"{INDEX}:in_flight"
+"""Hash: id of an RQ job of a schedule whose end the leader has not seen -> whose it is, see
+`story/in_flight.py`."""
+
+RUNS_PREFIX = f"{INDEX}:runs:"
+"""Lists: see `runs_key`."""
+
+OUTCOMES_PREFIX = f"{INDEX}:outcomes:"
+"""Hashes: see `outcomes_key`."""
+
+STORY_TTL = 365 * 86400
+"""Seconds that the story of a schedule is kept after its latest entry, also if it was deleted."""
 
 RECEIPT_PREFIX = f"{INDEX}:receipt:"
 """Strings with a TTL: replies to saves that the client may not have received."""
@@ -71,6 +83,12 @@ SCHEDULERS = f"{PREFIX}:cron_schedulers"
 """Sorted set: RQ's registry of schedulers, scored by their last heartbeat."""
 
 QUEUE_PREFIX = f"{PREFIX}:queue:"
+RQ_JOB_PREFIX = f"{PREFIX}:job:"
+"""Hashes: RQ's jobs, unless they are of a class that has another prefix."""
+
+RESULTS_PREFIX = f"{PREFIX}:results:"
+"""Streams: results and tracebacks of an RQ job."""
+
 EXECUTIONS_PREFIX = f"{PREFIX}:executions:"
 """Sorted sets: ids of the executions of an RQ job."""
 
@@ -111,6 +129,16 @@ def changes_key(id: str) -> str:
     """The list of the changes of a schedule: its definition as it is known, and behind that the
     changes, newest first, each a JSON object."""
     return CHANGES_PREFIX + id
+
+
+def runs_key(id: str) -> str:
+    """The list of a schedule's runs that have ended, newest first: see `story/runs.py`."""
+    return RUNS_PREFIX + id
+
+
+def outcomes_key(id: str) -> str:
+    """The hash of how a schedule's runs ended: latest times, failures in a row, counts."""
+    return OUTCOMES_PREFIX + id
 
 
 TIMING_FIELDS = ("interval", "cron", "timezone", "start_at")

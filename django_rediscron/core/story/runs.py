@@ -1,46 +1,200 @@
-"""The RQ jobs that schedules enqueued, and their results, from RQ's own hashes."""
+"""The RQ jobs that schedules enqueued: those in flight as RQ has them, those that have ended as
+the leader recorded them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 from redis import Redis
 from rq import get_current_job
 from rq.job import Job
-from rq.utils import as_text
+from rq.utils import as_text, now
 
 from ..schedule.texts import lossy_text, parse_time
 from ..store.connections import bytes_client
-from ..store.keys import OCCURRENCE_FIELDS, history_key
+from ..store.keys import (
+    HISTORY_SUFFIX,
+    IN_FLIGHT,
+    JOB_PREFIX,
+    OCCURRENCE_FIELDS,
+    RESULTS_PREFIX,
+    RQ_JOB_PREFIX,
+    RUNS_PREFIX,
+    history_key,
+)
+from ..store.scripts import Script, run_scripts
 from ..timing.cron_times import LAST_YEAR
+from .in_flight import LOOKED_AT_FIELDS, PREFIX_PATTERN, SCHEDULE, Look, time_or_none
 
+READ_RUNS = Script(
+    "read_runs",
+    JOB_PREFIX=JOB_PREFIX,
+    HISTORY_SUFFIX=HISTORY_SUFFIX,
+    IN_FLIGHT=IN_FLIGHT,
+    RUNS_PREFIX=RUNS_PREFIX,
+    RQ_JOB_PREFIX=RQ_JOB_PREFIX,
+    RESULTS_PREFIX=RESULTS_PREFIX,
+    LOOKED_AT_FIELDS=LOOKED_AT_FIELDS,
+    PREFIX_PATTERN=PREFIX_PATTERN,
+)
+
+SCHEDULES_A_CALL = 20
+"""Schedules whose runs are read by one script call."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
 _LATEST = datetime(LAST_YEAR, 12, 31, tzinfo=timezone.utc).timestamp()
+_STATUS_LETTERS = {"finished": "f", "failed": "x", "stopped": "s", "canceled": "c", "unknown": "u"}
+_CAUSE_LETTERS = {"schedule": "s", "hand": "h", "backfill": "b"}
+_STATUSES = {letter: status for status, letter in _STATUS_LETTERS.items()}
+_CAUSES = {letter: cause for cause, letter in _CAUSE_LETTERS.items()}
 
 
 @dataclass(frozen=True)
 class Run:
-    """An RQ job that a schedule enqueued."""
+    """An RQ job that a schedule enqueued. Times are aware datetimes in UTC."""
 
     job_id: str
     enqueued_at: datetime | None
-    """None if the history holds no valid time."""
+    """None if it is not known."""
     status: str = ""
-    """RQ's status: queued, started, finished, failed, ...; empty if RQ no longer keeps the job."""
+    """`queued` (also while a retry waits), `started`, `finished`, `failed`, `stopped`, `canceled`,
+    or `unknown`: RQ deleted the job before its end was seen."""
     started_at: datetime | None = None
+    """When its latest attempt started."""
     ended_at: datetime | None = None
+    """For `canceled` and `unknown`, of which RQ keeps no time, when it was noticed."""
     worker: str = ""
+    """The name of the worker of its latest attempt."""
     queue_name: str = ""
-    """The queue that it was put in; empty if RQ no longer keeps the job."""
+    """The queue that it was put in; empty if that is not known."""
+    occurrence: datetime | None = None
+    """The nominal time; None for a run by hand."""
+    cause: str = SCHEDULE
+    """`schedule` or `hand`."""
+    attempts: int = 0
+    """How often it was started."""
+    error: str = ""
+    """The last line of the error of its latest attempt, if it failed."""
+    is_too_long: bool = False
+    """Whether it lasts, or lasted, longer than the schedule's `max_runtime`."""
 
     @property
     def duration(self) -> timedelta | None:
-        """How long it ran; None until it has ended."""
+        """How long its latest attempt ran; None until it has ended."""
         if self.started_at is None or self.ended_at is None:
             return None
         return self.ended_at - self.started_at
+
+    @classmethod
+    def of(cls, look: Look, moment: datetime) -> Run:
+        """A run in flight."""
+        return cls(
+            look.job_id,
+            look.entry.enqueued_at,
+            look.status,
+            look.started_at,
+            look.ended_at,
+            look.worker,
+            look.queue_name,
+            look.entry.occurrence,
+            look.entry.cause,
+            look.attempts,
+            look.error,
+            look.is_too_long(moment),
+        )
+
+    def to_text(self) -> str:
+        """The record of a run that has ended, as short as it can be read again.
+
+        `JOB STATUS CAUSE ENQUEUED OCCURRENCE STARTED ENDED ATTEMPTS WORKER QUEUE ERROR`: ENQUEUED
+        in microseconds since 1970, the other times in microseconds after it, `-` for none; status
+        and cause are one letter each; a `!` follows the end of a run that was too long.
+        """
+        begin = self.enqueued_at or self.ended_at or now()
+        after = [_after(begin, at) for at in (self.occurrence, self.started_at, self.ended_at)]
+        items = (
+            quote(self.job_id),
+            _STATUS_LETTERS[self.status],
+            _CAUSE_LETTERS.get(self.cause, quote(self.cause)),
+            str((begin - _EPOCH) // _MICROSECOND),
+            *after[:2],
+            after[2] + ("!" if self.is_too_long else ""),
+            str(self.attempts),
+            quote(self.worker),
+            quote(self.queue_name),
+            self.error.replace("\n", " "),
+        )
+        return " ".join(items).rstrip(" ")
+
+    @classmethod
+    def from_text(cls, text: str) -> Run | None:
+        """The run of a record; None for anything else."""
+        try:
+            items = (text + " " * 10).split(" ", 10)
+            job_id, status, cause, begun, occurrence, started, ended, attempts, *names = items
+            begin = _EPOCH + timedelta(microseconds=int(begun))
+            return cls(
+                unquote(job_id),
+                begin,
+                _STATUSES[status],
+                _before(begin, started),
+                _before(begin, ended.rstrip("!")),
+                unquote(names[0]),
+                unquote(names[1]),
+                _before(begin, occurrence),
+                _CAUSES.get(cause, unquote(cause)),
+                int(attempts),
+                names[2].strip(),
+                ended.endswith("!"),
+            )
+        except (KeyError, ValueError, OverflowError):
+            return None
+
+
+def _after(begin: datetime, moment: datetime | None) -> str:
+    return "-" if moment is None else str((moment - begin) // _MICROSECOND)
+
+
+def _before(begin: datetime, text: str) -> datetime | None:
+    return None if text == "-" else begin + timedelta(microseconds=int(text))
+
+
+def read_runs_of(id: str, connection: Redis, start: int = 0, end: int = -1) -> list[Run]:
+    """The runs of a schedule, in flight or ended, newest first (zero-based, inclusive).
+
+    Those of a schedule that was deleted are known once they have ended.
+    """
+    ((_, runs),) = _read([id], connection, -1)
+    return runs[start : end + 1 or None]
+
+
+def read_recent(ids: Sequence[str], connection: Redis, count: int) -> dict[str, list[Run]]:
+    """The newest runs of each of these schedules, newest first, in one round trip for all."""
+    return {id: runs[:count] for id, runs in _read(ids, connection, count)}
+
+
+def _read(ids: Sequence[str], connection: Redis, count: int) -> Iterator[tuple[str, list[Run]]]:
+    parts = [ids[at : at + SCHEDULES_A_CALL] for at in range(0, len(ids), SCHEDULES_A_CALL)]
+    replies = run_scripts(connection, READ_RUNS, [([], [count, *part]) for part in parts])
+    moment = now()
+    for part, reply in zip(parts, replies, strict=True):
+        found = json.loads(reply.decode(errors="replace"))
+        for id, (records, looks) in zip(part, found, strict=True):
+            runs = {run.job_id: run for run in map(Run.from_text, records) if run is not None}
+            for look in (Look.from_reply(each, moment) for each in looks):
+                if look is not None and look.entry.schedule_id == id:
+                    runs[look.job_id] = Run.of(look, moment)
+            yield id, sorted(runs.values(), key=_newest_first, reverse=True)
+
+
+def _newest_first(run: Run) -> datetime:
+    return run.enqueued_at or _EPOCH
 
 
 _FIELDS = ("status", "started_at", "ended_at", "worker_name", "origin")
@@ -73,19 +227,14 @@ def _run(job_id: str, score: float, reply: list[bytes | None] | Exception) -> Ru
     status, started, ended, worker, origin = (
         value.decode(errors="replace") if value else "" for value in reply
     )
-    return Run(job_id, enqueued_at, status, _time(started), _time(ended), worker, origin)
+    return Run(
+        job_id, enqueued_at, status, time_or_none(started), time_or_none(ended), worker, origin
+    )
 
 
 def _moment(score: float) -> datetime | None:
     """None for one that is infinite, in milliseconds, ..."""
     return datetime.fromtimestamp(score, timezone.utc) if 0 <= score <= _LATEST else None
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        return parse_time(text) if text else None
-    except ValueError:
-        return None
 
 
 class Occurrence(NamedTuple):
