@@ -12,7 +12,7 @@ from .core.job import RedisCronJob
 from .core.quoting import quoted_id
 from .core.store.reading import Damaged
 from .core.story.runs import Run
-from .query.queryset import ScheduleQuerySet
+from .query import ScheduleQuerySet
 from .use_tz import as_django_has_it
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, cast
 
 import django_rq
@@ -12,10 +13,11 @@ from django_rq.connection_utils import get_redis_connection
 from redis import Redis
 from rq import Queue
 
+from .conf import conf
 from .core.exceptions import UnknownQueueError
 from .core.quoting import cut, quoted
 from .core.schedule.options import DEFAULT_RESULT_TTL
-from .core.store.connections import check_url, same_server, server
+from .core.store.connections import check_url, own_client, same_server, server
 
 
 def get_queue(name: str, connection: Redis) -> Queue:
@@ -72,6 +74,19 @@ def get_connection(name: str) -> Redis:
             f"queue {quoted(name)} cannot be used: its entry in RQ_QUEUES leads to no Redis "
             f"({reason}); give it a URL, or HOST, PORT and DB"
         ) from error
+
+
+def main_connection() -> Redis:
+    """The client of the Redis that `REDISCRON["QUEUE"]` names, one for the whole process.
+
+    It gives up after two seconds, for a page waits for it. Raises `UnknownQueueError`.
+    """
+    return _client(conf.QUEUE, repr(queue_config(conf.QUEUE)))
+
+
+@lru_cache(maxsize=8)
+def _client(queue: str, config: str) -> Redis:
+    return own_client(get_connection(queue))
 
 
 def default_result_ttl(name: str) -> int:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from redis.sentinel import SentinelConnectionPool
 
 from .core.exceptions import UnsuitableServerError
-from .core.process.probe import tell
+from .core.process.outage import tell
 from .core.quoting import quoted
 from .terminal import one_line
 

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from ..query.queryset import connection
+from ..queues import main_connection
 from ..unreachable import UnreachableError, reaching
 from .display import TEMPLATES, page_context
 
@@ -29,7 +29,7 @@ def showing_outages(view: View) -> View:
     @wraps(view)
     def shown(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            with reaching(connection()):
+            with reaching(main_connection()):
                 response = view(self, request, *args, **kwargs)
                 render = getattr(response, "render", None)
                 return render() if render else response

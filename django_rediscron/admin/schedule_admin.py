@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import Schedule
-from ..query.queryset import ScheduleQuerySet, connection
+from ..query import ScheduleQuerySet
+from ..queues import main_connection
 from ..unreachable import UnreachableError, reaching
 from . import log
 from .changeform import page as form_page
@@ -131,7 +132,7 @@ class ScheduleAdmin(Base):
     ) -> HttpResponse:
         """Django's own with a banner, which explains an outage."""
         try:
-            with reaching(connection()):
+            with reaching(main_connection()):
                 response = super().changelist_view(request, extra_context)
         except UnreachableError as error:
             if request.method != "POST":  # the list handles an outage itself

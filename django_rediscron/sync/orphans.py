@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -9,8 +10,7 @@ from redis import Redis
 from rq.utils import as_text
 
 from ..conf import conf
-from ..core.declared.expectation import Expectation, expectation
-from ..core.declared.merging import Merge
+from ..core.declared.merging import Expectation, Merge, expectation
 from ..core.declared.orphans import delete_orphans, mark_orphan
 from ..core.declared.tombstones import read_tombstones
 from ..core.schedule.origin import Origin
@@ -42,6 +42,19 @@ class OrphanPolicy:
 
     prune: bool = False
     disable: bool = False
+
+
+def add_orphan_arguments(parser: ArgumentParser) -> None:
+    """Both fields, for the commands that sync."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--prune",
+        action="store_true",
+        help="delete the schedules that this project declared and does not declare any more",
+    )
+    group.add_argument(
+        "--disable-orphans", action="store_true", help="disable them instead; without: flag them"
+    )
 
 
 def treat_orphans(

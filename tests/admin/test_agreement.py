@@ -14,7 +14,7 @@ from django_rediscron import RedisCronJob, RedisCronScheduler
 from django_rediscron.admin.changelist.columns import last_run
 from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
 from django_rediscron.models import Schedule
-from django_rediscron.query.queryset import LatestRun
+from django_rediscron.query import LatestRun
 
 from .conftest import LIST
 from .forms import change_url, load, send

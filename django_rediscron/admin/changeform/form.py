@@ -17,8 +17,7 @@ from ...core.job import RedisCronJob
 from ...core.schedule.checks import check_id
 from ...core.schedule.texts import dump_json
 from ...models import Schedule
-from ...query.queryset import connection
-from ...queues import get_queue, queues_beside
+from ...queues import get_queue, main_connection, queues_beside
 from ..form_fields.job import RUN_FIELDS, JobForm
 from ..form_fields.timing import TimingForm
 from ..log import definition
@@ -78,7 +77,7 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
             self._load(self.stored)
 
     def _offer_queues(self) -> None:
-        queues = list(queues_beside(connection()))
+        queues = list(queues_beside(main_connection()))
         stored = self.stored.queue_name if self.stored else None
         if stored and stored not in queues:
             queues.append(stored)
@@ -159,14 +158,14 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
                 cleaned["queue_name"],
                 func_name=cleaned["func_name"],
                 interval=1,
-                connection=connection(),
+                connection=main_connection(),
             )
             job.next_enqueue_time = None
         apply(job, cleaned, names)
         job.validate()
         job.import_functions(names)
         if "queue_name" in names:
-            get_queue(job.queue_name, connection())
+            get_queue(job.queue_name, main_connection())
         return job
 
     def _look_for_conflict(self, stored: RedisCronJob) -> None:

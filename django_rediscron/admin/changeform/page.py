@@ -23,7 +23,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from ...core.exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
 from ...core.schedule.options import TIME_DEFAULTS
 from ...models import Schedule
-from ...query.queryset import connection
+from ...queues import main_connection
 from ...use_tz import local
 from .. import log
 from ..changelist.columns import badges, last_run, next_run, timing
@@ -126,7 +126,7 @@ def open_wrong_groups(shown: Any) -> None:
 def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) -> dict[str, Any]:
     """What is shown with the form: the state of the schedule, its runs, and buttons."""
     job = schedule.job
-    details = read_details(schedule, connection())
+    details = read_details(schedule, main_connection())
     context: dict[str, Any] = {"details": details, "job": job}
     if job is None:
         return context

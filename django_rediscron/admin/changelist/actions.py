@@ -19,7 +19,8 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from ...core.exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
 from ...core.quoting import quoted_id
 from ...models import Schedule
-from ...query.queryset import ScheduleQuerySet, connection
+from ...query import ScheduleQuerySet
+from ...queues import main_connection
 from ...terminal import one_line
 from ...unreachable import UnreachableError, reaching
 from ..display import TEMPLATES, page_context
@@ -147,7 +148,7 @@ class Report:
         selected = list(schedules)
         for place, schedule in enumerate(selected):
             try:
-                with reaching(connection()):
+                with reaching(main_connection()):
                     done = do(schedule)
             except UnreachableError as error:
                 self.outage, self.untried = str(error), len(selected) - place

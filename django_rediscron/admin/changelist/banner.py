@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from redis.exceptions import RedisError
 
 from ...core.monitoring.health import Health, check_health
-from ...query.queryset import connection
+from ...queues import main_connection
 from ...terminal import one_line
 from ..display import LATE, TEMPLATES, span
 
@@ -30,7 +30,7 @@ class Banner:
 def read_banner() -> Banner:
     """The health of the schedulers, or why it cannot be read."""
     try:
-        return banner_of(check_health(connection(), max_lag=LATE))
+        return banner_of(check_health(main_connection(), max_lag=LATE))
     except RedisError as error:
         return Banner("warning", _("The scheduler cannot be watched"), [one_line(str(error))])
 

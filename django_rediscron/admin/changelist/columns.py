@@ -15,7 +15,7 @@ from rq.utils import now
 
 from ...core.schedule.missed import own_time
 from ...models import Schedule
-from ...query.queryset import LatestRun
+from ...query import LatestRun
 from ...use_tz import aware
 from ..display import LATE, NOTHING, absolute, job_url, outcome, span, time_tag
 

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy
 
 from ...core.store import search
 from ...core.store.search import Condition, NamesInUse
-from ...query.queryset import ScheduleQuerySet, connection
-from ...queues import queues_beside
+from ...query import ScheduleQuerySet
+from ...queues import main_connection, queues_beside
 from .columns import STATES
 
 Choices = Iterable[tuple[str, Any]]
@@ -45,7 +45,7 @@ class QueueFilter(ScheduleFilter):
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        names = {*queues_beside(connection()), *self.names_in_use.queues}
+        names = {*queues_beside(main_connection()), *self.names_in_use.queues}
         return [(name, name) for name in sorted(names)]
 
     def condition(self, value: str) -> Condition:

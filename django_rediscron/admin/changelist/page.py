@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
+from redis import Redis
 
-from ...core.store.search import NamesInUse
+from ...core.store.search import NamesInUse, NamesMemory
 from ...core.story.runs import read_runs
 from ...models import Schedule
-from ...query.queryset import connection, names_in_use
+from ...queues import main_connection
 from ...unreachable import UnreachableError, reaching
 from ..display import page_url
 from . import banner
@@ -37,8 +38,8 @@ class ScheduleChangeList(ChangeList):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         try:
-            with reaching(connection()):
-                self.names_in_use = names_in_use()
+            with reaching(main_connection()):
+                self.names_in_use = _names_memory(main_connection()).read()
                 super().__init__(request, *args, **kwargs)
                 if request.method != "POST":
                     self.result_list = with_last_runs(self.result_list)
@@ -69,7 +70,7 @@ class ScheduleChangeList(ChangeList):
 def with_last_runs(schedules: Iterable[Schedule]) -> list[Schedule]:
     """These schedules, each with its `latest_run`."""
     found = list(schedules)
-    runs = read_runs([schedule.id for schedule in found], connection())
+    runs = read_runs([schedule.id for schedule in found], main_connection())
     for schedule in found:
         schedule.latest_run = next(iter(runs[schedule.id]), None)
     return found
@@ -94,7 +95,7 @@ def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
         raise PermissionDenied
     ids = request.POST.getlist("id")[:MOST_ROWS]
     try:
-        with reaching(connection()):
+        with reaching(main_connection()):
             found = with_last_runs(model_admin.get_queryset(request).filter(pk__in=ids))
     except UnreachableError as error:
         shown = banner.render(banner.unreachable(str(error)))
@@ -108,3 +109,8 @@ def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
             "goneText": _("deleted"),
         }
     )
+
+
+@lru_cache(maxsize=8)
+def _names_memory(client: Redis) -> NamesMemory:
+    return NamesMemory(client)

@@ -19,7 +19,7 @@ from ...core.dispatch.run_now import failure_of
 from ...core.exceptions import InvalidScheduleError
 from ...core.quoting import quoted_id
 from ...models import Schedule
-from ...query.queryset import connection
+from ...queues import main_connection
 from ..display import TEMPLATES, job_url, page_context, page_url
 
 
@@ -30,7 +30,7 @@ def run_now(model_admin: Any, request: HttpRequest, schedule: Schedule) -> Job:
     """
     if schedule.job is None:
         raise InvalidScheduleError(f"schedule {quoted_id(schedule.id)} cannot be read")
-    job = schedule.job.enqueue(connection())
+    job = schedule.job.enqueue(main_connection())
     failure = failure_of(job)
     text = f"Run now, as job {job.id} in queue {job.origin}"
     model_admin.log_change(

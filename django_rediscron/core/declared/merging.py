@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from redis import Redis
 
@@ -22,12 +23,15 @@ from ..store.change import Change
 from ..store.keys import ORIGIN_FIELDS
 from ..store.reading import Absent, Damaged, Fields, read_schedules
 from ..store.saving import write_merged
+from ..store.scripts import GUARDED_FIELDS
 from .declared_schedule import DeclaredSchedule
-from .expectation import expectation
 from .tombstones import Tombstone
 
 ALL = frozenset({"*"})
 """Instead of the names of fields to reset: all that are overridden."""
+
+Expectation = dict[str, Any]
+"""What was read of a schedule, for the script that writes to compare."""
 
 CREATED, UPDATED, UNCHANGED, SKIPPED = "created", "updated", "unchanged", "skipped"
 
@@ -195,6 +199,30 @@ def reset_to_code(id: str, names: Collection[str], connection: Redis) -> None:
         )
         merged = merge(found, fields, wanted, None, frozenset(names) or ALL)
         pending = merged.change is not None and bool(write_merged([merged.change], connection))
+
+
+def expectation(
+    fields: Fields, tombstone: Tombstone | None, *, absent: bool = False
+) -> Expectation:
+    """What was read, for the script to compare, so that later changes are not overwritten.
+
+    `fields`: those of the hash, empty if there is nothing (`absent`) or a key of another type.
+    """
+    kind = "hash" if fields else "none" if absent else "other"
+    return {
+        "kind": kind,
+        "fields": {name: _sendable(fields[name]) for name in GUARDED_FIELDS if name in fields},
+        "deleted": tombstone.text if tombstone else "",
+    }
+
+
+def _sendable(text: str) -> str | bool:
+    """The text, or True for any: bytes that are not UTF-8 cannot be sent, and are replaced."""
+    try:
+        text.encode()
+    except UnicodeError:
+        return True
+    return text
 
 
 def check_names(names: Collection[str]) -> None:

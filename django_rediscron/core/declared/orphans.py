@@ -15,8 +15,7 @@ from ..store.keys import job_key
 from ..store.reading import Absent, Damaged, Fields
 from ..store.saving import BATCH, DELETE
 from ..store.scripts import CHANGES_KEYS, run_scripts
-from .expectation import Expectation, expectation
-from .merging import UNCHANGED, UPDATED, Merge
+from .merging import UNCHANGED, UPDATED, Expectation, Merge, expectation
 from .tombstones import Tombstone
 
 

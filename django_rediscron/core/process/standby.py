@@ -8,8 +8,7 @@ from redis.exceptions import RedisError
 
 from ..exceptions import SchedulerLockedError
 from .inbox import Inbox
-from .outage import Outage, is_passing
-from .probe import probe
+from .outage import Outage, is_passing, probe
 from .session import Scheduler, Session
 from .systemd import notify
 

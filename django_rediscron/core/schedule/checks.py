@@ -56,7 +56,8 @@ def check_schedule(job: Definition) -> None:
         if options.get(name) is not None:
             options[name] = check(name, options[name])
     check_meta(options.get("meta"))
-    dump_webhooks(options.get("webhooks"))
+    if options.get("webhooks") is not None:
+        dump_webhooks(options["webhooks"])
     check_options(job)
     if type(job.enabled) is not bool:
         raise InvalidScheduleError(f"enabled must be True or False, got {quoted(job.enabled)}")
@@ -100,7 +101,8 @@ def check_times(job: Definition) -> None:
     times = job.latest_enqueue_time, job.next_enqueue_time, job.created_at, job.updated_at
     if times != _NO_TIMES:
         for field, time in zip(_TIMES, times, strict=True):
-            check_moment(field, time)
+            if time is not None:
+                check_moment(field, time)
     if job.next_enqueue_time is not None and job.next_enqueue_time != job._loaded_times[1]:
         wait = (job.next_enqueue_time - datetime.now(timezone.utc)).total_seconds()
         if wait > MAX_WAIT:

@@ -291,7 +291,7 @@ class Record(Definition):
         job.connection = connection
         codec.load(job, data)
         check.check_timing(job.interval, job.cron, stored=True)
-        job._origin = Origin.of(data)
+        job._origin = Origin.of(data) if "source" in data else None
         job._stored_fields = codec.editable(data)
         job._loaded_times = (job.latest_enqueue_time, job.next_enqueue_time)
         job.version = codec.version_of(data)

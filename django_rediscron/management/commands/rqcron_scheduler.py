@@ -29,8 +29,8 @@ from django_rediscron.core.quoting import quoted
 from django_rediscron.core.schedule.origin import describe
 from django_rediscron.core.store.connections import own_client
 from django_rediscron.core.timing.durations import as_seconds
-from django_rediscron.management.commands.rqrcron_sync import add_orphan_arguments
 from django_rediscron.schedulers import DjangoRedisCronScheduler, get_scheduler
+from django_rediscron.sync.orphans import add_orphan_arguments
 from django_rediscron.sync.syncing import sync
 from django_rediscron.terminal import take_any_text
 from django_rediscron.unreachable import UnreachableError, reaching

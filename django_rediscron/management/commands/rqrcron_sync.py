@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, SystemCheckEr
 
 from django_rediscron.checks import SETTINGS
 from django_rediscron.core import InvalidScheduleError
+from django_rediscron.sync.orphans import add_orphan_arguments
 from django_rediscron.sync.report import SyncReport
 from django_rediscron.sync.syncing import reset, try_sync
 from django_rediscron.terminal import printing
@@ -97,16 +98,3 @@ def _reset(options: dict[str, Any]) -> tuple[SyncReport, Exception | None]:
     except UnreachableError as error:
         report.not_synced.append(str(error))
         return report, error
-
-
-def add_orphan_arguments(parser: ArgumentParser) -> None:
-    """What to do with schedules that the code does not declare any more."""
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--prune",
-        action="store_true",
-        help="delete the schedules that this project declared and does not declare any more",
-    )
-    group.add_argument(
-        "--disable-orphans", action="store_true", help="disable them instead; without: flag them"
-    )

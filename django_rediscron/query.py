@@ -1,52 +1,35 @@
-"""Django's QuerySet, answered by Redis."""
+"""Django's QuerySet, answered by Redis: the part that the admin uses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.core.exceptions import FieldError
 from django.db import NotSupportedError
 from django.db.models import F, QuerySet
+from django.db.models.expressions import Col
+from django.db.models.fields import Field
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
-from django.db.models.sql.where import NothingNode
-from redis import Redis
+from django.db.models.sql.where import NothingNode, WhereNode
 
-from ..conf import conf
-from ..core.quoting import quoted
-from ..core.store import search
-from ..core.store.connections import own_client
-from ..core.store.reading import Absent, read_schedules
-from ..core.store.saving import delete_schedules
-from ..core.store.search import Condition, NamesInUse, NamesMemory
-from ..queues import get_connection, queue_config
-from .conditions import NUMBERS, condition_of, split
+from .core.quoting import quoted
+from .core.schedule.texts import number_text
+from .core.store import search
+from .core.store.reading import Absent, read_schedules
+from .core.store.saving import delete_schedules
+from .core.store.search import Condition
+from .core.timing.cron_times import utc_text
+from .queues import main_connection
+from .use_tz import aware
 
+_COMPARED = ("contains", "startswith", "gt", "gte", "lt", "lte")
 
-def connection() -> Redis:
-    """The client of the Redis that `REDISCRON["QUEUE"]` names, one for the whole process.
-
-    It gives up after two seconds, for a page waits for it. Raises `UnknownQueueError`.
-    """
-    return _client(conf.QUEUE, repr(queue_config(conf.QUEUE)))
-
-
-def names_in_use() -> NamesInUse:
-    """Which queues and functions the schedules there name."""
-    return _names_memory(connection()).read()
-
-
-@lru_cache(maxsize=8)
-def _names_memory(client: Redis) -> NamesMemory:
-    return NamesMemory(client)
-
-
-@lru_cache(maxsize=8)
-def _client(queue: str, config: str) -> Redis:
-    return own_client(get_connection(queue))
+NUMBERS = ("interval",)
+"""Fields that stand in the hash as decimal numbers."""
 
 
 if TYPE_CHECKING:
@@ -127,7 +110,7 @@ class ScheduleQuerySet(_QuerySet):
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete all of them; how many there were."""
         members = [each for row in self._rows() for each in search.member(row[0])]
-        deleted = delete_schedules(members, connection())
+        deleted = delete_schedules(members, main_connection())
         self._result_cache = None
         return deleted, {self.model._meta.label: deleted}
 
@@ -141,7 +124,7 @@ class ScheduleQuerySet(_QuerySet):
             self._result_cache = list(self._read([row[0] for row in self._rows()]))
 
     def _read(self, ids: Sequence[str]) -> Iterator[Any]:
-        client = connection()
+        client = main_connection()
         members = [each for id in ids for each in search.member(id)]
         for found, _ in read_schedules(members, client):
             if not isinstance(found, Absent):  # deleted meanwhile
@@ -160,7 +143,7 @@ class ScheduleQuerySet(_QuerySet):
         return any(isinstance(child, NothingNode) for child in where.children)
 
     def _sorted_rows(self) -> list[tuple[str, ...]]:
-        among, conditions = split(self.query.where)
+        among, conditions = _split(self.query.where)
         if self._condition is not None:
             conditions.append(self._condition)
         condition = search.every(*conditions) if conditions else None
@@ -169,7 +152,7 @@ class ScheduleQuerySet(_QuerySet):
         key = repr((among, condition, order))
         if self._found is not None and key in self._found:
             return self._found[key]
-        rows = search.search(connection(), condition, values=names, among=among)
+        rows = search.search(main_connection(), condition, values=names, among=among)
         for name, descending in reversed(order):
             place = 0 if name == "id" else 1 + names.index(name)
             rows.sort(key=_sort_key(name, place), reverse=descending)
@@ -238,3 +221,76 @@ def _sort_key(name: str, place: int) -> Callable[[tuple[str, ...]], Any]:
     if name in NUMBERS:
         return lambda row: int(row[place]) if row[place].isdecimal() and len(row[place]) < 20 else 0
     return itemgetter(place)
+
+
+def condition_of(where: Any) -> Condition:
+    """A WHERE of Django's query as a condition of a search."""
+    if isinstance(where, NothingNode):
+        return search.either()
+    if isinstance(where, WhereNode):
+        if where.connector not in ("AND", "OR"):
+            raise NotSupportedError(f"schedules cannot be searched with {where.connector}")
+        children = [condition_of(child) for child in where.children]
+        return {"connector": where.connector, "negated": where.negated, "children": children}
+    return _leaf(where)
+
+
+def _split(where: Any) -> tuple[list[str] | None, list[Condition]]:
+    """The only ids that may meet a WHERE, if it names them, and the rest of its conditions."""
+    if where.connector != "AND" or where.negated:
+        return None, [condition_of(where)]
+    ids: list[str] | None = None
+    conditions: list[Condition] = []
+    for child in where.children:
+        named: list[str] | None = None
+        if isinstance(child, WhereNode):
+            named, further = _split(child)
+            conditions += further
+        elif _names_ids(child):
+            right: Any = child.rhs
+            named = [str(each) for each in (right if child.lookup_name == "in" else [right])]
+        else:
+            conditions.append(condition_of(child))
+        if named is not None:
+            ids = named if ids is None else [id for id in ids if id in set(named)]
+    return ids, conditions
+
+
+def _leaf(lookup: Any) -> Condition:
+    parts: list[Any] = [getattr(lookup, part, None) for part in ("lhs", "lookup_name", "rhs")]
+    left, name, right = parts
+    if not isinstance(left, Col) or hasattr(right, "resolve_expression"):
+        raise NotSupportedError(f"schedules cannot be searched by {quoted(lookup)}")
+    field = left.target
+    if name == "isnull":
+        empty = search.one_of(field.name, [""])
+        return empty if right else search.negate(empty)
+    if name == "in" and not isinstance(right, (str, bytes)):
+        return search.one_of(field.name, [_text(field, each) for each in right])
+    if name == "exact":
+        return search.one_of(field.name, [_text(field, right)])
+    if name == "icontains":
+        return search.like(field.name, str(right))
+    if name in _COMPARED and field.name not in NUMBERS:
+        return search.compare(field.name, name, _text(field, right))
+    raise NotSupportedError(f"schedules cannot be searched by {field.name}__{name}")
+
+
+def _names_ids(lookup: Any) -> bool:
+    left = getattr(lookup, "lhs", None)
+    return (
+        isinstance(left, Col)
+        and bool(left.target.primary_key)
+        and lookup.lookup_name in ("exact", "in")
+    )
+
+
+def _text(field: Field[Any, Any], value: Any) -> str:
+    """A value as it stands in the hash."""
+    if isinstance(value, datetime):
+        return utc_text(aware(value))
+    if isinstance(value, bool):
+        return str(int(value))
+    if value is None or isinstance(value, int):
+        return number_text(value)
+    return str(value)
