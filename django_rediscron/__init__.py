@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 from .core import (
+    Answer,
     DamagedScheduleError,
     InvalidScheduleError,
     LeadershipLostError,
@@ -31,6 +32,7 @@ from .core import (
     UnreadableScheduleError,
     acting_as,
     current_occurrence,
+    why,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from .sync.declarations import register as register
 
 __all__ = [
+    "Answer",
     "DamagedScheduleError",
     "InvalidScheduleError",
     "LeadershipLostError",
@@ -59,6 +62,7 @@ __all__ = [
     "__version__",
     "acting_as",
     "current_occurrence",
+    "why",
 ]
 
 _NEEDS_DJANGO = {"register": "sync.declarations", "get_scheduler": "schedulers"}

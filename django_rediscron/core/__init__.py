@@ -19,8 +19,10 @@ from .store.actors import acting_as
 from .story.changes import LoggedChange
 from .story.outcomes import Outcomes
 from .story.runs import Occurrence, Run, current_occurrence
+from .story.why import Answer, why
 
 __all__ = [
+    "Answer",
     "DamagedScheduleError",
     "InvalidScheduleError",
     "LeadershipLostError",
@@ -41,4 +43,5 @@ __all__ = [
     "UnreadableScheduleError",
     "acting_as",
     "current_occurrence",
+    "why",
 ]

@@ -26,6 +26,7 @@ from .store.keys import history_key, job_key, skipped_key
 from .store.reading import Absent, Damaged, read_schedules, restore_as
 from .store.saving import delete_schedules, resolve_pipelined, save_changes
 from .story.changes import LoggedChange, read_changes
+from .story.why import Answer, why
 from .timing.description import describe
 from .timing.zones import UTC
 
@@ -112,6 +113,20 @@ class RedisCronJob(Record):
     def describe(self) -> str:
         """When it runs, in plain English: `Every 5 minutes, Monday to Friday (Europe/Paris)`."""
         return describe(self.interval, self.cron, self.timezone, self.max_runs)
+
+    def why(self, time: datetime | str | None = None) -> list[Answer]:
+        """What happened at a time, and why: `ran`, `disabled`, `overlap`, ...; see `Answer`.
+
+        `time`: an aware datetime; or ISO 8601 text, or a time of day such as `03:00`, which is the
+        latest such time. Texts without a zone are in that of the schedule. There is one answer;
+        two for a wall time that the clocks repeated, if both mean something. Without a time: the
+        latest occurrence and the next.
+
+        Raises `InvalidScheduleError` (a `ValueError`) for what is no time, and `NoSuchJobError` if
+        nothing is on record under this id. `django_rediscron.why(id, time, connection)` is the same
+        for the id of a schedule that may have been deleted.
+        """
+        return why(self.id, time, self._connected())
 
     # How it is read
 
