@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from redis import Redis
 
 from django_rediscron import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.store.keys import LOCK, job_key
+from django_rediscron.queues import get_connection
 
 from .forks import ROOT, run_python
 from .settings import RQ_QUEUES
@@ -232,8 +234,6 @@ def test_info_prints_what_rqrcron_info_prints(
 
 
 def test_info_reads_the_redis_of_the_queue_that_is_asked_for(connection: Redis) -> None:
-    from django_rediscron.queues import get_connection
-
     other = get_connection("elsewhere")
     other.flushdb()
     RedisCronJob("far", "elsewhere", func=echo, interval=600, connection=other).save()
@@ -258,6 +258,78 @@ def test_info_says_in_one_line_what_is_wrong(arguments: list[str], reason: str) 
     done = manage("rqrcron_info", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert reason in one_line(done.stderr)
+
+
+# rqrcron VERB
+
+
+@pytest.mark.parametrize(
+    "arguments", [["info", "-R"], ["info", "reports"], ["health"], ["reindex"]]
+)
+def test_the_verbs_are_those_of_rqrcron(
+    connection: Redis, redis_url: str, arguments: list[str]
+) -> None:
+    RedisCronJob("mail", "reports", func=echo, interval=600, connection=connection).save()
+
+    ours = manage("rqrcron", *arguments)
+    theirs = run_python("-m", "django_rediscron.cli", *arguments, "--url", redis_url)
+
+    def outcome(done: subprocess.CompletedProcess[str]) -> tuple[str, int]:
+        return re.sub(r"Updated: .*", "", done.stdout), done.returncode
+
+    assert ours.stderr == ""
+    assert outcome(ours) == outcome(theirs)
+
+
+def test_a_verb_uses_the_redis_of_a_queue(connection: Redis, settings: Any) -> None:
+    other = get_connection("elsewhere")
+    other.flushdb()
+    RedisCronJob("far", "elsewhere", func=echo, interval=600, connection=other).save()
+
+    def told(*arguments: str) -> str:
+        output = io.StringIO()
+        call_command("rqrcron", "info", *arguments, stdout=output)
+        return output.getvalue()
+
+    assert "No scheduled jobs" in told()
+    assert "far" in told("--queue", "elsewhere")
+    settings.REDISCRON = {"QUEUE": "elsewhere"}
+    assert "far" in told()
+    other.flushdb()
+
+
+@pytest.mark.usefixtures("connection")
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["info", "--url", "redis://"], 2, "in RQ_QUEUES: choose a queue with --queue NAME"),
+        (["-u", "redis://", "info"], 2, "in RQ_QUEUES: choose a queue with --queue NAME"),
+        (["info", "--jsn"], 2, "; try 'python -m django rqrcron info --help'"),
+        (["infos"], 2, "; try 'python -m django rqrcron --help'"),
+        (["info", "-i", "0"], 2, "interval must be a positive number of seconds, got 0"),
+        (["info", "--queue", "reprots"], 2, "queue 'reprots' is not in RQ_QUEUES"),
+        (["info", "--queue", "nowhere"], 1, "Redis at 127.0.0.1:1/0 cannot be reached"),
+        (["info", "elsewhere"], 1, "there is no queue 'elsewhere'; the queues are 'default', "),
+    ],
+)
+def test_a_verb_says_in_one_line_what_is_wrong(
+    arguments: list[str], status: int, reason: str
+) -> None:
+    done = manage("rqrcron", *arguments)
+    assert (done.returncode, done.stdout) == (status, "")
+    line = one_line(done.stderr)
+    assert line.startswith("CommandError: ")
+    assert reason in line
+
+
+def test_the_help_is_that_of_the_verbs_and_djangos_options_are_taken_anywhere() -> None:
+    usage = manage("rqrcron", "--help").stdout
+    assert usage.startswith("Usage: python -m django rqrcron [OPTIONS] COMMAND [ARGS]...\n")
+    assert "reindex" in usage
+    usage = manage("rqrcron", "info", "--traceback", "-h", "--settings=tests.settings").stdout
+    assert usage.startswith("Usage: python -m django rqrcron info [OPTIONS] [QUEUE]...\n")
+    assert "--queue NAME" in usage
+    assert "--url" not in usage
 
 
 # rqrcron_sync

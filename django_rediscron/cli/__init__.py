@@ -2,72 +2,39 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 import click
 from redis import Redis
-from redis.exceptions import RedisError
-from rq.cli.helpers import CliConfig, pass_cli_config, read_config_file
 
 from .._version import __version__
-from ..core.exceptions import UnknownQueueError
 from ..core.monitoring.health import MAX_LAG, Health, check_health
-from ..core.quoting import quoted
-from ..core.store.connections import check_url, hide_passwords
 from ..core.store.listing import reindex as rebuild_indexes
 from ..core.timing.durations import Duration, as_seconds
-from ..terminal import one_line, take_any_text
+from ..terminal import take_any_text
 from ..unreachable import UnreachableError, reaching
 from .listing import check_interval, reader, show
+from .rq_options import RQ_OPTIONS
+from .verb import ConnectionOptions, Verb
 
 
-@click.group()
+class Verbs(click.Group):
+    """Verbs with RQ's connection options, unless a project calls it with its own as `obj`."""
+
+    command_class = Verb
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        extra.setdefault("obj", RQ_OPTIONS)
+        return super().make_context(*args, **extra)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rqrcron")
 def main() -> None:
     """See and repair the recurring jobs of RQ that are kept in Redis."""
     take_any_text()
-
-
-def redis_command(run: Callable[..., None], *, ping: bool = True) -> Callable[..., None]:
-    """Give a command RQ's connection options, and call it with the connection that they name.
-
-    With `ping`, Redis has answered on it once. What goes wrong on the way to Redis, or to stdout,
-    ends in one line on stderr and status 1.
-    """
-
-    @wraps(run)
-    def connected(cli_config: CliConfig, **options: Any) -> None:
-        try:
-            run(_connect(cli_config, ping=ping), **options)
-        except UnreachableError as error:
-            default = not (cli_config.url or cli_config.config)
-            remedy = "; use --url to name another server" if default else ""
-            raise click.ClickException(f"{error}{remedy}") from None
-        except UnknownQueueError as error:
-            raise click.ClickException(str(error)) from None
-        except OSError as error:
-            raise click.ClickException(f"cannot write the output: {error.strerror}") from None
-        except KeyboardInterrupt:
-            sys.exit(130)
-
-    configured: Callable[..., None] = pass_cli_config(connected)  # type: ignore[no-untyped-call]
-
-    @wraps(configured)
-    def checked(**options: Any) -> None:
-        try:
-            configured(**options)
-        except ValueError as error:
-            # RQ reports a class that it cannot import, but not a name without a dot.
-            if str(error).startswith("Invalid attribute name"):
-                raise click.UsageError(f"{error}; give a class by its dotted name") from None
-            raise
-
-    return checked
 
 
 def _positive(
@@ -91,14 +58,14 @@ def _positive(
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1)
-@redis_command
+@click.pass_obj
 def info(
+    chosen: ConnectionOptions,
     connection: Redis,
     queues: tuple[str, ...],
     by_queue: bool,
     interval: float | None,
     as_json: bool,
-    **_options: Any,
 ) -> None:
     """List the schedules of all queues, or of each QUEUE.
 
@@ -122,7 +89,7 @@ def info(
     without --interval.
     """
     show(
-        reader(connection, queues, streamed=as_json),
+        reader(connection, queues, chosen.queues(connection), streamed=as_json),
         queues=queues,
         by_queue=by_queue,
         interval=interval,
@@ -133,8 +100,7 @@ def info(
 
 
 @main.command()
-@redis_command
-def reindex(connection: Redis, **_options: Any) -> None:
+def reindex(connection: Redis) -> None:
     """Repair the index of schedules.
 
     Schedules that are missing from it, or stand too late in it, are put back, and entries that do
@@ -148,7 +114,7 @@ def reindex(connection: Redis, **_options: Any) -> None:
     )
 
 
-@main.command()
+@main.command(ping=False)
 @click.option(
     "--max-lag",
     type=as_seconds,
@@ -159,9 +125,13 @@ def reindex(connection: Redis, **_options: Any) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 @click.option("--fail-on-error", is_flag=True, help="Fail for schedules in error, too.")
-@partial(redis_command, ping=False)
+@click.pass_obj
 def health(
-    connection: Redis, max_lag: Duration, as_json: bool, fail_on_error: bool, **_options: Any
+    chosen: ConnectionOptions,
+    connection: Redis,
+    max_lag: Duration,
+    as_json: bool,
+    fail_on_error: bool,
 ) -> None:
     """Say in one line whether schedules run, for probes.
 
@@ -178,7 +148,12 @@ def health(
     """
     try:
         with reaching(connection):
-            found = check_health(connection, max_lag=max_lag, fail_on_error=fail_on_error)
+            found = check_health(
+                connection,
+                max_lag=max_lag,
+                fail_on_error=fail_on_error,
+                application=chosen.application,
+            )
     except UnreachableError as error:
         found = Health.unreachable(str(error))
     except ValueError as error:
@@ -186,44 +161,3 @@ def health(
     click.echo(found.to_json() if as_json else found.message)
     if not found.ok:
         sys.exit(1)
-
-
-def _connect(cli_config: CliConfig, *, ping: bool) -> Redis:
-    """The connection that the options name; with `ping`, after one answer from Redis."""
-    try:
-        _check_address(cli_config)
-        connection: Redis = cli_config.connection
-        if ping:
-            with reaching(connection):
-                connection.ping()
-    except RedisError:
-        raise
-    except Exception as error:  # the settings may be a module, which is anybody's code
-        raise click.ClickException(f"{_source(cli_config)}: {_reason(error)}") from None
-    return connection
-
-
-def _check_address(cli_config: CliConfig) -> None:
-    """Raise ValueError if RQ would take a part of the password for the host."""
-    url = cli_config.url
-    if not url:
-        read: Callable[[str], Mapping[str, Any]] = read_config_file
-        url = (read(cli_config.config) if cli_config.config else os.environ).get("REDIS_URL")
-    if isinstance(url, str):
-        check_url(url)
-
-
-def _source(cli_config: CliConfig) -> str:
-    if cli_config.url:
-        return "cannot use the Redis address given with --url"
-    if cli_config.config:
-        return f"cannot use the settings module {quoted(cli_config.config)} given with --config"
-    return "cannot use the Redis settings in the environment (REDIS_URL, REDIS_HOST, ...)"
-
-
-def _reason(error: Exception) -> str:
-    text = one_line(str(error))
-    if isinstance(error, ValueError):
-        # urllib quotes the wrong part of an address, which may be a piece of the password.
-        return re.sub(r"'[^']*'", "'...'", text)
-    return hide_passwords(f"{type(error).__name__}: {text}")

@@ -1,0 +1,67 @@
+"""How a verb of `rqrcron` runs: with a connection to Redis, and with errors told in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from redis import Redis
+
+from ..core.exceptions import UnknownQueueError
+from ..terminal import printing
+from ..unreachable import UnreachableError, reaching
+
+
+@dataclass(frozen=True)
+class ConnectionOptions:
+    """The options of every verb that choose the Redis; `rqrcron` and a project have their own."""
+
+    params: Sequence[click.Parameter]
+    connect: Callable[[Mapping[str, Any]], Redis]
+    """The connection for these values of `params`; raises `click.ClickException`."""
+    remedy: Callable[[Mapping[str, Any]], str] = lambda given: ""
+    """What follows in the message if that Redis cannot be reached."""
+    queues: Callable[[Redis], Iterable[str]] = lambda connection: ()
+    """Queues of this Redis that exist beside those that RQ has seen."""
+    application: str | None = None
+    """Whose declared schedules count in `health`; None for those of all projects."""
+
+
+class Verb(click.Command):
+    """A command that takes the connection options, and whose function gets `connection=`.
+
+    With `ping`, Redis has answered on it once. What goes wrong on the way to Redis, or to stdout,
+    is one line on stderr and status 1; a reader of a pipe that goes away is no error.
+    """
+
+    def __init__(self, *args: Any, ping: bool = True, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.ping = ping
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        count = len(self.params)
+        own = super().get_params(ctx)  # the last one is --help
+        return [*own[:count], *ctx.obj.params, *own[count:]]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        options: ConnectionOptions = ctx.obj
+        chosen = {str(param.name): ctx.params.pop(str(param.name)) for param in options.params}
+        try:
+            connection = options.connect(chosen)
+            if self.ping:
+                with reaching(connection):
+                    connection.ping()
+            ctx.params["connection"] = connection
+            with printing():
+                return super().invoke(ctx)
+        except UnreachableError as error:
+            raise click.ClickException(f"{error}{options.remedy(chosen)}") from None
+        except UnknownQueueError as error:
+            raise click.ClickException(str(error)) from None
+        except OSError as error:
+            raise click.ClickException(f"cannot write the output: {error.strerror}") from None
+        except KeyboardInterrupt:
+            sys.exit(130)
