@@ -19,11 +19,13 @@ class RediscronConfig(AppConfig):
         from . import checks
         from .conf import conf
         from .core.dispatch.applications import use_application
+        from .core.schedule.sensitive import use_sensitive_names
         from .core.store.rq_queues import use_queue_factory
         from .queues import get_queue
 
         use_queue_factory(get_queue)
         use_application(lambda: conf.APPLICATION)
+        use_sensitive_names(lambda: conf.SENSITIVE)
         _use_time_zone()
         register(checks.check_settings, checks.SETTINGS)
         register(checks.check_queues, checks.SETTINGS)

@@ -15,9 +15,10 @@ from django.core.checks import CheckMessage, Error, Warning
 from redis import Redis
 from redis.exceptions import RedisError
 
-from .conf import KNOWN, conf, is_pattern
+from .conf import KNOWN, conf, is_name, is_pattern
 from .core.exceptions import UnknownQueueError
 from .core.quoting import quoted
+from .core.schedule.sensitive import SENSITIVE
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
 from .core.store.connections import Server, server
 from .core.timing.durations import as_seconds
@@ -71,12 +72,12 @@ def _misshapen_settings(given: dict[Any, Any]) -> Iterator[CheckMessage]:
 
 
 def _check_queue(value: object) -> None:
-    if not _is_name(value):
+    if not is_name(value):
         raise ValueError(f"the name of a queue in RQ_QUEUES, got {value!r:.80}")
 
 
 def _check_application(value: object) -> None:
-    if not _is_name(value):
+    if not is_name(value):
         raise ValueError(f"a name for this project, got {value!r:.80}")
 
 
@@ -106,18 +107,23 @@ def _check_allowed_functions(value: object) -> None:
             )
 
 
+def _check_sensitive(value: object) -> None:
+    if not isinstance(value, (list, tuple, set)):
+        raise ValueError(f"a list of names of keyword arguments, got {value!r:.80}")
+    for each in value:
+        if not is_name(each):
+            raise ValueError(f"a list of names of keyword arguments, but it contains {each!r:.80}")
+
+
 _SHAPES: dict[str, tuple[str, Callable[[object], None]]] = {
     "QUEUE": ('"default"', _check_queue),
     "APPLICATION": ("the name of the settings module", _check_application),
     "LOCK_TTL": ("30", _check_lock_ttl),
     "MAX_SLEEP_INTERVAL": ("60.0", _check_max_sleep_interval),
     "ALLOWED_FUNCTIONS": ("[]", _check_allowed_functions),
+    "SENSITIVE": (", ".join(SENSITIVE), _check_sensitive),
 }
 """Setting -> its default, and what raises ValueError with the rest of "should be ..."."""
-
-
-def _is_name(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and bool(value)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -147,7 +153,7 @@ def check_queues(**_: Any) -> list[CheckMessage]:
                 id="django_rediscron.E004",
             )
         )
-    elif _is_name(conf.QUEUE) and conf.QUEUE not in queues:
+    elif is_name(conf.QUEUE) and conf.QUEUE not in queues:
         messages.append(
             Error(
                 f'REDISCRON["QUEUE"] should be the name of a queue in RQ_QUEUES, '

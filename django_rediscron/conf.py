@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from django.conf import settings
 
 from .core.plain import plain
+from .core.schedule.sensitive import SENSITIVE
 from .core.timing.durations import as_seconds
 
-KNOWN = ("QUEUE", "APPLICATION", "LOCK_TTL", "MAX_SLEEP_INTERVAL", "ALLOWED_FUNCTIONS")
+KNOWN = ("QUEUE", "APPLICATION", "LOCK_TTL", "MAX_SLEEP_INTERVAL", "ALLOWED_FUNCTIONS", "SENSITIVE")
 
 
 def is_pattern(value: object) -> bool:
@@ -26,6 +27,11 @@ def is_pattern(value: object) -> bool:
         and first.isidentifier()
         and all(part.replace("*", "x").isidentifier() for part in rest)
     )
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether it is a text that is not empty."""
+    return isinstance(value, str) and bool(value)
 
 
 class Settings:
@@ -71,6 +77,14 @@ class Settings:
         # A mistake in it allows nothing; the system checks say so.
         given = self._given().get("ALLOWED_FUNCTIONS", ())
         return tuple(filter(is_pattern, given)) if isinstance(given, (list, tuple, set)) else ()
+
+    @property
+    def SENSITIVE(self) -> tuple[str, ...]:
+        """Parts of the names of keyword arguments whose values are shown to nobody."""
+        # After a mistake in it the default counts; the system checks speak of it.
+        given = self._given().get("SENSITIVE", SENSITIVE)
+        is_right = isinstance(given, (list, tuple, set)) and all(map(is_name, given))
+        return tuple(given) if is_right else SENSITIVE
 
     def _given(self) -> dict[str, Any]:
         given = getattr(settings, "REDISCRON", None)

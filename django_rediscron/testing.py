@@ -10,6 +10,7 @@ from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
 from .core.quoting import LONGEST_REASON, cut, quoted, quoted_id
 from .core.schedule.checks import check_schedule
+from .core.schedule.sensitive import mask
 from .core.timing.cron_times import next_cron_time
 from .core.timing.zones import find_zone
 from .queues import queue_config
@@ -69,7 +70,7 @@ def _check_function(job: RedisCronJob) -> None:
 def _call(job: RedisCronJob) -> str:
     parts = [
         *map(quoted, job.args),
-        *(f"{name}={quoted(value)}" for name, value in job.kwargs.items()),
+        *(f"{name}={quoted(value)}" for name, value in mask(job.kwargs).items()),
     ]
     return f"({', '.join(parts)})"
 

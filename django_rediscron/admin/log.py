@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, override
 
 from ..core.job import RedisCronJob
 from ..core.schedule.codec import EDITABLE_FIELDS
+from ..core.schedule.sensitive import mask_field
 from ..models import Schedule
 from .form_fields.job import JobForm
 from .form_fields.timing import TimingForm
@@ -37,9 +38,10 @@ def label(name: str) -> str:
 
 
 def display_value(name: str, text: str) -> str:
-    """A value of the hash."""
+    """A value of the hash, cut, and masked if it is sensitive."""
     if name == "enabled" or isinstance(_form_field(name), BooleanField):
         return _("yes") if text == "1" else _("no")
+    text = mask_field(name, text)
     return Truncator(text).chars(_LONGEST_VALUE) if text else _("none")
 
 

@@ -14,6 +14,7 @@ from rq import Retry
 
 from ..core.job import RedisCronJob
 from ..core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
+from ..core.schedule.sensitive import mask, mask_changes
 from ..core.store import Listing
 from ..core.store.reading import BATCH
 from ..core.timing.cron_times import utc_text
@@ -73,8 +74,10 @@ def json_parts(listing: Listing, queues: Sequence[str] = ()) -> Iterator[str]:
 def _facts(job: RedisCronJob) -> dict[str, Any]:
     return {
         **dict(zip(JSON_FIELDS, _attributes(job), strict=True)),
+        "kwargs": mask(job.kwargs),
         "overrides": {
-            field: {"value": value, "code": code} for field, (value, code) in job.overrides.items()
+            field: {"value": value, "code": code}
+            for field, (value, code) in mask_changes(job.overrides).items()
         },
         **{option: job.job_options.get(option) for option in JSON_OPTIONS},
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.quoting import LONGEST_REASON, cut, quoted
 from ..core.schedule.origin import Differences, describe
+from ..core.schedule.sensitive import mask_changes
 from ..terminal import one_line
 
 Changes = Differences
@@ -120,7 +121,7 @@ class SyncReport:
 
         def pairs(changes: dict[str, Changes], old: str, new: str) -> dict[str, Any]:
             return {
-                id: {name: {old: texts[0], new: texts[1]} for name, texts in each.items()}
+                id: {name: {old: a, new: b} for name, (a, b) in mask_changes(each).items()}
                 for id, each in changes.items()
             }
 
@@ -150,6 +151,6 @@ def _changes(changes: Changes) -> str:
             f"was damaged ({old})"
             if field == "damaged"
             else f"{field} {old or 'none'} -> {new or 'none'}"
-            for field, (old, new) in changes.items()
+            for field, (old, new) in mask_changes(changes).items()
         )
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 
 from django.contrib.admin.models import LogEntry
 from django.core import signing
+from django.utils.crypto import salted_hmac
 from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from rq.utils import now
 
 from ...core.job import RedisCronJob
+from ...core.schedule.sensitive import mask_field
 from ...core.schedule.texts import parse_time
 from ...core.timing.cron_times import utc_text
 from ...use_tz import as_django_has_it, local
@@ -27,8 +28,9 @@ _SALT = "django_rediscron.base"
 _LONGEST = 1000
 """Characters of a value that travel with the form; longer ones are cut and get a digest."""
 
-_CUT = "\0sha256:"
-"""Between the beginning of a longer one and its digest; no field contains a zero byte."""
+_CUT = "\0hmac:"
+"""Between what is left of a value that was cut or masked and its digest, which tells whether it was
+changed; no field contains a zero byte."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class LoadedSchedule:
     version: str
     at: str
     fields: Mapping[str, str]
-    """The definition, long values as `brief` shortens them."""
+    """The definition, long and sensitive values as `brief` leaves them."""
 
     @classmethod
     def of(cls, job: RedisCronJob) -> LoadedSchedule:
@@ -59,7 +61,7 @@ class LoadedSchedule:
         return signing.dumps(facts, salt=_SALT, compress=True)
 
     def job(self, stored: RedisCronJob) -> RedisCronJob:
-        """The schedule as it was; values that were too long to travel are those of `stored`."""
+        """The schedule as it was; values that do not travel whole are those of `stored`."""
         current = definition(stored)
         texts = {
             name: current.get(name, "") if _CUT in text else text
@@ -68,8 +70,7 @@ class LoadedSchedule:
         return RedisCronJob.restore({"id": self.id, **texts})
 
     def replaced(self, stored: RedisCronJob) -> dict[str, str]:
-        """The values that were too long to travel and were replaced since, as `brief` shortens
-        them."""
+        """The values that do not travel whole and were replaced since, as `brief` leaves them."""
         texts = brief_definition(stored)
         return {
             name: text
@@ -82,15 +83,31 @@ class LoadedSchedule:
         return parse_time(self.at)
 
 
-def brief(text: str) -> str:
-    """A value or, if it is too long to travel, its beginning and its digest."""
-    if len(text) <= _LONGEST:
+def brief(name: str, text: str) -> str:
+    """The value of a field; its beginning and its digest if it is too long to travel, or holds
+    something sensitive, which is masked."""
+    masked = mask_field(name, text)
+    if len(masked) <= _LONGEST and masked == text:
         return text
-    return f"{text[:_LONGEST]}{_CUT}{sha256(text.encode()).hexdigest()}"
+    return f"{masked[:_LONGEST]}{_CUT}{_digest(masked)}{_digest(text)}"
+
+
+def is_brief_of(brief_text: str, name: str, text: str) -> bool:
+    """Whether `brief` made that of this value, or of one that is masked in the same way."""
+    beginning, is_cut, digests = brief_text.partition(_CUT)
+    if not is_cut:
+        return beginning == text
+    masked = mask_field(name, text)
+    return beginning == masked[:_LONGEST] and digests.startswith(_digest(masked))
+
+
+def _digest(text: str) -> str:
+    # with a key, so that nobody can guess a short secret from it
+    return salted_hmac(_SALT, text, algorithm="sha256").hexdigest()
 
 
 def brief_definition(job: RedisCronJob) -> dict[str, str]:
-    return {name: brief(text) for name, text in definition(job).items()}
+    return {name: brief(name, text) for name, text in definition(job).items()}
 
 
 @dataclass(frozen=True)
@@ -121,8 +138,8 @@ class Conflict:
         self.differences = [
             Difference(
                 field=label(name),
-                old=display_value(name, before.get(name, "")),
-                new=display_value(name, after.get(name, "")),
+                old=_displayed(name, before),
+                new=_displayed(name, after),
                 mine=_wanted(name, before, after, mine),
                 who=_who(name, entries),
             )
@@ -165,7 +182,11 @@ def _wanted(
     wanted = mine.get(name, "")
     if wanted in (before.get(name, ""), after.get(name, "")):
         return None
-    return display_value(name, wanted)
+    return _displayed(name, mine)
+
+
+def _displayed(name: str, texts: Mapping[str, str]) -> str:
+    return display_value(name, texts.get(name, "").partition(_CUT)[0])
 
 
 def _names(entries: Sequence[LogEntry]) -> str:

@@ -15,13 +15,14 @@ from ...allowlist import is_allowed
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
 from ...core.schedule.checks import check_id
+from ...core.schedule.sensitive import unmask
 from ...core.schedule.texts import dump_json
 from ...models import Schedule
 from ...queues import get_queue, main_connection, queues_beside
 from ..form_fields.job import RUN_FIELDS, JobForm
 from ..form_fields.timing import TimingForm
 from ..log import definition
-from .conflicts import Conflict, LoadedSchedule, brief, brief_definition
+from .conflicts import Conflict, LoadedSchedule, brief_definition, is_brief_of
 from .values import apply, values_of
 
 _FIRST_WORD = re.compile(r"[a-z_]+", re.ASCII)
@@ -106,7 +107,8 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
             sent = self.data.get(self.add_prefix(name), "")
             with suppress(ValidationError):
                 value = self.fields[name].to_python(sent)
-                if brief(value if isinstance(value, str) else dump_json(value)) == text:
+                sent_text = value if isinstance(value, str) else dump_json(value)
+                if is_brief_of(text, name, sent_text):
                     self.initial[name] = value
 
     def is_multipart(self) -> bool:
@@ -123,6 +125,17 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
         except InvalidScheduleError as error:
             raise ValidationError(str(error)) from None
         return id
+
+    def clean_kwargs(self) -> dict[str, Any]:
+        """With the stored values in place of masks that the user left as they were."""
+        try:
+            kwargs: dict[str, Any] = unmask(
+                self.cleaned_data["kwargs"], self.stored.kwargs if self.stored else {}
+            )
+        except ValueError as error:
+            text = _("The value of “%(key)s” is hidden, and none is stored here: enter it.")
+            raise ValidationError(text, code="masked", params={"key": str(error)}) from None
+        return kwargs
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...core.job import RedisCronJob
 from ...core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
+from ...core.schedule.sensitive import mask
 from ...queues import default_result_ttl
 
 ATTRIBUTES = ("func_name", "queue_name", "interval", "cron", "enabled", *TIME_DEFAULTS)
@@ -17,7 +18,7 @@ OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", *(JOB_DEFAULTS.key
 
 
 def values_of(job: RedisCronJob) -> dict[str, Any]:
-    """The values of all fields of the form."""
+    """The values of all fields of the form; sensitive arguments are masked."""
     values: dict[str, Any] = {name: getattr(job, name) for name in ATTRIBUTES}
     values.update({name: job.job_options.get(name) for name in OPTIONS})
     retry = job.job_options.get("retry")
@@ -26,7 +27,7 @@ def values_of(job: RedisCronJob) -> dict[str, Any]:
         "id": job.id,
         "name": "" if job.name == job.id else job.name,
         "args": list(job.args),
-        "kwargs": job.kwargs,
+        "kwargs": mask(job.kwargs),
         "meta": job.job_options.get("meta") or {},
         "retry_max": retry.max if retry else None,
         "retry_intervals": list(retry.intervals) if retry else [],

@@ -18,6 +18,7 @@ from rq.job import Job, JobStatus
 from ...core.dispatch.run_now import failure_of
 from ...core.exceptions import InvalidScheduleError
 from ...core.quoting import quoted_id
+from ...core.schedule.sensitive import mask
 from ...models import Schedule
 from ...queues import main_connection
 from ..display import TEMPLATES, job_url, page_context, page_url
@@ -76,7 +77,7 @@ def _confirmation(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
         "subtitle": str(schedule),
         "schedule": schedule,
         "args": json.dumps(list(job.args), ensure_ascii=False) if job else "",
-        "kwargs": json.dumps(job.kwargs, ensure_ascii=False) if job else "",
+        "kwargs": json.dumps(mask(job.kwargs), ensure_ascii=False) if job else "",
         "back": _next_page(model_admin, request, schedule),
     }
     return TemplateResponse(request, f"{TEMPLATES}/run_confirmation.html", context)

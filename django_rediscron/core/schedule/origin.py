@@ -14,6 +14,7 @@ from functools import cached_property
 
 from ..quoting import LONGEST, cut
 from . import codec
+from .sensitive import mask_changes
 from .texts import load_object, parse_time
 
 CODE, RUNTIME = "code", "runtime"
@@ -116,9 +117,9 @@ def differences(actual: Mapping[str, str], declared: Mapping[str, str]) -> Diffe
 
 
 def describe(overrides: Differences) -> str:
-    """For people: `overridden: interval 900 (code: 600)`; long values are cut."""
+    """For people: `overridden: interval 900 (code: 600)`; long values are cut, sensitive masked."""
     each = (
         f"{name} {cut(ours, LONGEST) or 'none'} (code: {cut(code, LONGEST) or 'none'})"
-        for name, (ours, code) in overrides.items()
+        for name, (ours, code) in mask_changes(overrides).items()
     )
     return f"overridden: {', '.join(each)}"
