@@ -21,6 +21,7 @@ from .core import (
     Outcomes,
     RedisCronJob,
     RedisCronScheduler,
+    Reign,
     Run,
     ScheduleArguments,
     ScheduleChangedError,
@@ -32,6 +33,7 @@ from .core import (
     UnreadableScheduleError,
     acting_as,
     current_occurrence,
+    read_reigns,
     why,
 )
 
@@ -50,6 +52,7 @@ __all__ = [
     "Outcomes",
     "RedisCronJob",
     "RedisCronScheduler",
+    "Reign",
     "Run",
     "ScheduleArguments",
     "ScheduleChangedError",
@@ -62,6 +65,7 @@ __all__ = [
     "__version__",
     "acting_as",
     "current_occurrence",
+    "read_reigns",
     "why",
 ]
 

@@ -32,7 +32,7 @@ def test_is_an_rq_cron_scheduler_that_rq_can_list(connection: Redis) -> None:
     assert scheduler.last_heartbeat is not None
     scheduler.register_death()
     assert CronScheduler.all(connection) == []
-    assert connection.keys("*") == []
+    assert connection.keys("*") == [b"rq:cron_jobs:reigns"]
 
 
 def test_only_one_leads(connection: Redis) -> None:

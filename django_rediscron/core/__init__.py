@@ -18,6 +18,7 @@ from .scheduler import RedisCronScheduler
 from .store.actors import acting_as
 from .story.changes import LoggedChange
 from .story.outcomes import Outcomes
+from .story.reigns import Reign, read_reigns
 from .story.runs import Occurrence, Run, current_occurrence
 from .story.why import Answer, why
 
@@ -32,6 +33,7 @@ __all__ = [
     "Outcomes",
     "RedisCronJob",
     "RedisCronScheduler",
+    "Reign",
     "Run",
     "ScheduleArguments",
     "ScheduleChangedError",
@@ -43,5 +45,6 @@ __all__ = [
     "UnreadableScheduleError",
     "acting_as",
     "current_occurrence",
+    "read_reigns",
     "why",
 ]

@@ -67,7 +67,7 @@ class RoundTrip:
 def is_batch(trip: RoundTrip) -> bool:
     """Whether this is a batch of a pass on its way to be written."""
     command = arguments(trip.request)
-    return command[3:4] == [LOCK.encode()] and len(command) > 8  # the lock's own scripts take less
+    return command[3:4] == [LOCK.encode()] and len(command) > 10  # the lock's own scripts take less
 
 
 def is_save(trip: RoundTrip) -> bool:

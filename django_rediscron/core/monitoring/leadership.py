@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from redis import Redis
 
 from ..process.identity import MAX_DIGITS
-from ..process.lock import holder_name
 from ..schedule.texts import lossy_text
-from ..store.keys import LOCK, SCHEDULERS, scheduler_key
+from ..store.keys import LOCK, SCHEDULERS, holder_name, scheduler_key
 
 STANDBY_SILENCE = 30.0
 """Seconds. A standby tries to take the lock, and sends a heartbeat, about every second."""

@@ -1,15 +1,22 @@
-"""The lock that makes one scheduler the leader; its token fences what the scheduler writes."""
+"""The lock that makes one scheduler the leader; its token fences what the scheduler writes.
+
+Taking, extending and releasing it also records the reign, see `story/reigns.py`.
+"""
 
 from __future__ import annotations
 
+import os
+import socket
 import uuid
+from datetime import datetime, timezone
 
 from redis import Redis
 
 from ..exceptions import SchedulerLockedError
 from ..schedule.texts import lossy_text
-from ..store.keys import LOCK
+from ..store.keys import LOCK, holder_name
 from ..store.scripts import Script, run_script
+from ..timing.cron_times import utc_text
 from .identity import died_here
 
 EXTEND_LOCK = Script("extend_lock")
@@ -26,6 +33,8 @@ class LeaderLock:
         self._client = client
         self._name = name
         self._unanswered = ""
+        self._lost = ""  # the token of a reign whose end is still to be recorded
+        self._since = ""
 
     @property
     def is_unanswered(self) -> bool:
@@ -40,8 +49,10 @@ class LeaderLock:
 
         A holder that ran on this machine and died is replaced at once.
         """
+        self._record_loss()
         token = self._unanswered or f"{self._name}:{uuid.uuid4().hex}"
         self._unanswered = token
+        self._since = _now()
         try:
             while not self._take(token, ttl):
                 pass
@@ -53,7 +64,7 @@ class LeaderLock:
     def _take(self, token: str, ttl: float) -> bool:
         """One attempt. False if the lock has just been released, or taken over by another."""
         if self._client.set(LOCK, token, px=_milliseconds(ttl), nx=True):
-            return True
+            return self._extend(token, ttl)
         holder, expires_in = lock_holder(self._client)
         if holder is None:
             return False
@@ -62,22 +73,42 @@ class LeaderLock:
         if not died_here(holder_name(holder), self._client, holder):
             raise SchedulerLockedError(holder_name(holder), expires_in)
         arguments = [holder, token, _milliseconds(ttl)]
-        return bool(run_script(self._client, REPLACE_LOCK, [LOCK], arguments))
+        replaced = run_script(self._client, REPLACE_LOCK, [LOCK], arguments)
+        return bool(replaced) and self._extend(token, ttl)
 
     def extend(self, ttl: float) -> bool:
         """Give the lock its whole TTL again. False if it is no longer ours."""
         return self.token != "" and self._extend(self.token, ttl)
 
     def _extend(self, token: str, ttl: float) -> bool:
-        return bool(run_script(self._client, EXTEND_LOCK, [LOCK], [token, _milliseconds(ttl)]))
+        whose = (_now(), self._since, socket.gethostname(), os.getpid())
+        arguments = [token, _milliseconds(ttl), *whose]
+        return bool(run_script(self._client, EXTEND_LOCK, [LOCK], arguments))
+
+    def lose(self) -> None:
+        """Note that the lock is no longer ours; nothing is written before the next attempt."""
+        self._lost, self.token = self.token or self._lost, ""
 
     def release(self) -> None:
         """Give the lock up if it is, or may be, ours."""
+        self._record_loss()
         self._unanswered = self.token or self._unanswered
         self.token = ""
         if self._unanswered:
-            run_script(self._client, RELEASE_LOCK, [LOCK], [self._unanswered])
+            self._release(self._unanswered)
             self._unanswered = ""
+
+    def _record_loss(self) -> None:
+        if self._lost:
+            self._release(self._lost)
+            self._lost = ""
+
+    def _release(self, token: str) -> None:
+        run_script(self._client, RELEASE_LOCK, [LOCK], [token, _now()])
+
+
+def _now() -> str:
+    return utc_text(datetime.now(timezone.utc))
 
 
 def _milliseconds(seconds: float) -> int:
@@ -91,8 +122,3 @@ def lock_holder(connection: Redis) -> tuple[str | None, float | None]:
         pipe.pttl(LOCK)
         token, life = pipe.execute()
     return (None if token is None else lossy_text(token)), (life / 1000 if life >= 0 else None)
-
-
-def holder_name(token: str) -> str:
-    """The name of the scheduler that a token belongs to."""
-    return token.rpartition(":")[0] or token

@@ -136,7 +136,7 @@ class Session:
 
     def lose_lock(self) -> None:
         """Note that this scheduler no longer leads; nothing is written."""
-        self._lock.token = ""
+        self._lock.lose()
 
     def leave(self, pipeline: Pipeline | None = None) -> None:
         """Leave the registry and release the lock, if it is, or may be, ours."""

@@ -21,6 +21,15 @@ DISABLED = f"{INDEX}:disabled"
 LOCK = f"{INDEX}:lock"
 """String with a TTL: the token of the one live scheduler, `{scheduler name}:{random hex}`."""
 
+REIGN = f"{INDEX}:reign"
+"""Hash: which scheduler leads, or led last if nobody has led since; see `includes/reigns.lua`."""
+
+REIGNS = f"{INDEX}:reigns"
+"""List: who led before, and what ended it: JSON, newest first."""
+
+MAX_REIGNS = 1000
+"""Kept in that list."""
+
 LAST_UPDATE = f"{INDEX}:last_update"
 """String: epoch seconds of the last change of a definition by any program."""
 
@@ -98,6 +107,11 @@ EXECUTION_PREFIX = f"{PREFIX}:execution:"
 OCCURRENCE_FIELDS = ("schedule_id", "occurrence")
 """Fields of an RQ job's hash that RQ neither knows nor removes: whose job it is, and its nominal
 time as UTC text, empty for a run by hand. The dispatch script fills them in, as the last ones."""
+
+
+def holder_name(token: str) -> str:
+    """The name of the scheduler that a token of the lock belongs to."""
+    return token.rpartition(":")[0] or token
 
 
 def scheduler_key(name: str) -> str:

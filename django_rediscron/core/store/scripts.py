@@ -30,7 +30,10 @@ from .keys import (
     INDEX,
     INDEXED,
     LAST_UPDATE,
+    MAX_REIGNS,
     ORIGIN_FIELDS,
+    REIGN,
+    REIGNS,
     RULES,
 )
 
@@ -49,6 +52,7 @@ INCLUDES: Mapping[str, Mapping[str, Constant]] = {
     "as_leader": {"RULES": RULES},
     "changes": {"EVENTS": EVENTS},
     "epoch": {"FIRST_YEAR": FIRST_YEAR, "LAST_YEAR": LAST_YEAR},
+    "reigns": {"REIGN": REIGN, "REIGNS": REIGNS, "MAX_REIGNS": MAX_REIGNS},
     "sound": {"MAX_WAIT": MAX_WAIT},
 }
 """Constants of files in `lua/includes/` that several scripts include."""
