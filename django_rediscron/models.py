@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -50,8 +51,8 @@ class Schedule(models.Model):
     damaged: str | None = None
     refused = False
     """Whether Redis refused to read it: then nothing is known to be wrong with it."""
-    latest_run: Run | None = None
-    """Where the list has read it."""
+    recent_runs: Sequence[Run] = ()
+    """The newest runs, newest first, where a page has read them."""
 
     class Meta:
         managed = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timezone, tzinfo
 from typing import Any
 
 import django
@@ -12,7 +13,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import formats
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
@@ -20,7 +21,7 @@ from rq.utils import now
 
 from ..core.story.runs import Run
 from ..models import Schedule
-from ..use_tz import aware, local
+from ..use_tz import aware, current_zone, in_zone, local
 
 # Times
 
@@ -45,6 +46,20 @@ def time_tag(moment: datetime | None) -> SafeString | str:
         aware(moment).isoformat(),
         absolute(moment),
         relative(moment),
+    )
+
+
+def clock_tag(moment: datetime) -> SafeString:
+    """The time of day of a moment, with its date and the time in UTC on hover."""
+    here, there = local(moment), aware(moment).astimezone(timezone.utc)
+    title = absolute(moment)
+    if here.utcoffset():
+        title += f" ({there:%Y-%m-%d %H:%M:%S} UTC)"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        here.isoformat(),
+        title,
+        formats.time_format(here, "H:i:s"),
     )
 
 
@@ -82,6 +97,9 @@ def span(seconds: float) -> str:
 
 # Runs
 
+RECENT_RUNS = 10
+"""Outcomes in a row of the list."""
+
 OUTCOMES = {
     "queued": gettext_lazy("queued"),
     "started": gettext_lazy("started"),
@@ -91,9 +109,26 @@ OUTCOMES = {
     "scheduled": gettext_lazy("waits to be tried again"),
     "stopped": gettext_lazy("stopped"),
     "canceled": gettext_lazy("canceled"),
-    "": gettext_lazy("forgotten by RQ"),
+    "unknown": gettext_lazy("result expired"),
+    "": gettext_lazy("result expired"),
 }
-"""RQ's states of a job; RQ deletes most jobs after some time."""
+"""The states of a run; `unknown` is one that RQ deleted before its end was seen."""
+
+MARKS = {
+    "queued": "…",
+    "started": "▸",
+    "finished": "✓",
+    "failed": "×",
+    "deferred": "…",
+    "scheduled": "…",
+    "stopped": "■",
+    "canceled": "–",
+    "skip": "»",
+    "error": "!",
+    "change": "±",
+    "reign": "◆",
+}
+"""Signs that tell outcomes apart without their colours; a question mark is any other."""
 
 _RQ_PAGES = ("admin:django_rq_{}", "django_rq:{}", "rq_{}")
 """django-rq's names of its pages: in the admin, included with a namespace, and without one."""
@@ -102,6 +137,40 @@ _RQ_PAGES = ("admin:django_rq_{}", "django_rq:{}", "rq_{}")
 def outcome(run: Run) -> str:
     """The state of a run's job."""
     return str(OUTCOMES.get(run.status, run.status))
+
+
+def mark(name: str) -> SafeString:
+    """A small coloured mark for what the text beside it says."""
+    return format_html(
+        '<i class="rediscron-mark {}" aria-hidden="true">{}</i>', name, MARKS.get(name, "?")
+    )
+
+
+def marks(runs: Sequence[Run]) -> SafeString:
+    """A mark for each of these runs, which are newest first; the newest is at the end.
+
+    A page has a thousand of them, so each is put together from as little as possible.
+    """
+    zone = current_zone()
+    names = {status: outcome(run) for status, run in {run.status: run for run in runs}.items()}
+    starts = {
+        status: format_html('<i class="rediscron-mark {}" title="{}, ', status, name)
+        for status, name in names.items()
+    }
+    in_order = runs[::-1]
+    shown = [
+        f'{starts[run.status]}{_digits(run.enqueued_at, zone)}">{MARKS.get(run.status, "?")}</i>'
+        for run in in_order
+    ]
+    return format_html(
+        '<span class="rediscron-marks" role="img" aria-label="{}">{}</span>',
+        _("Last runs, oldest first: %s") % ", ".join(names[run.status] for run in in_order),
+        mark_safe("".join(shown)),
+    )
+
+
+def _digits(moment: datetime | None, zone: tzinfo) -> str:
+    return NOTHING if moment is None else in_zone(moment, zone).isoformat(" ", "seconds")[:19]
 
 
 def job_url(queue_name: str, job_id: str) -> str | None:

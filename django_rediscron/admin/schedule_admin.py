@@ -48,8 +48,8 @@ class ScheduleAdmin(Base):
         columns.named,
         columns.current_state,
         columns.next_run,
-        columns.timing,
         columns.last_run,
+        columns.timing,
         "queue_name",
         columns.zone,
     )

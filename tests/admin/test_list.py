@@ -10,11 +10,13 @@ import pytest
 from django.test import Client
 from django.utils.html import escape
 from redis import Redis
+from redis.connection import AbstractConnection
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
 from django_rediscron import RedisCronJob
 from django_rediscron.core.scheduler import RedisCronScheduler
+from django_rediscron.core.store.keys import IN_FLIGHT, history_key
 
 from .conftest import LIST
 from .test_declared_schedules import declare  # noqa: F401 - a fixture
@@ -66,7 +68,52 @@ def test_an_outcome_is_that_of_the_job(connection: Redis, schedule: Make, operat
     connection.hset(job.key, "status", "failed")
     assert cells(operator, "failing")["last_run"].startswith("failed")
     Job.fetch(job.id, connection).delete()
-    assert cells(operator, "failing")["last_run"].startswith("forgotten by RQ")
+    assert cells(operator, "failing")["last_run"].startswith("result expired")
+
+
+def test_the_last_ten_outcomes_are_marks_with_a_text(
+    connection: Redis, schedule: Make, operator: Client
+) -> None:
+    job = schedule("often")
+    statuses = ["failed", "started", *["finished"] * 7, "stopped", "queued"]
+    for place, status in enumerate(statuses):
+        run = job.enqueue(connection)
+        connection.hset(run.key, "status", status)
+        moment = datetime(2026, 3, 1, 9, place, tzinfo=timezone.utc)
+        connection.zadd(history_key("often"), {run.id: moment.timestamp()})
+        connection.hdel(IN_FLIGHT, run.id)
+    page = operator.get(LIST).text
+    (label,) = re.findall(r'role="img" aria-label="([^"]*)"', page)
+    assert label == "Last runs, oldest first: " + ", ".join(statuses[1:])
+    marks = re.findall(r'<i class="rediscron-mark (\w+)" title="([^"]*)">(.)</i>', page)
+    assert [status for status, _title, _sign in marks] == statuses[1:]
+    assert marks[0] == ("started", "started, 2026-03-01 09:01:00", "▸")
+    assert len({sign for _status, _title, sign in marks}) == 4
+
+
+def test_the_runs_of_all_rows_take_as_many_round_trips_as_those_of_one(
+    connection: Redis, schedule: Make, operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[object] = []
+    send = AbstractConnection.send_packed_command
+
+    def counted(self: AbstractConnection, command: object, *args: object, **more: object) -> None:
+        sent.append(command)
+        send(self, command, *args, **more)
+
+    def round_trips() -> int:
+        operator.get(LIST)  # scripts and connections are there
+        sent.clear()
+        operator.get(LIST)
+        return len(sent)
+
+    schedule("a").enqueue(connection)
+    schedule("never ran")
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", counted)
+    few = round_trips()
+    for number in range(17):
+        schedule(f"{number}").enqueue(connection)
+    assert round_trips() == few > 0
 
 
 def test_states_and_their_reasons(connection: Redis, schedule: Make, operator: Client) -> None:

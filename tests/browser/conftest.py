@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 from redis import Redis
 
 from django_rediscron import RedisCronJob
@@ -109,6 +109,38 @@ def take_screenshot(page: Page, name: str) -> None:
     directory = os.environ.get("REDISCRON_SCREENSHOTS")
     if directory:
         page.screenshot(path=Path(directory) / f"{name}.png")
+
+
+def contrast(place: Locator) -> float:
+    """Between a text and what lies behind it, by WCAG 2.1."""
+    ratio: float = place.evaluate(
+        """place => {
+            const channels = colour => {
+                const canvas = document.createElement("canvas").getContext("2d");
+                canvas.fillStyle = colour;
+                canvas.fillRect(0, 0, 1, 1);
+                return [...canvas.getImageData(0, 0, 1, 1).data];
+            };
+            const luminance = colour => channels(colour).slice(0, 3)
+                .map(each => each / 255)
+                .map(each => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
+                .reduce((sum, each, i) => sum + each * [0.2126, 0.7152, 0.0722][i], 0);
+            let opacity = 1, behind = place;
+            for (let each = place; each; each = each.parentElement) {
+                opacity *= getComputedStyle(each).opacity;
+            }
+            if (opacity < 1) {
+                return 1; // what shines through is not looked at here
+            }
+            while (channels(getComputedStyle(behind).backgroundColor)[3] < 255) {
+                behind = behind.parentElement;
+            }
+            const [text, ground] = [getComputedStyle(place).color,
+                getComputedStyle(behind).backgroundColor].map(luminance);
+            return (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
+        }"""
+    )
+    return ratio
 
 
 def _note(message: Any, complaints: list[str]) -> None:

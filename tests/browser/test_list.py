@@ -7,14 +7,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 from redis import Redis
 
 from django_rediscron import RedisCronJob
 from django_rediscron.core import RedisCronScheduler
 from django_rediscron.core.timing.cron_times import utc_text
 
-from .conftest import PHONE, take_screenshot
+from .conftest import PHONE, contrast, take_screenshot
 
 LIST = "/admin/django_rediscron/schedule/"
 LogIn = Callable[..., Page]
@@ -35,14 +35,18 @@ def ids(page: Page) -> list[str]:
 def test_shows_at_a_glance_what_runs_and_how_it_went(
     log_in: LogIn, schedule: Make, connection: Redis
 ) -> None:
-    def run(id: str, status: str, **options: Any) -> None:
-        job = schedule(id, **options).enqueue(connection)
-        connection.hset(job.key, "status", status)
+    def run(id: str, *statuses: str, **options: Any) -> None:
+        job = schedule(id, **options)
+        for status in statuses:
+            connection.hset(job.enqueue(connection).key, "status", status)
 
     berlin = {"timezone": "Europe/Berlin"}
-    run("backup/database", "finished", cron="0 3 * * *")
-    run("billing:invoices", "failed", cron="30 6 1 * *", queue_name="reports", **berlin)
-    run("rates:refresh", "started", interval=900, func_name="tests.app.tasks.build_report")
+    fine = ["finished"] * 9
+    run("backup/database", *fine, "finished", cron="0 3 * * *")
+    billing = {"cron": "30 6 1 * *", "queue_name": "reports", **berlin}
+    run("billing:invoices", *fine[:6], "stopped", "finished", "failed", "failed", **billing)
+    refresh = {"interval": 900, "func_name": "tests.app.tasks.build_report"}
+    run("rates:refresh", *fine[:3], "failed", *fine[:4], "canceled", "started", **refresh)
     schedule("reports:daily", cron="30 6 * * mon-fri", queue_name="reports", **berlin)
     schedule("reports:weekly", cron="0 7 * * mon", queue_name="reports").disable()
     schedule("search:reindex", cron="@hourly")
@@ -156,6 +160,23 @@ def test_what_was_deleted_can_be_read(
         assert contrast(cell) >= 4.5  # WCAG 2.1, success criterion 1.4.3
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_marks_of_outcomes_can_be_read(
+    scheme: str, log_in: LogIn, schedule: Make, connection: Redis
+) -> None:
+    job = schedule("job")
+    for status in ("finished", "failed", "stopped", "canceled", "started", "queued", "unknown"):
+        connection.hset(job.enqueue(connection).key, "status", status)
+    page = log_in(color_scheme=scheme)
+    marks = page.locator(".rediscron-marks .rediscron-mark")
+    expect(marks).to_have_count(7)
+    expect(
+        page.get_by_role("img", name="Last runs, oldest first: finished, failed")
+    ).to_be_visible()
+    for mark in marks.all():
+        assert contrast(mark) >= 4.5  # WCAG 2.1, success criterion 1.4.3
+
+
 def test_asks_nothing_while_it_is_hidden(log_in: LogIn, several: None) -> None:
     page = log_in()
     asked: list[str] = []
@@ -207,35 +228,3 @@ def hide(page: Page, hidden: bool) -> None:
         }""",
         hidden,
     )
-
-
-def contrast(place: Locator) -> float:
-    """Between a text and what lies behind it, by WCAG 2.1."""
-    ratio: float = place.evaluate(
-        """place => {
-            const channels = colour => {
-                const canvas = document.createElement("canvas").getContext("2d");
-                canvas.fillStyle = colour;
-                canvas.fillRect(0, 0, 1, 1);
-                return [...canvas.getImageData(0, 0, 1, 1).data];
-            };
-            const luminance = colour => channels(colour).slice(0, 3)
-                .map(each => each / 255)
-                .map(each => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
-                .reduce((sum, each, i) => sum + each * [0.2126, 0.7152, 0.0722][i], 0);
-            let opacity = 1, behind = place;
-            for (let each = place; each; each = each.parentElement) {
-                opacity *= getComputedStyle(each).opacity;
-            }
-            if (opacity < 1) {
-                return 1; // what shines through is not looked at here
-            }
-            while (channels(getComputedStyle(behind).backgroundColor)[3] < 255) {
-                behind = behind.parentElement;
-            }
-            const [text, ground] = [getComputedStyle(place).color,
-                getComputedStyle(behind).backgroundColor].map(luminance);
-            return (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
-        }"""
-    )
-    return ratio

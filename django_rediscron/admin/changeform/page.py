@@ -26,7 +26,7 @@ from ...models import Schedule
 from ...queues import main_connection
 from ...use_tz import local
 from .. import log
-from ..changelist.columns import badges, last_run, next_run, timing
+from ..changelist.columns import badges, latest_run, next_run, timing
 from ..display import TEMPLATES, absolute, page_context, page_url
 from ..form_fields.job import LATE_RUNS, RQ_JOB, WHAT_RUNS
 from ..form_fields.timing import LIMITS, WHEN
@@ -130,12 +130,12 @@ def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
     context: dict[str, Any] = {"details": details, "job": job}
     if job is None:
         return context
-    schedule.latest_run = next((row.run for row in details.runs), None)
+    schedule.recent_runs = [row.run for row in details.runs]
     context["facts"] = [
         (_("State"), badges(schedule)),  # the whole error follows below
         (_("Runs"), timing(schedule)),
         (_("Next run"), next_run(schedule)),
-        (_("Last run"), last_run(schedule)),
+        (_("Last run"), latest_run(schedule)),
     ]
     if job.max_runs is not None:
         context["facts"].append((_("Runs so far"), f"{job.runs} / {job.max_runs}"))

@@ -17,7 +17,7 @@ from ...core.schedule.missed import own_time
 from ...models import Schedule
 from ...query import LatestRun
 from ...use_tz import aware
-from ..display import LATE, NOTHING, absolute, job_url, outcome, span, time_tag
+from ..display import LATE, NOTHING, absolute, job_url, marks, outcome, span, time_tag
 
 LONGEST_ERROR = 120
 
@@ -82,10 +82,9 @@ def next_run(obj: Schedule) -> str:
     )
 
 
-@admin.display(description=gettext_lazy("last run"), ordering=LatestRun())
-def last_run(obj: Schedule) -> str:
+def latest_run(obj: Schedule) -> str:
     """When it was, and its outcome, with a link to RQ's job."""
-    run = obj.latest_run
+    run = next(iter(obj.recent_runs), None)
     if run is None:
         return time_tag(obj.latest_enqueue_time)
     badge = format_html('<span class="rediscron-outcome {}">{}</span>', run.status, outcome(run))
@@ -94,6 +93,13 @@ def last_run(obj: Schedule) -> str:
         title = _("RQ job %(id)s") % {"id": run.job_id}
         badge = format_html('<a href="{}" title="{}">{}</a>', url, title, badge)
     return format_html("{} {}", badge, time_tag(run.enqueued_at))
+
+
+@admin.display(description=gettext_lazy("last runs"), ordering=LatestRun())
+def last_run(obj: Schedule) -> str:
+    """The latest run, and a mark for each of the last ones."""
+    latest = latest_run(obj)
+    return format_html("{} {}", latest, marks(obj.recent_runs)) if obj.recent_runs else latest
 
 
 @admin.display(description=gettext_lazy("state"), ordering="enabled")

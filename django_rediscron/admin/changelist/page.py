@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from redis import Redis
 
 from ...core.store.search import NamesInUse, NamesMemory
-from ...core.story.runs import read_runs
 from ...models import Schedule
 from ...queues import main_connection
 from ...unreachable import UnreachableError, reaching
-from ..display import page_url
+from ..display import RECENT_RUNS, page_url
+from ..runs import recent_runs
 from . import banner
 from .columns import current_state, last_run, next_run
 from .filters import ScheduleFilter
@@ -68,11 +68,11 @@ class ScheduleChangeList(ChangeList):
 
 
 def with_last_runs(schedules: Iterable[Schedule]) -> list[Schedule]:
-    """These schedules, each with its `latest_run`."""
+    """These schedules, each with its `recent_runs`."""
     found = list(schedules)
-    runs = read_runs([schedule.id for schedule in found], main_connection())
+    runs = recent_runs([schedule.id for schedule in found], main_connection(), RECENT_RUNS)
     for schedule in found:
-        schedule.latest_run = next(iter(runs[schedule.id]), None)
+        schedule.recent_runs = runs[schedule.id]
     return found
 
 
