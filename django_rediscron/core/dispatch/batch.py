@@ -13,7 +13,7 @@ from rq.utils import now
 
 from ..exceptions import InvalidScheduleError
 from ..quoting import LONGEST_REASON, quoted
-from ..schedule.missed import Skip, own_time
+from ..schedule.missed import CLOSE, Skip
 from ..schedule.record import Record
 from ..schedule.texts import lossy_text
 from ..schedule.upcoming import next_time
@@ -30,7 +30,6 @@ from .run_now import run_enqueued
 
 logger = logging.getLogger(__name__)
 
-_CLOSE = timedelta(milliseconds=1)  # a score in the index is rounded to microseconds
 _REMEDY = "check what the Redis user of the scheduler may do"
 _BLOCKED = {
     BAD_HISTORY: "its history {history} is not a sorted set; delete that key",
@@ -155,8 +154,8 @@ class Batch:
             if due is None:
                 self._corrections.add(id, seen(), finished=job.finished_at is None)
                 return
-            delayed = own_time(job, due)
-            if delayed > self.moment + _CLOSE:
+            delayed = due + timedelta(seconds=occurrence_delay(job.id, due, job.jitter))
+            if delayed > self.moment + CLOSE:
                 self._corrections.add(id, seen(), ["next_enqueue_time", utc_text(due)], delayed)
                 return
             job.next_enqueue_time = due

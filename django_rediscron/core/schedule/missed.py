@@ -25,8 +25,10 @@ PROMPT = 1.0
 """The same if several occurrences have passed: then no scheduler was running, and the missed ones
 do not run. One that has just become due is not missed."""
 
+CLOSE = timedelta(milliseconds=1)
+"""What comes this soon is due already: a score in the index is rounded to microseconds."""
+
 _MOMENT = timedelta(microseconds=1)
-_CLOSE = timedelta(milliseconds=1)  # a score in the index is rounded to microseconds
 _STEPS = 1000
 """Occurrences looked at one by one; the next batch of the pass takes the rest."""
 
@@ -156,7 +158,7 @@ class _Settlement:
             return last
         for _ in range(_STEPS):
             following = self.recurrence.next(last)
-            if following is None or self._own_time(following) > self.moment + _CLOSE:
+            if following is None or self._own_time(following) > self.moment + CLOSE:
                 break
             last = following
         return last
