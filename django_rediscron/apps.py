@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -25,7 +26,7 @@ class RediscronConfig(AppConfig):
 
         use_queue_factory(get_queue)
         use_application(lambda: conf.APPLICATION)
-        use_sensitive_names(lambda: conf.SENSITIVE)
+        use_sensitive_names(partial(getattr, conf, "SENSITIVE"))
         _use_time_zone()
         register(checks.check_settings, checks.SETTINGS)
         register(checks.check_queues, checks.SETTINGS)
