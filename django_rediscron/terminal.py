@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import click
@@ -14,6 +16,39 @@ import click
 def one_line(text: str) -> str:
     """The text on one line, with what could steer or disarrange a terminal spelled out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines, each column as wide as its widest cell and two blanks apart."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        lines.append("  ".join(text + " " * (width - _width(text)) for text, width in cells))
+    return lines
+
+
+def fitted(line: str) -> str:
+    """The line cut to the width of the terminal; a pipe or a file gets all of it."""
+    line = line.rstrip()
+    if sys.stdout is None or not sys.stdout.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    if _width(line) <= width:
+        return line
+    while _width(line) > width - 3:
+        line = line[:-1]
+    return f"{line}..."
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
 
 
 def take_any_text() -> None:

@@ -15,6 +15,7 @@ from ..core.store.listing import reindex as rebuild_indexes
 from ..core.timing.durations import Duration, as_seconds
 from ..terminal import take_any_text
 from ..unreachable import UnreachableError, reaching
+from .history import history
 from .listing import check_interval, reader, show
 from .rq_options import RQ_OPTIONS
 from .verb import ConnectionOptions, Verb
@@ -106,8 +107,7 @@ def reindex(connection: Redis) -> None:
     Schedules that are missing from it, or stand too late in it, are put back, and entries that do
     not belong there are removed. A scheduler does the same when it starts.
     """
-    with reaching(connection):
-        report = rebuild_indexes(connection)
+    report = rebuild_indexes(connection)
     click.echo(
         f"{report.schedules} schedules: {report.restored} put back into the index, "
         f"{report.pruned} stale entries removed"
@@ -161,3 +161,6 @@ def health(
     click.echo(found.to_json() if as_json else found.message)
     if not found.ok:
         sys.exit(1)
+
+
+main.add_command(history)

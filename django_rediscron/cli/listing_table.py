@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -12,7 +11,7 @@ from ..core.monitoring.leadership import Leadership
 from ..core.schedule.origin import describe
 from ..core.store import Listing
 from ..core.timing.cron_times import utc_text
-from ..terminal import one_line
+from ..terminal import columns, one_line
 from .listing_choice import chosen, chosen_tombstones
 
 
@@ -36,7 +35,7 @@ def render(
     elif by_queue:
         lines = _table_by_queue(jobs)
     else:
-        lines = _table([[*_cells(job), one_line(job.queue_name)] for job in jobs])
+        lines = columns([[*_cells(job), one_line(job.queue_name)] for job in jobs])
         lines.append(f"{len(jobs)} scheduled jobs total")
     lines += _schedulers(listing.leadership)
     lines += [line for job in jobs for line in _against_code(job)]
@@ -61,19 +60,9 @@ def _table_by_queue(jobs: list[RedisCronJob]) -> list[str]:
     groups = 0
     for queue_name, group in groupby(jobs, key=lambda job: job.queue_name):
         groups += 1
-        rows = _table([_cells(job) for job in group])
+        rows = columns([_cells(job) for job in group])
         lines += [f"{one_line(queue_name)}:", *(f"  {row}" for row in rows), ""]
     return [*lines, f"{groups} queues, {len(jobs)} scheduled jobs total"]
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    """The rows as lines, each column as wide as its widest cell and two blanks apart."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = zip(row, widths, strict=True)
-        lines.append("  ".join(text + " " * (width - _width(text)) for text, width in cells))
-    return lines
 
 
 def _cells(job: RedisCronJob) -> list[str]:
@@ -112,13 +101,3 @@ def _against_code(job: RedisCronJob) -> Iterator[str]:
         )
     if job.overrides:
         yield f"code     {one_line(job.id)}: {one_line(describe(job.overrides))}"
-
-
-def _width(text: str) -> int:
-    """How many columns of a terminal the text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )

@@ -10,9 +10,17 @@ from typing import Any
 import click
 from redis import Redis
 
-from ..core.exceptions import UnknownQueueError
-from ..terminal import printing
+from ..core.exceptions import (
+    DamagedScheduleError,
+    InvalidScheduleError,
+    NoSuchJobError,
+    ScheduleChangedError,
+)
+from ..terminal import one_line, printing
 from ..unreachable import UnreachableError, reaching
+
+REFUSALS = (DamagedScheduleError, InvalidScheduleError, NoSuchJobError, ScheduleChangedError)
+"""What a verb may raise for its user: the text says all."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +63,12 @@ class Verb(click.Command):
                 with reaching(connection):
                     connection.ping()
             ctx.params["connection"] = connection
-            with printing():
+            with printing(), reaching(connection):
                 return super().invoke(ctx)
         except UnreachableError as error:
             raise click.ClickException(f"{error}{options.remedy(chosen)}") from None
-        except UnknownQueueError as error:
-            raise click.ClickException(str(error)) from None
+        except REFUSALS as error:
+            raise click.ClickException(one_line(str(error))) from None
         except OSError as error:
             raise click.ClickException(f"cannot write the output: {error.strerror}") from None
         except KeyboardInterrupt:

@@ -1,0 +1,201 @@
+"""`rqrcron history`: the runs of schedules, and what did not run, merged by time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from heapq import nlargest
+from itertools import chain
+from typing import Any, NamedTuple
+
+import click
+from redis import Redis
+
+from ..core.schedule.missed import Failure, Skip
+from ..core.story.runs import Run, read_recent
+from ..core.story.skips import read_skips
+from ..core.timing.cron_times import utc_text
+from ..terminal import columns, fitted, one_line
+from .story_options import chosen_ids, json_option, limit_option, since_option, time_fact
+from .verb import Verb
+
+PAGE = 100
+"""Schedules whose runs are read at once."""
+
+REASONS = {
+    "misfire": "later than misfire_grace",
+    "catch_up": "missed, not caught up",
+    "overlap": "an earlier run had not ended",
+}
+"""Why occurrences are skipped."""
+
+
+class Event(NamedTuple):
+    """A run of a schedule, or occurrences that did not run."""
+
+    time: datetime
+    """The nominal time, of several the last one; of a run by hand when it was enqueued."""
+    schedule_id: str
+    what: Run | Skip | Failure
+
+
+@click.command(cls=Verb)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@limit_option("runs and skips")
+@since_option
+@json_option
+def history(
+    connection: Redis, ids: tuple[str, ...], limit: int, since: datetime | None, as_json: bool
+) -> None:
+    """Show the runs of schedules, newest first, and what was skipped.
+
+    An ID may be a pattern such as 'billing:*'. Without one, all schedules that exist are shown;
+    deleted ones are shown by id as long as their runs are on record.
+
+    The columns are the time of the occurrence (UTC; of a run by hand when it was enqueued), the id
+    if there are several, the status ("queued", "started", "finished", "failed", "stopped",
+    "canceled", "unknown", "skipped" or "error": it could not be enqueued), how long after that
+    time its latest attempt started, how long that ran, and notes.
+
+    With --json, "id" is the ID if one was given, else null; "runs" holds an object for each run
+    with id, occurrence (null if run by hand), cause ("schedule" or "hand"), job_id, status,
+    enqueued_at, started_at, ended_at, seconds, attempts, worker, queue, too_long and error;
+    "skips" one for each skip or error with id, occurrence, until, count, reason ("misfire",
+    "catch_up", "overlap" or "error"), at and text. Times are in UTC, or null.
+
+    Exit status: 0; 1 when Redis cannot be used, or nothing is on record of an ID; 2 for wrong
+    usage; 130 after Ctrl-C.
+    """
+    found = read_events(chosen_ids(ids, connection), connection, limit, since)
+    if as_json:
+        click.echo(json.dumps({"id": ids[0] if len(ids) == 1 else None, **_facts(found)}))
+    elif found:
+        for line in table(found, with_ids=len(ids) != 1 or found[0].schedule_id != ids[0]):
+            click.echo(line)
+    else:
+        click.echo("No runs on record")
+
+
+def read_events(
+    ids: Sequence[str], connection: Redis, limit: int, since: datetime | None = None
+) -> list[Event]:
+    """The newest `limit` runs and skips of these schedules, newest first."""
+    newest: list[Event] = []
+    for at in range(0, len(ids), PAGE):
+        page = _page(ids[at : at + PAGE], connection, limit)
+        wanted = (event for event in page if since is None or event.time >= since)
+        newest = nlargest(limit, chain(newest, wanted), key=lambda event: event.time)
+    return newest
+
+
+def _page(ids: Sequence[str], connection: Redis, count: int) -> Iterator[Event]:
+    for id, runs in read_recent(ids, connection, count).items():
+        for run in runs:
+            time = run.occurrence or run.enqueued_at or run.ended_at
+            if time is not None:
+                yield Event(time, id, run)
+    for id, skips in read_skips(ids, connection, count).items():
+        for skip in skips:
+            yield Event(skip.until if isinstance(skip, Skip) else skip.occurrence, id, skip)
+
+
+# For people
+
+
+def table(events: Sequence[Event], *, with_ids: bool) -> list[str]:
+    """A heading and a line for each, which fit a terminal."""
+    heading = ["TIME", "ID", "STATUS", "STARTED", "RAN", ""]
+    rows = [heading, *(_cells(event) for event in events)]
+    if not with_ids:
+        rows = [[time, *rest] for time, _id, *rest in rows]
+    return [fitted(line) for line in columns(rows)]
+
+
+def _cells(event: Event) -> list[str]:
+    what = event.what
+    if isinstance(what, Run):
+        started = "-" if what.started_at is None else f"+{span(what.started_at - event.time)}"
+        ran = "-" if what.duration is None else span(what.duration)
+        cells = [what.status, started, ran, ", ".join(_notes(what))]
+    elif isinstance(what, Skip):
+        cells = ["skipped", "-", "-", _skip_note(what)]
+    else:
+        cells = ["error", "-", "-", what.text]
+    return [short_time(event.time), *map(one_line, [event.schedule_id, *cells])]
+
+
+def _notes(run: Run) -> Iterator[str]:
+    if run.cause == "hand":
+        yield "by hand"
+    if run.attempts > 1:
+        yield f"{run.attempts} attempts"
+    if run.is_too_long:
+        yield "longer than max_runtime"
+    if run.error:
+        yield run.error
+
+
+def _skip_note(skip: Skip) -> str:
+    reason = f"{skip.reason}: {REASONS.get(skip.reason, '')}".rstrip(": ")
+    if skip.count == 1:
+        return reason
+    return f"{reason}; {skip.count} since {short_time(skip.occurrence)}"
+
+
+def short_time(moment: datetime) -> str:
+    """In UTC, as precise as it is: `why` takes it as it is printed."""
+    return utc_text(moment).replace(".000000Z", "Z")
+
+
+def span(duration: timedelta) -> str:
+    """`0.4s`, `59s`, `4m10s`, `2h5m`, `3d4h`."""
+    seconds = max(0.0, duration.total_seconds())
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    for unit, size, smaller, fraction in (("d", 86400, "h", 3600), ("h", 3600, "m", 60)):
+        if whole >= size:
+            return f"{whole // size}{unit}{whole % size // fraction}{smaller}"
+    return f"{whole // 60}m{whole % 60}s" if whole >= 60 else f"{whole}s"
+
+
+# For programs
+
+
+def _facts(events: Sequence[Event]) -> dict[str, Any]:
+    return {
+        "runs": [
+            {"id": event.schedule_id, **run_facts(event.what)}
+            for event in events
+            if isinstance(event.what, Run)
+        ],
+        "skips": [
+            {"id": event.schedule_id, **_skip_facts(event.what)}
+            for event in events
+            if not isinstance(event.what, Run)
+        ],
+    }
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """A run in JSON, without the id of its schedule."""
+    return {
+        "occurrence": time_fact(run.occurrence),
+        "cause": run.cause,
+        "job_id": run.job_id,
+        "status": run.status,
+        "enqueued_at": time_fact(run.enqueued_at),
+        "started_at": time_fact(run.started_at),
+        "ended_at": time_fact(run.ended_at),
+        "seconds": None if run.duration is None else run.duration.total_seconds(),
+        "attempts": run.attempts,
+        "worker": run.worker,
+        "queue": run.queue_name,
+        "too_long": run.is_too_long,
+        "error": run.error,
+    }
+
+
+def _skip_facts(skip: Skip | Failure) -> dict[str, Any]:
+    return {"text": "", **json.loads(skip.to_text())}
