@@ -11,7 +11,6 @@ from django.core.exceptions import FieldError
 from django.db import NotSupportedError
 from django.db.models import F, QuerySet
 from django.db.models.expressions import Col
-from django.db.models.fields import Field
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
 from django.db.models.sql.where import NothingNode, WhereNode
@@ -65,7 +64,6 @@ class ScheduleQuerySet(_QuerySet):
     """
 
     _condition: Condition | None = None
-    _term: str = ""
     _found: dict[str, list[tuple[str, ...]]] | None = None
 
     # What else than fields to search for
@@ -266,13 +264,13 @@ def _leaf(lookup: Any) -> Condition:
         empty = search.one_of(field.name, [""])
         return empty if right else search.negate(empty)
     if name == "in" and not isinstance(right, (str, bytes)):
-        return search.one_of(field.name, [_text(field, each) for each in right])
+        return search.one_of(field.name, [_text(each) for each in right])
     if name == "exact":
-        return search.one_of(field.name, [_text(field, right)])
+        return search.one_of(field.name, [_text(right)])
     if name == "icontains":
         return search.like(field.name, str(right))
     if name in _COMPARED and field.name not in NUMBERS:
-        return search.compare(field.name, name, _text(field, right))
+        return search.compare(field.name, name, _text(right))
     raise NotSupportedError(f"schedules cannot be searched by {field.name}__{name}")
 
 
@@ -285,7 +283,7 @@ def _names_ids(lookup: Any) -> bool:
     )
 
 
-def _text(field: Field[Any, Any], value: Any) -> str:
+def _text(value: Any) -> str:
     """A value as it stands in the hash."""
     if isinstance(value, datetime):
         return utc_text(aware(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
 
@@ -43,12 +44,9 @@ def get_queue(name: str, connection: Redis) -> Queue:
 
 def queues_on(connection: Redis) -> Iterator[Queue]:
     """The queues of `RQ_QUEUES` that have the address of this connection, and can be made."""
-    for name in queue_configs():
-        try:
-            if server(get_connection(name)) == server(connection):
-                yield get_queue(name, connection)
-        except Exception:  # an incomplete entry: whoever uses the queue is told what it lacks
-            continue
+    for name in queues_beside(connection):
+        with suppress(Exception):  # whoever uses the queue is told what its entry lacks
+            yield get_queue(name, connection)
 
 
 def get_connection(name: str) -> Redis:

@@ -34,7 +34,7 @@ JSON_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "meta", *JOB_
 
 
 _attributes = attrgetter(*JSON_FIELDS)
-_PLAIN = frozenset({str, int, bool, type(None)})
+_KEPT = frozenset({str, int, bool, type(None)})
 
 
 def to_json(listing: Listing, queues: Sequence[str] = ()) -> str:
@@ -55,7 +55,7 @@ def json_parts(listing: Listing, queues: Sequence[str] = ()) -> Iterator[str]:
     yield '{"jobs": ['
     separator = ""
     while batch := list(islice(jobs, BATCH)):
-        yield separator + ", ".join(json.dumps(_plain(_facts(job))) for job in batch)
+        yield separator + ", ".join(json.dumps(_for_json(_facts(job))) for job in batch)
         separator = ", "
     leadership = listing.leadership
     rest = {
@@ -83,9 +83,9 @@ def _facts(job: RedisCronJob) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any, depth: int = 100) -> Any:
+def _for_json(value: Any, depth: int = 100) -> Any:
     """The value in types that every reader of JSON accepts: no NaN, and not nested without end."""
-    if type(value) in _PLAIN:
+    if type(value) in _KEPT:
         return value
     if isinstance(value, datetime):
         return utc_text(value)
@@ -96,7 +96,7 @@ def _plain(value: Any, depth: int = 100) -> Any:
     if isinstance(value, (dict, list, tuple)) and depth == 0:
         return "..."
     if isinstance(value, dict):
-        return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+        return {str(key): _for_json(item, depth - 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, depth - 1) for item in value]
+        return [_for_json(item, depth - 1) for item in value]
     return value

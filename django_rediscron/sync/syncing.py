@@ -26,7 +26,7 @@ from ..core.schedule.record import Record
 from ..core.store.batches import Step, in_steps, no_step
 from ..core.store.change import Change
 from ..core.store.connections import own_client
-from ..core.store.creation import create_declared, is_plain
+from ..core.store.creation import create_declared, is_creatable
 from ..core.store.reading import read_stored
 from ..core.store.rq_queues import get_queue
 from ..core.store.saving import write_merged
@@ -152,17 +152,17 @@ def _merge_all(
         changes: list[Change] = []
         for stored in read_stored(pending, group.connection, step):
             want, tombstone = wanted[stored.id], tombstones.get(stored.id)
-            plain = tombstone is None and not reset
+            usual = tombstone is None and not reset
             try:
-                if plain and want.is_met_by(stored.fields):
+                if usual and want.is_met_by(stored.fields):
                     continue
                 step()  # functions are imported, which may take long
-                if plain and stored.is_absent and is_plain(want.job):
+                if usual and stored.is_absent and is_creatable(want.job):
                     queues.check(want.job, want.definition)
                     new.append(want)
                     merges[stored.id] = Merge(merging.CREATED)
                     continue
-                merge = merging.merge_untouched(stored.fields, want) if plain else None
+                merge = merging.merge_untouched(stored.fields, want) if usual else None
                 if merge is None:
                     found = stored.understand(group.connection)
                     merge = merging.merge(found, stored.fields, want, tombstone, reset)

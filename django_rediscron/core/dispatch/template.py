@@ -28,7 +28,7 @@ from .protocol import JOB_TIMES, SharedJobFields, text
 
 _IDS_AT_ONCE = 50  # a system call for each id would cost more than the id
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
-_PLAIN_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "at_front")
+_COMMON_OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", "at_front")
 _SPECIAL_OPTIONS = ("meta", "webhooks", "retry", *CALLBACKS, "description")
 _VARIABLE = ("data", "description", "meta")
 
@@ -113,7 +113,7 @@ class Templates:
         shared = self._shared.get(key)
         if shared is None:
             shared = self._shared[key] = SharedJobFields(
-                *target, list(values), [(name, _plain(value)) for name, value in fields.items()]
+                *target, list(values), [(name, _as_bytes(value)) for name, value in fields.items()]
             )
         return shared, list(values.values())
 
@@ -123,11 +123,11 @@ def _kind(schedule: Record, queue: Queue) -> tuple[Any, ...] | None:
     options = schedule.job_options
     if queue.job_class is not Job or any(map(options.get, _SPECIAL_OPTIONS)):
         return None
-    return (id(queue), schedule.func_name, *map(options.get, _PLAIN_OPTIONS))
+    return (id(queue), schedule.func_name, *map(options.get, _COMMON_OPTIONS))
 
 
 def _packed(values: Iterable[Any]) -> bytes:
-    return b"".join([text(_plain(value)) for value in values])
+    return b"".join([text(_as_bytes(value)) for value in values])
 
 
 def new_job_ids() -> Iterator[str]:
@@ -165,7 +165,7 @@ def rq_options(schedule: Record, *, importable: bool = True) -> dict[str, Any]:
     return options
 
 
-def _plain(value: Any) -> bytes:
+def _as_bytes(value: Any) -> bytes:
     """Bytes as redis-py would send them."""
     if isinstance(value, bytes):
         return value

@@ -54,7 +54,7 @@ LEFT_OUT = {
     "result_ttl": str(DEFAULT_RESULT_TTL),
     **dict.fromkeys(("interval", "cron", "job_timeout", "ttl", "failure_ttl", *OPTIONS), ""),
 }
-"""Defaults that are not stored: they would take a fifth of the memory of a plain schedule."""
+"""Defaults that are not stored: they would take a fifth of the memory of a small schedule."""
 
 TIME_FIELDS = (
     "latest_enqueue_time",
@@ -98,7 +98,7 @@ def dump(job: Definition) -> dict[str, Any]:
 
 def dump_definition(job: Definition) -> dict[str, str]:
     """The hash fields that say what to run and when."""
-    fields = {**_BLANK, **dump_plain(job)}
+    fields = {**_BLANK, **dump_without_options(job)}
     if job.has_no_options:
         return fields
     for values in (job.time_options, job.job_options):
@@ -109,8 +109,8 @@ def dump_definition(job: Definition) -> dict[str, str]:
     return fields
 
 
-def dump_plain(job: Definition) -> dict[str, str]:
-    """Those of them that are stored, without options."""
+def dump_without_options(job: Definition) -> dict[str, str]:
+    """Those of them that are stored, apart from options."""
     options = job.job_options
     fields = {
         "func_name": job.func_name,

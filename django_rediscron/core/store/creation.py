@@ -10,7 +10,7 @@ from functools import cache
 from redis import Redis
 from rq.utils import now
 
-from ..schedule.codec import dump_plain
+from ..schedule.codec import dump_without_options
 from ..schedule.origin import Origin
 from ..schedule.record import Record
 from ..timing.clock_rules import rules_pairs
@@ -25,7 +25,7 @@ BATCH = 250
 
 
 def create_new(jobs: Sequence[Record], connection: Redis) -> list[Record]:
-    """Write plain schedules that do not exist yet; returns the others, for `Change`.
+    """Write new schedules without options; returns the others, for `Change`.
 
     Raises `InvalidScheduleError` before anything is written.
     """
@@ -35,9 +35,9 @@ def create_new(jobs: Sequence[Record], connection: Redis) -> list[Record]:
         get_queue(queue_name, connection)
     if len(jobs) == 1 or len({job.id for job in jobs}) < len(jobs):
         return list(jobs)
-    plain = [job for job in jobs if is_plain(job)]
+    creatable = [job for job in jobs if is_creatable(job)]
     written: set[str] = set()
-    found = ((job, dump_plain(job), dict[str, str]()) for job in plain)
+    found = ((job, dump_without_options(job), dict[str, str]()) for job in creatable)
     for batch in in_calls(found, BATCH, _weigh):
         creation = _Creation(batch, now())
         created = creation.created(run_script(connection, CREATE, *creation.call))
@@ -48,13 +48,13 @@ def create_new(jobs: Sequence[Record], connection: Redis) -> list[Record]:
 
 
 def create_declared(wanted: Iterable[tuple[Record, Origin]], connection: Redis) -> set[str]:
-    """Write plain declarations that do not exist yet, thousands in a round trip.
+    """Write new declarations without options, thousands in a round trip.
 
     Returns the ids that were written. Those that exist by now, or were deleted by hand, are not.
     Functions and queues are not checked.
     """
     jobs = ((job.snapshot(), origin) for job, origin in wanted)
-    found = ((job, dump_plain(job), origin.fields()) for job, origin in jobs)
+    found = ((job, dump_without_options(job), origin.fields()) for job, origin in jobs)
     moment = now()
     creations = [_Creation(batch, moment) for batch in in_calls(found, BATCH, _weigh)]
     replies = run_scripts(connection, CREATE, [creation.call for creation in creations])
@@ -65,7 +65,7 @@ def create_declared(wanted: Iterable[tuple[Record, Origin]], connection: Redis) 
     }
 
 
-def is_plain(job: Record) -> bool:
+def is_creatable(job: Record) -> bool:
     """Whether it can be written this way: it was constructed, not loaded, and has no options."""
     return (
         job.loaded_definition() is None

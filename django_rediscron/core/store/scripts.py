@@ -109,12 +109,12 @@ def _literal(value: Constant) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, str):
-        escaped = (chr(b) if _is_plain(b) else f"\\{b:03}" for b in value.encode())
+        escaped = (chr(b) if _is_literal(b) else f"\\{b:03}" for b in value.encode())
         return f"'{''.join(escaped)}'"
     return "{\n" + "".join(f"  {_literal(item)},\n" for item in value) + "}"
 
 
-def _is_plain(byte: int) -> bool:
+def _is_literal(byte: int) -> bool:
     return 32 <= byte < 127 and byte not in b"'\\"
 
 

@@ -67,8 +67,6 @@ DAY = Field("day of the month", 1, 31, "1-31")
 MONTH = Field("month", 1, 12, "1-12 or JAN-DEC", _names(M_ALPHAS))
 WEEKDAY = Field("day of the week", 0, 7, "0-7 or SUN-SAT (0 and 7 are Sunday)", _names(DOW_ALPHAS))
 SECOND = Field("second", 0, 59, "0-59 (it is the last of six fields)")
-FIELDS = (MINUTE, HOUR, DAY, MONTH, WEEKDAY, SECOND)
-"""In the order of an expression; the last one is optional."""
 
 
 @dataclass(frozen=True)
