@@ -16,13 +16,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from .conf import KNOWN, conf, is_name, is_pattern
-from .core.exceptions import UnknownQueueError
 from .core.quoting import quoted
 from .core.schedule.sensitive import SENSITIVE
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
 from .core.store.connections import Server, server
 from .core.timing.durations import as_seconds
-from .queues import get_connection
+from .queues import connections
 from .testing import declaration_faults
 
 SETTINGS = "django_rediscron"
@@ -204,18 +203,14 @@ def check_eviction(*, databases: Iterable[str] | None = None, **_: Any) -> list[
             hint="Set maxmemory-policy to noeviction, or give these queues another Redis.",
             id="django_rediscron.W001",
         )
-        for connection, names in _servers(settings.RQ_QUEUES)
+        for connection, names in _servers()
         if (policy := _evicting_policy(connection)) is not None
     ]
 
 
-def _servers(queues: Iterable[str]) -> list[tuple[Redis, list[str]]]:
+def _servers() -> list[tuple[Redis, list[str]]]:
     found: dict[Server, tuple[Redis, list[str]]] = {}
-    for name in queues:
-        try:
-            connection = get_connection(name)
-        except UnknownQueueError:  # whoever uses the queue is told what is wrong with its entry
-            continue
+    for name, connection in connections():
         found.setdefault(server(connection), (connection, []))[1].append(name)
     return list(found.values())
 

@@ -74,6 +74,13 @@ def get_connection(name: str) -> Redis:
         ) from error
 
 
+def connections() -> Iterator[tuple[str, Redis]]:
+    """Each queue of `RQ_QUEUES` that leads to a Redis, with a new client of that."""
+    for name in queue_configs():
+        with suppress(UnknownQueueError):  # whoever uses the queue is told what is wrong with it
+            yield name, get_connection(name)
+
+
 def main_connection() -> Redis:
     """The client of the Redis that `REDISCRON["QUEUE"]` names, one for the whole process.
 

@@ -8,7 +8,7 @@ from redis import Redis
 
 from ..core.exceptions import UnknownQueueError
 from ..core.store.connections import other_server, same_server
-from ..queues import get_connection, queue_configs
+from ..queues import connections, get_connection
 from .declarations import Declaration
 from .report import SyncReport
 
@@ -46,11 +46,7 @@ def by_server(declared: list[Declaration], first: Redis | None, report: SyncRepo
 def without_declarations(groups: list[Group]) -> list[Group]:
     """The other servers of `RQ_QUEUES`: something may have been declared there before."""
     known = list(groups)
-    for name in queue_configs():
-        try:
-            connection = get_connection(name)
-        except UnknownQueueError:  # whoever uses the queue is told what is wrong with its entry
-            continue
+    for _, connection in connections():
         _group_of(connection, known)
     return known[len(groups) :]
 
