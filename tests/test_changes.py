@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
+from random import Random
+from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
-from django_rediscron import LoggedChange, acting_as
+from django_rediscron import (
+    InvalidScheduleError,
+    LoggedChange,
+    NoSuchJobError,
+    RedisCronJob,
+    RedisCronScheduler,
+    acting_as,
+    register,
+)
+from django_rediscron.core.schedule.codec import LEFT_OUT
 from django_rediscron.core.store.actors import command_line_actor, current_actor
-from django_rediscron.core.store.keys import changes_key
+from django_rediscron.core.store.keys import (
+    CHANGES_KEPT,
+    CHANGES_TTL,
+    UNLOGGED_FIELDS,
+    changes_key,
+    job_key,
+)
 from django_rediscron.core.story.changes import (
     ChangeLog,
     definition_at,
@@ -18,12 +38,250 @@ from django_rediscron.core.story.changes import (
     read_changes,
     read_log,
 )
+from django_rediscron.sync import declarations as declared_module
+from django_rediscron.sync import reset, sync
+from tests import tasks
 
 NOON = datetime(2026, 6, 3, 12, tzinfo=timezone.utc)
 
 
 def hours(number: int) -> datetime:
     return NOON + timedelta(hours=number)
+
+
+def make(connection: Redis, id: str = "a", **options: Any) -> RedisCronJob:
+    options.setdefault("interval", 60)
+    return RedisCronJob(id, "default", tasks.echo, connection=connection, **options)
+
+
+def fetch(connection: Redis) -> RedisCronJob:
+    return RedisCronJob.fetch("a", connection)
+
+
+def told(connection: Redis, id: str = "a") -> list[tuple[str, str, int, dict[str, Any]]]:
+    """Actor, deed, revision and fields of each change, oldest first."""
+    changes = reversed(read_changes(id, connection))
+    return [(each.actor, each.what, each.revision, dict(each.fields)) for each in changes]
+
+
+# What is logged
+
+
+def test_each_change_tells_who_did_what(connection: Redis) -> None:
+    """By whatever method, alone or in a pipeline."""
+    make(connection, args=(1,)).save(actor="amy")
+    job = fetch(connection)
+    job.interval, job.cron, job.args = None, "0 5 * * *", ()
+    job.save(actor="bob")
+    job.disable(actor="cat")
+    with acting_as("dan"), connection.pipeline() as pipe:
+        job.enable(pipeline=pipe)
+        pipe.execute()
+    scheduler = RedisCronScheduler(connection)
+    scheduler.register(tasks.echo, "reports", "a", cron="0 5 * * *", max_runs=3, actor="eve")
+    job.delete(actor="fay")
+    scheduler.register_many([make(connection), make(connection, "b")], actor="gus")
+    gone = {"func_name": "tests.tasks.echo", "queue_name": "reports", "cron": "0 5 * * *",
+            "max_runs": "3", "enabled": "1"}  # fmt: skip
+    timing = {"interval": ("60", None), "cron": (None, "0 5 * * *")}
+    assert told(connection) == [
+        ("amy", "created", 0, {}),
+        ("bob", "updated", 1, {**timing, "args": ("[1]", None)}),
+        ("cat", "disabled", 2, {"enabled": ("1", "0")}),
+        ("dan", "enabled", 3, {"enabled": ("0", "1")}),
+        ("eve", "updated", 4, {"queue_name": ("default", "reports"), "max_runs": (None, "3")}),
+        ("fay", "deleted", 5, {name: (text, None) for name, text in gone.items()}),
+        ("gus", "created", 0, {}),
+    ]
+    assert told(connection, "b") == [("gus", "created", 0, {})]
+    assert CHANGES_TTL - 60 < connection.ttl(changes_key("a")) <= CHANGES_TTL
+    assert [each.what for each in job.get_changes(connection, 1, 2)] == ["deleted", "updated"]
+
+
+def test_what_changes_nothing_is_not_logged(connection: Redis) -> None:
+    make(connection).save(actor="amy")
+    job = fetch(connection)
+    job.save(actor="bob")
+    job.enable(actor="bob")
+    job.set_enqueue_time(NOON)
+    RedisCronScheduler(connection).start(burst=True)
+    assert told(connection) == [("amy", "created", 0, {})]
+    RedisCronJob("none", "q", tasks.echo, interval=1, connection=connection).delete()
+    assert not connection.exists(changes_key("none"))
+
+
+def test_a_switch_is_called_so_however_it_was_made(connection: Redis) -> None:
+    make(connection).save(actor="amy")
+    job = fetch(connection)
+    job.enabled = False
+    job.save(actor="bob")
+    job.enabled, job.args = True, (1,)
+    job.save(actor="bob")
+    assert [what for _, what, _, _ in told(connection)] == ["created", "disabled", "updated"]
+
+
+def deploy(*ids: str, **options: Any) -> None:
+    """Start a release that declares these schedules, and sync."""
+    declared_module._declared.clear()
+    for id in ids:
+        register(tasks.echo, "default", id, interval=600, args=(len(ids),))
+    sync("default", **options)
+
+
+def test_what_the_code_declares_is_changed_by_the_code(connection: Redis, starting: None) -> None:
+    make(connection, interval=600, args=(1,), max_runs=5).save(actor="amy")
+    deploy("a")
+    deploy("a", "b")
+    fetch(connection).disable(actor="bob")
+    fetch(connection).reset("enabled", actor="bob")
+    job = fetch(connection)
+    job.max_runs = 7
+    job.save(actor="bob")
+    with acting_as("cat"):
+        reset("a", ["max_runs"])
+    deploy("b")
+    deploy("b", disable_orphans=True)
+    deploy("b", prune=True)
+    assert [(actor, what) for actor, what, _, _ in told(connection)] == [
+        ("amy", "created"),
+        ("code:tests.settings", "synced"),
+        ("code:tests.settings", "synced"),
+        ("bob", "disabled"),
+        ("bob", "reset"),
+        ("bob", "updated"),
+        ("cat", "reset"),
+        ("code:tests.settings", "synced"),
+        ("code:tests.settings", "deleted"),
+    ]
+    assert told(connection)[1][3]["source"] == (None, "code")
+    assert [what for _, what, _, _ in told(connection, "b")] == ["created", "synced"]
+
+
+@pytest.mark.parametrize("log", [b"text", [b"no JSON"], [b"[1]", b"2"], {"a": 1}])
+def test_a_log_that_is_none_blocks_no_change_and_is_replaced(connection: Redis, log: Any) -> None:
+    make(connection).save(actor="amy")
+    key = changes_key("a")
+    connection.delete(key)
+    if isinstance(log, dict):
+        connection.hset(key, mapping=log)
+    elif isinstance(log, list):
+        connection.rpush(key, *log)
+    else:
+        connection.set(key, log)
+    fetch(connection).disable(actor="bob")
+    assert told(connection) == [("bob", "disabled", 1, {"enabled": ("1", "0")})]
+    assert fetch(connection).enabled is False
+
+
+def test_the_newest_changes_are_kept(connection: Redis) -> None:
+    """Fewer of them if their arguments are large."""
+    job = make(connection)
+    job.save()
+    for number in range(CHANGES_KEPT + 20):
+        job.args = (number,)
+        job.save()
+    assert [revision for _, _, revision, _ in told(connection)] == list(range(21, 121))
+    assert definition_of(read_log("a", connection), 21)["args"] == "[20]"
+    for number in range(10):
+        job.args = ("x" * 500_000, number)
+        job.save()
+    assert len(told(connection)) == 2
+    assert connection.memory_usage(changes_key("a"), samples=0) < 6_000_000
+    definition = definition_of(read_log("a", connection), 129)
+    assert json.loads(definition["args"]) == ["x" * 500_000, 8]
+
+
+# All ways to change a schedule, in any order
+
+
+def hold(connection: Redis, edit: Callable[[RedisCronJob], object]) -> None:
+    """Edit it, if it is there and that can be done."""
+    with suppress(NoSuchJobError, InvalidScheduleError):
+        edit(fetch(connection))
+
+
+def save_in_pipeline(connection: Redis, random: Random) -> None:
+    with suppress(NoSuchJobError, ResponseError), connection.pipeline() as pipe:
+        job = fetch(connection)
+        job.kwargs = {"x": random.randrange(3)}
+        job.save(pipeline=pipe)
+        pipe.execute()
+
+
+def set_attributes(job: RedisCronJob, random: Random) -> None:
+    job.args = (random.randrange(3),)
+    job.interval, job.cron = random.choice([(60, None), (3600, None), (None, "0 5 * * *")])
+    job.timezone = "Europe/Paris" if job.cron and random.random() < 0.5 else None
+    job.save()
+
+
+def change_outside(connection: Redis, random: Random) -> None:
+    """As redis-cli and rq-rediscron do, which also writes fields that have their defaults."""
+    if connection.exists(job_key("a")):
+        fields = {"queue_name": random.choice(["default", "reports"]), "meta": "{}", "x": "y"}
+        connection.hset(job_key("a"), mapping=fields)
+    if random.random() < 0.2:
+        connection.delete(job_key("a"))
+
+
+WAYS: dict[str, Callable[[Redis, Random], object]] = {
+    "create": lambda connection, random: make(connection, interval=random.choice([5, 60])).save(),
+    "register": lambda connection, random: RedisCronScheduler(connection).register(
+        tasks.echo, "reports", "a", interval=random.choice([5, 60]), enabled=random.random() < 0.5
+    ),
+    "register many": lambda connection, random: RedisCronScheduler(connection).register_many(
+        [make(connection, interval=random.choice([5, 60])), make(connection, "b")]
+    ),
+    "save": lambda connection, random: hold(connection, lambda job: set_attributes(job, random)),
+    "save in a pipeline": save_in_pipeline,
+    "enable": lambda connection, random: hold(connection, RedisCronJob.enable),
+    "disable": lambda connection, random: hold(connection, RedisCronJob.disable),
+    "delete": lambda connection, random: hold(connection, RedisCronJob.delete),
+    "declare": lambda connection, random: deploy("a", *"bc"[: random.randrange(3)]),
+    "no longer declare": lambda connection, random: deploy("b", disable_orphans=True),
+    "prune": lambda connection, random: deploy("b", prune=random.random() < 0.3),
+    "reset": lambda connection, random: hold(connection, lambda job: job.reset("args", "enabled")),
+    "outside": change_outside,
+}
+
+
+def stored_definition(connection: Redis) -> dict[str, str]:
+    found = connection.hgetall(job_key("a")).items()
+    fields = {name.decode(): text.decode() for name, text in found}
+    return {
+        name: text
+        for name, text in fields.items()
+        if name not in UNLOGGED_FIELDS and text not in ("", LEFT_OUT.get(name))
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_undoing_the_log_gives_each_earlier_definition(
+    connection: Redis, starting: None, seed: int
+) -> None:
+    random = Random(seed)
+    states: list[dict[str, str]] = [{}]
+
+    def note_state() -> None:
+        state = stored_definition(connection)
+        if state != states[-1]:
+            states.append(state)
+
+    for _ in range(60):
+        way = random.choice(list(WAYS))
+        if way != "outside":  # until now nobody could notice what was done there
+            note_state()
+        before = states[-1]
+        WAYS[way](connection, random)
+        if way != "outside" and stored_definition(connection) != before:
+            note_state()
+    note_state()
+    hold(connection, lambda job: job.save())  # notices the last change outside
+    log = read_log("a", connection)
+    undone = [log.known]
+    for change in log.changes:
+        undone.append(change.undone(undone[-1]))
+    assert undone[::-1] == states
 
 
 # Earlier definitions

@@ -82,6 +82,7 @@ def everything(connection: Redis) -> dict[bytes, Any]:
     """All that stands in Redis."""
     read: dict[bytes, Callable[[bytes], Any]] = {
         b"hash": connection.hgetall,
+        b"list": lambda key: connection.lrange(key, 0, -1),
         b"zset": lambda key: connection.zrange(key, 0, -1, withscores=True),
         b"string": connection.get,
     }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.db.models import QuerySet
 from django.forms import BooleanField, Field
+from django.http import HttpRequest
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, override
@@ -17,6 +19,7 @@ from django.utils.translation import gettext_lazy, override
 from ..core.job import RedisCronJob
 from ..core.schedule.codec import EDITABLE_FIELDS
 from ..core.schedule.sensitive import mask_field
+from ..core.store.actors import acting_as
 from ..models import Schedule
 from .form_fields.job import JobForm
 from .form_fields.timing import TimingForm
@@ -29,6 +32,18 @@ _OTHER_LABELS = {
     "webhooks": gettext_lazy("webhooks"),
 }
 _LONGEST_VALUE = 200
+
+
+def acting_as_user(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A view whose changes of schedules are logged as `admin:USERNAME`."""
+
+    @wraps(view)
+    def acting(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        user: Any = request.user
+        with acting_as(f"admin:{user.get_username()}"):
+            return view(request, *args, **kwargs)
+
+    return acting
 
 
 def label(name: str) -> str:

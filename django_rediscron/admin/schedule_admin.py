@@ -80,16 +80,22 @@ class ScheduleAdmin(Base):
         js = ("django_rediscron/schedules.js",)
 
     def get_urls(self) -> list[URLPattern]:
-        """Django's own, and before them those of this package."""
+        """Django's own, and before them those of this package.
+
+        What a user changes on any of these pages is logged as the user's change.
+        """
         wrap = self.admin_site.admin_view
         name = "django_rediscron_schedule_{}".format
-        return [
+        patterns = [
             path("refresh/", wrap(self.refresh_view), name=name("refresh")),
             path("preview/", wrap(self.preview_view), name=name("preview")),
             path("<path:object_id>/run/", wrap(self.run_view), name=name("run")),
             path("<path:object_id>/reset/", wrap(self.reset_view), name=name("reset")),
             *super().get_urls(),
         ]
+        for pattern in patterns:
+            pattern.callback = log.acting_as_user(pattern.callback)
+        return patterns
 
     # Permissions
 

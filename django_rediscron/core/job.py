@@ -21,6 +21,7 @@ from .schedule.option_checks import check_moment
 from .schedule.record import Record
 from .schedule.texts import lossy_text
 from .schedule.upcoming import upcoming
+from .store.actors import acting_as
 from .store.change import Change
 from .store.keys import history_key, job_key, skipped_key
 from .store.reading import Absent, Damaged, read_schedules, restore_as
@@ -162,6 +163,7 @@ class RedisCronJob(Record):
         event: str = "updated",
         *,
         if_version: str | None = None,
+        actor: str | None = None,
     ) -> None:
         """Write this schedule and tell the schedulers.
 
@@ -176,7 +178,7 @@ class RedisCronJob(Record):
         an hour after the execution; later, all changes of this object are written again.
 
         `if_version`: save only if this version is stored, "" if none is. `event`: the event to
-        publish.
+        publish. `actor`: who changes it, for the log of changes; see `acting_as`.
 
         Raises `InvalidScheduleError`, `NoSuchJobError` if a loaded schedule was deleted meanwhile,
         and `ScheduleChangedError` if another version is stored. With a pipeline, its `execute`
@@ -185,15 +187,18 @@ class RedisCronJob(Record):
         self.validate()
         connection = self._connected()
         resolve_pipelined(self, connection)
-        save_changes([Change.of(self, event or "updated", if_version)], connection, pipeline)
+        with acting_as(actor):
+            save_changes([Change.of(self, event or "updated", if_version)], connection, pipeline)
 
-    def enable(self, pipeline: Any | None = None) -> None:
+    def enable(self, pipeline: Any | None = None, *, actor: str | None = None) -> None:
         """Let it run from now on; runs missed while it was disabled are not caught up."""
-        self._switch(True, pipeline)
+        with acting_as(actor):
+            self._switch(True, pipeline)
 
-    def disable(self, pipeline: Any | None = None) -> None:
+    def disable(self, pipeline: Any | None = None, *, actor: str | None = None) -> None:
         """Keep it, but do not run it."""
-        self._switch(False, pipeline)
+        with acting_as(actor):
+            self._switch(False, pipeline)
 
     def _switch(self, enabled: bool, pipeline: Any | None) -> None:
         connection = self._connected()
@@ -201,21 +206,23 @@ class RedisCronJob(Record):
         self.enabled = enabled
         save_changes([Change.switch(self, enabled)], connection, pipeline)
 
-    def delete(self, pipeline: Any | None = None) -> None:
+    def delete(self, pipeline: Any | None = None, *, actor: str | None = None) -> None:
         """Delete it with its index entry and its history, and tell the schedulers.
 
         Its RQ jobs stay in their queues. Deleting a schedule that does not exist does nothing.
         """
-        delete_schedules([self.id], self._connected(), pipeline)
+        with acting_as(actor):
+            delete_schedules([self.id], self._connected(), pipeline)
 
-    def reset(self, *fields: str) -> None:
+    def reset(self, *fields: str, actor: str | None = None) -> None:
         """Restore the last declared values of these fields of its hash, or of all overridden ones.
 
         `interval` and `cron` are reset together, `enabled` only if it is named. Unsaved changes of
         this object are lost. Raises `InvalidScheduleError` if no code declares it or it has no such
         field, and `NoSuchJobError`.
         """
-        reset_to_code(self.id, fields, self._connected())
+        with acting_as(actor):
+            reset_to_code(self.id, fields, self._connected())
         self.refresh()
 
     def set_enqueue_time(self, time: datetime) -> None:

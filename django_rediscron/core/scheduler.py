@@ -28,6 +28,7 @@ from .process.standby import Standby
 from .process.systemd import notify
 from .quoting import quoted
 from .schedule.options import ScheduleArguments, by_name
+from .store.actors import acting_as
 from .store.connections import own_client
 from .timing.durations import Duration, positive_seconds
 
@@ -90,12 +91,14 @@ class RedisCronScheduler(CronScheduler):
         queue_name: str,
         id: str = "",
         *positional: Any,
+        actor: str | None = None,
         **arguments: Unpack[ScheduleArguments],
     ) -> RedisCronJob:
         """Create the schedule `id`, or edit it: afterwards all its fields are as given here.
 
         `func` may also be a dotted name. All else is described in `ScheduleArguments`; `args` to
-        `enabled` may also stand behind the id, in that order.
+        `enabled` may also stand behind the id, in that order. `actor`: who changes it, for the log
+        of changes; see `acting_as`.
 
         An edit keeps `created_at`, and `enabled` if it is not given. It takes effect at once, in
         whatever process the scheduler runs. Raises `InvalidScheduleError` and writes nothing if
@@ -104,15 +107,16 @@ class RedisCronScheduler(CronScheduler):
         arguments = by_name(positional, arguments)
         id = id or self._id_from_config(func, arguments.get("name", ""))
         job = RedisCronJob.requested(func, queue_name, id, arguments, self.connection)
-        self.register_many([job])
+        self.register_many([job], actor=actor)
         return job
 
-    def register_many(self, jobs: Sequence[RedisCronJob]) -> None:
+    def register_many(self, jobs: Sequence[RedisCronJob], *, actor: str | None = None) -> None:
         """Create or edit many schedules in few round trips, each one whole.
 
         `enabled` of a stored schedule is kept if the job's `enabled_given` is False.
         """
-        store.define_many(jobs, self.connection)
+        with acting_as(actor):
+            store.define_many(jobs, self.connection)
 
     def load_config_from_file(self, config_path: str) -> None:
         """Register what a stock RQ cron file declares.

@@ -23,6 +23,7 @@ from ..core.exceptions import InvalidScheduleError
 from ..core.quoting import quoted_id
 from ..core.schedule.origin import Origin
 from ..core.schedule.record import Record
+from ..core.store.actors import acting_as
 from ..core.store.batches import Step, in_steps, no_step
 from ..core.store.change import Change
 from ..core.store.connections import own_client
@@ -131,10 +132,11 @@ def _sync_one_server(
     if group.declarations and not report.check:
         queues = queues_on(group.connection)
         publish(conf.APPLICATION, queues, os.environ.get("TZ"), group.connection)
-    _merge_all(group, report, step=step)
-    declared = {each.job.id for each in group.declarations}
-    ids = [id for id in ever_declared(group.connection, step) if id not in declared]
-    treat_orphans(ids, group.connection, report, policy, Elsewhere(found, groups), step)
+    with acting_as(f"code:{conf.APPLICATION}"):
+        _merge_all(group, report, step=step)
+        declared = {each.job.id for each in group.declarations}
+        ids = [id for id in ever_declared(group.connection, step) if id not in declared]
+        treat_orphans(ids, group.connection, report, policy, Elsewhere(found, groups), step)
 
 
 def _merge_all(

@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError, ResponseError
 
 from django_rediscron.core import NoSuchJobError, RedisCronJob, RedisCronScheduler
+from django_rediscron.core.story.changes import read_changes, read_log
 from tests import tasks
 from tests.processes import wait_until
 
@@ -261,11 +262,24 @@ def at_each_round_trip(
         where = str(proxy.struck[0])
         assert left in ([after] if code == STOPPED else [without_dates(before), after]), where
         assert_whole(connection)
+        assert_logged(connection, without_dates(before), left)
         scheduler = RedisCronScheduler(connection, logging.ERROR)
         scheduler.register_birth()
         expected = {id for id, fields in left.items() if fields["enabled"] == "1"}
         assert {job.id for job in scheduler.enqueue_jobs()} == expected, where
         assert_whole(connection)
+
+
+def assert_logged(
+    connection: Redis, before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]
+) -> None:
+    """The log knows each schedule as it is, and has one entry for an edit that was made."""
+    for id in {*before, *after, "one"}:
+        known = read_log(id, connection).known or {}
+        assert known.items() <= after.get(id, {}).items()
+        assert bool(known) == (id in after)
+        entries = [each for each in read_changes(id, connection) if each.actor == "victim"]
+        assert len(entries) == (before.get(id) != after.get(id))
 
 
 def without_dates(definitions: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:

@@ -22,6 +22,7 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
 
+from django_rediscron import acting_as
 from django_rediscron.core import RedisCronScheduler, SchedulerLockedError
 from django_rediscron.core import scheduler as scheduler_module
 from django_rediscron.core.dispatch import dispatcher as dispatch
@@ -146,7 +147,8 @@ def edit(
 ) -> None:
     """An editor."""
     replace("save", removed)
-    how(connect(url, retries))
+    with acting_as("victim"):
+        how(connect(url, retries))
 
 
 def connect(url: str, retries: int = 0) -> Redis:

@@ -19,7 +19,7 @@ from ..schedule import codec
 from ..schedule.origin import DEFAULTS, ONE_UNIT, Differences, Origin, differences
 from ..schedule.record import Record
 from ..schedule.texts import load_time
-from ..store.change import Change
+from ..store.change import RESET, SYNCED, Change
 from ..store.keys import ORIGIN_FIELDS
 from ..store.reading import Absent, Damaged, Fields, read_schedules
 from ..store.saving import write_merged
@@ -72,6 +72,7 @@ def merge(
     job.enabled_given = not fields or wanted.locked
     change = Change.define(job)
     change.origin_fields = _origin_changes(fields, wanted.origin)
+    change.what = RESET if reset else SYNCED
     change.expected = expectation(fields, tombstone, absent=isinstance(found, Absent))
     if isinstance(found, Absent):
         return Merge(CREATED, change)
@@ -103,6 +104,7 @@ def merge_untouched(fields: Fields, wanted: DeclaredSchedule) -> Merge | None:
     taken = {name: code for name, (_, code) in changes.items()}
     change = Change.replace(wanted.job, taken, fields)
     change.origin_fields = _origin_changes(fields, wanted.origin)
+    change.what = SYNCED
     change.expected = expectation(fields, None)
     return Merge(UPDATED, change, changes)
 
@@ -147,6 +149,7 @@ def _merge_stored(
     job.count_changes_from(found)
     change = Change.of(job, "updated")
     change.origin_fields = origin_fields
+    change.what = RESET if reset else SYNCED
     change.expected = expectation(fields, tombstone)
     return Merge(UPDATED if changes else UNCHANGED, change, changes, overrides)
 

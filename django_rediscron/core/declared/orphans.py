@@ -6,14 +6,13 @@ import json
 from collections.abc import Mapping
 
 from redis import Redis
-from rq.utils import now
 
 from ..schedule.origin import Differences
 from ..schedule.record import Record
-from ..store.change import Change
+from ..store.change import SYNCED, Change
 from ..store.keys import job_key
 from ..store.reading import Absent, Damaged, Fields
-from ..store.saving import BATCH, DELETE
+from ..store.saving import BATCH, DELETE, delete_arguments
 from ..store.scripts import CHANGES_KEYS, run_scripts
 from .merging import UNCHANGED, UPDATED, Expectation, Merge, expectation
 from .tombstones import Tombstone
@@ -40,6 +39,7 @@ def mark_orphan(
         origin_fields["disabled_as_orphan_at"] = True
         change = Change.switch(found, False)
     change.origin_fields = origin_fields
+    change.what = SYNCED
     change.expected = expectation(fields, tombstone)
     return Merge(UPDATED, change, changes) if changes else Merge(UNCHANGED)
 
@@ -51,7 +51,7 @@ def delete_orphans(doomed: Mapping[str, Expectation], connection: Redis) -> list
     calls = [
         (
             [*CHANGES_KEYS, *map(job_key, part)],
-            [f"{now().timestamp():.6f}", json.dumps([doomed[id] for id in part]), *part],
+            delete_arguments(json.dumps([doomed[id] for id in part]), part),
         )
         for part in parts
     ]

@@ -21,6 +21,10 @@ from ..timing.recurrence import Recurrence
 from ..timing.zones import find_zone
 from .keys import FACTS, TIMING_FIELDS
 
+SYNCED, RESET, REVERTED = "synced", "reset", "reverted"
+"""Changes that the log names otherwise than what they do: by the code, back to it, or back to an
+earlier revision."""
+
 
 @dataclass
 class Change:
@@ -38,6 +42,9 @@ class Change:
     facts: dict[str, str] = field(default_factory=dict)
     retimed: bool = True
     receipt: str = ""
+    what: str = ""
+    """What the log of changes is to say, if not that it was created or updated, whichever it is."""
+    reason: str = ""
     # What a merge with the code read, and which fields of the origin it writes.
     expected: dict[str, Any] | None = None
     origin_fields: dict[str, str | bool] | None = None
@@ -185,6 +192,10 @@ class Change:
             item["rules"] = rules_pairs(self.facts["timezone"])
         if self.version is not None:
             item["version"] = self.version
+        if self.what:
+            item["what"] = self.what
+        if self.reason:
+            item["reason"] = self.reason
         if self.receipt:
             item["receipt"] = self.receipt
         if self.expected is not None:

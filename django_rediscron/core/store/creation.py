@@ -15,6 +15,7 @@ from ..schedule.origin import Origin
 from ..schedule.record import Record
 from ..timing.clock_rules import rules_pairs
 from ..timing.cron_times import next_cron_time, utc_text
+from .actors import current_actor
 from .batches import in_calls
 from .keys import job_key
 from .rq_queues import get_queue
@@ -101,6 +102,8 @@ class _Creation:
             f"{moment.timestamp():.6f}",
             json.dumps(items, separators=(",", ":")),
             json.dumps(rules_pairs("")),
+            self._text,
+            current_actor(),
         ]
         self.call = keys, arguments
         """Keys and arguments of the script."""

@@ -14,6 +14,7 @@ from rq.utils import now
 from ..exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
 from ..schedule.record import Record
 from ..timing.cron_times import utc_text
+from .actors import current_actor
 from .batches import in_calls
 from .change import Change, new_receipt
 from .keys import (
@@ -29,7 +30,7 @@ from .keys import (
 from .rq_queues import get_queue
 from .scripts import CHANGES_KEYS, Script, run_script, run_scripts
 
-BATCH = 250
+BATCH = 150
 """Changes in one script call: it blocks Redis for a few milliseconds."""
 
 REFUSALS: dict[str, type[Exception]] = {
@@ -131,7 +132,8 @@ def _call(batch: list[Change], moment: datetime) -> tuple[list[str], list[str]]:
     """Keys and arguments of the script."""
     items = [change.to_script(moment) for change in batch]
     keys = [*CHANGES_KEYS, *(job_key(change.job.id) for change in batch)]
-    return keys, [f"{moment.timestamp():.6f}", utc_text(moment), json.dumps(items)]
+    stamp = f"{moment.timestamp():.6f}"
+    return keys, [stamp, utc_text(moment), json.dumps(items), current_actor()]
 
 
 def _decode(reply: bytes) -> Any:
@@ -165,6 +167,12 @@ def _is_recorded(change: Change, receipt: bytes) -> bool:
     return True
 
 
+def delete_arguments(mode: str, ids: Sequence[str | bytes]) -> list[str | bytes]:
+    """The arguments of the script `delete`; `mode` is the last one before the ids."""
+    moment = now()
+    return [f"{moment.timestamp():.6f}", utc_text(moment), current_actor(), mode, *ids]
+
+
 def delete_schedules(
     ids: Iterable[str | bytes], connection: Redis, pipeline: Any | None = None
 ) -> int:
@@ -179,7 +187,7 @@ def delete_schedules(
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
         keys = [*CHANGES_KEYS, *map(member_key, batch)]
-        arguments = [f"{now().timestamp():.6f}", "once" if pipeline is not None else "", *batch]
+        arguments = delete_arguments("once" if pipeline is not None else "", batch)
         if pipeline is not None:
             connection.register_script(DELETE.text)(keys, arguments, client=pipeline)
             continue

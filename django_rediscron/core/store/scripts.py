@@ -19,9 +19,13 @@ from redis.client import NEVER_DECODE
 from redis.exceptions import NoScriptError
 
 from ..schedule.checks import MAX_WAIT
-from ..schedule.codec import EDITABLE_FIELDS
+from ..schedule.codec import EDITABLE_FIELDS, LEFT_OUT
 from ..timing.cron_times import FIRST_YEAR, LAST_YEAR
+from .actors import OUTSIDE
 from .keys import (
+    CHANGES_KEPT,
+    CHANGES_PREFIX,
+    CHANGES_TTL,
     DELETED,
     DISABLED,
     EDIT_FIELDS,
@@ -35,6 +39,7 @@ from .keys import (
     REIGN,
     REIGNS,
     RULES,
+    UNLOGGED_FIELDS,
 )
 
 FOLDER = Path(__file__).with_name("lua")
@@ -47,9 +52,23 @@ CHANGES_KEYS = (INDEX, DISABLED, ERRORS, LAST_UPDATE, INDEXED, DELETED)
 GUARDED_FIELDS = (*EDITABLE_FIELDS, *ORIGIN_FIELDS, *EDIT_FIELDS)
 """All that a merge with the code depends on."""
 
+LARGEST_LOG = 2 * 1024 * 1024
+"""Bytes of the changes of a schedule, about: with large arguments fewer of them are kept."""
+
+_DEFAULT_TEXTS = [each for item in LEFT_OUT.items() if item[1] for each in item]
+
 INCLUDES: Mapping[str, Mapping[str, Constant]] = {
     "as_expected": {"GUARDED_FIELDS": GUARDED_FIELDS},
     "as_leader": {"RULES": RULES},
+    "change_log": {
+        "CHANGES_PREFIX": CHANGES_PREFIX,
+        "CHANGES_KEPT": CHANGES_KEPT,
+        "CHANGES_TTL": CHANGES_TTL,
+        "LARGEST_LOG": LARGEST_LOG,
+        "OUTSIDE": OUTSIDE,
+        "UNLOGGED_FIELDS": UNLOGGED_FIELDS,
+        "DEFAULT_TEXTS": _DEFAULT_TEXTS,
+    },
     "changes": {"EVENTS": EVENTS},
     "epoch": {"FIRST_YEAR": FIRST_YEAR, "LAST_YEAR": LAST_YEAR},
     "reigns": {"REIGN": REIGN, "REIGNS": REIGNS, "MAX_REIGNS": MAX_REIGNS},

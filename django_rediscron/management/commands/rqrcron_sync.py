@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, SystemCheckEr
 
 from django_rediscron.checks import SETTINGS
 from django_rediscron.core import InvalidScheduleError
+from django_rediscron.core.store.actors import acting_as, command_line_actor
 from django_rediscron.sync.orphans import add_orphan_arguments
 from django_rediscron.sync.report import SyncReport
 from django_rediscron.sync.syncing import reset, try_sync
@@ -91,7 +92,8 @@ def _reset(options: dict[str, Any]) -> tuple[SyncReport, Exception | None]:
     id, *fields = options["reset"]
     report = SyncReport(check=options["check"])
     try:
-        return reset(id, fields, check=options["check"]), None
+        with acting_as(command_line_actor()):
+            return reset(id, fields, check=options["check"]), None
     except InvalidScheduleError as error:
         report.failed[id] = str(error)
         return report, error

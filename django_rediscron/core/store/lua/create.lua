@@ -5,15 +5,18 @@
 -- ARGV[2]: JSON list, for each: its score in the index ('' for none: it is disabled), '1' for a
 --   cron expression, then all fields and values, the id first, the next time last
 -- ARGV[3]: JSON list, the rules of the local zone
+-- ARGV[4]: UTC text, ARGV[5]: the actor
 -- Returns the positions, from 1, of those that were not written, because they exist or were deleted
 --   by hand while declared; and 0 if the leader computes the next times of cron expressions.
 
 -- include: changes
 -- include: as_leader
+-- include: change_log
 
 local now, left, events = ARGV[1], {}, {}
 local rules, ours = cjson.decode(ARGV[3]), nil
 local ids, scores = {[INDEX] = {}, [DISABLED] = {}}, {}
+local told = {at = ARGV[4], by = ARGV[5], what = 'created', revision = 0}
 local deletions = redis.call('EXISTS', DELETED) == 1
 
 -- Write a hash, without its next time if the leader computes that.
@@ -27,6 +30,7 @@ local function write(key, item)
     end
   end
   redis.call('HSET', key, unpack(item, 3, length))
+  log_change(id, state_of(id, {}), definition_in(item, 3), told)
   local index = item[1] == '' and DISABLED or INDEX
   table.insert(ids[index], id)
   scores[id] = item[1] == '' and now or item[1]

@@ -1,18 +1,19 @@
 -- Delete schedules with their index entries and their histories.
 --
 -- KEYS: those of `changes`, then the hashes
--- ARGV[1]: epoch seconds
--- ARGV[2]: 'once' in a pipeline: a refusal is an error reply, and nothing is deleted; or a JSON
+-- ARGV[1]: epoch seconds, ARGV[2]: the same as UTC text, ARGV[3]: the actor
+-- ARGV[4]: 'once' in a pipeline: a refusal is an error reply, and nothing is deleted; or a JSON
 --   list of what a sync read of each: changed ones are kept, and no tombstones are left
--- ARGV[3], ...: the ids in the order of the hashes
+-- ARGV[5], ...: the ids in the order of the hashes
 -- Returns for each: 1 if it existed, else 0; 'changed' if it is not what the sync read; the place
 --   of its declaration if it is locked.
 
 -- include: changes
 -- include: as_expected
+-- include: change_log
 
 local replies, events, declared = {}, {}, {}
-local expected = string.sub(ARGV[2], 1, 1) == '[' and cjson.decode(ARGV[2])
+local expected = string.sub(ARGV[4], 1, 1) == '[' and cjson.decode(ARGV[4])
 
 -- The fields about the code that declares the schedule; nil if none does, or no longer.
 local function declaration(key)
@@ -40,11 +41,20 @@ local function refusal(i, key, id)
   return declared[i] and declared[i].locked == '1' and declared[i].place or nil
 end
 
+-- Enter in the log that it is gone. `before`: its state before that.
+local function enter(id, before, revision)
+  revision = (tonumber(revision) or 0) + (before.outside and 2 or 1)
+  log_change(id, before, {}, {at = ARGV[2], by = ARGV[3], what = 'deleted', revision = revision})
+end
+
 local function delete(key, id)
+  local stored, revision = redis.pcall('HGETALL', key), redis.pcall('HGET', key, 'revision')
+  local before = state_of(id, stored.err and {} or stored)
   local deleted = redis.call('DEL', key)
   if deleted == 1 then
     redis.call('ZREM', INDEX, id)
     redis.call('DEL', key .. HISTORY_SUFFIX, SKIPPED_PREFIX .. id)
+    enter(id, before, revision)
     events[#events + 1] = cjson.encode({event = 'deleted', job_id = id})
   end
   redis.call('ZREM', DISABLED, id)
@@ -53,15 +63,15 @@ local function delete(key, id)
 end
 
 for i, key in ipairs(hashes) do
-  local id = ARGV[i + 2]
+  local id = ARGV[i + 4]
   replies[i] = refusal(i, key, id)
-  if replies[i] and ARGV[2] == 'once' then
+  if replies[i] and ARGV[4] == 'once' then
     return redis.error_reply('SCHEDULELOCKED nothing was deleted: ' .. id
                              .. ' is locked; remove it where it is declared: ' .. replies[i])
   end
 end
 for i, key in ipairs(hashes) do
-  local id = ARGV[i + 2]
+  local id = ARGV[i + 4]
   if not replies[i] then
     replies[i] = delete(key, id)
     if declared[i] then leave_tombstone(id, declared[i]) end

@@ -16,12 +16,15 @@
 --     expression, rules: of its zone, as `as_leader` takes them
 --   expected: what a merge with the code read, if given: the change is refused if that changed,
 --     and not for a lock
+--   what, reason: what the log of changes is to say ('' for what: created or updated, whichever
+--     it is), if given
 --   origin_fields: those to write (true: the time, false: to delete), if given; quiet:
---     only these, which is no change of the definition: no revision is raised and no event is
+--     only these, which is no change of what runs when: no revision is raised and no event is
 --     published
 --   receipt: name under which the reply is kept, if given; if it exists already, this very
 --     change was written before
--- ARGV[4]: 'once' if there is no second attempt (in a pipeline)
+-- ARGV[4]: the actor
+-- ARGV[5]: 'once' if there is no second attempt (in a pipeline)
 -- Returns a JSON list, for each: {'refused', reason, text} if it may not be changed,
 --   {'stale', true if the timing fields change, facts} if the next time must be recomputed
 --   from these and nothing was written, or {'ok', version, revision, created_at,
@@ -35,8 +38,13 @@
 -- include: as_leader
 -- include: sound
 -- include: jitter
+-- include: raise_revision
+-- include: change_log
 
-local now, now_text, once = ARGV[1], ARGV[2], ARGV[4] == 'once'
+local now, now_text, by, once = ARGV[1], ARGV[2], ARGV[4], ARGV[5] == 'once'
+
+-- include: next_time
+
 local replies, events = {}, {}
 local READ = {'enabled', 'created_at', 'updated_at', 'revision', 'finished_at', 'runs', 'max_runs',
               'jitter', 'locked', 'place', 'disabled_as_orphan_at', unpack(FACTS)}
@@ -79,10 +87,12 @@ local function refusal(key, kind, change, stored)
   end
 end
 
+-- The fields that matter here, '' if they are missing; and the whole hash as it is read.
 local function read(key)
-  local stored, values = {}, redis.call('HMGET', key, unpack(READ))
-  for i, name in ipairs(READ) do stored[name] = values[i] or '' end
-  return stored
+  local stored, found, whole = {}, {}, redis.call('HGETALL', key)
+  for i = 1, #whole, 2 do found[whole[i]] = whole[i + 1] end
+  for _, name in ipairs(READ) do stored[name] = found[name] or '' end
+  return stored, whole
 end
 
 local function write(key, pairs_, gone)
@@ -117,108 +127,6 @@ local function tombstone_fields(id)
     end
   end
   return origin
-end
-
--- The later one of the stored latest time and the one to move forward to.
-local function latest_time(change, stored)
-  local latest = stored.latest_enqueue_time or ''
-  if not epoch(latest) then latest = '' end
-  local wanted = change.times.latest_enqueue_time
-  return wanted and wanted > latest and wanted or latest
-end
-
--- The schedule as the change makes it, but for its next time. `stored`: as it is; a new one has
--- nothing but enabled, created_at and next_enqueue_time.
-local function merge(change, stored)
-  local left_out, facts = {}, {}
-  for _, name in ipairs(change.unset) do left_out[name] = true end
-  local function value(name)
-    return not left_out[name] and (change.fields[name] or stored[name]) or ''
-  end
-  for _, name in ipairs(FACTS) do facts[name] = value(name) end
-  local changed = false
-  for _, name in ipairs(TIMING_FIELDS) do
-    if facts[name] ~= stored[name] then changed = true end
-  end
-  local latest, following = latest_time(change, stored), stored.next_enqueue_time
-  facts.latest_enqueue_time = latest
-  -- An interval that is not changed goes on in the rhythm of its next time, unless that only says
-  -- that it was due at once.
-  local goes_on = not changed and latest ~= '' and sound(following, now)
-                  and following ~= stored.created_at
-  facts.next_enqueue_time = goes_on and following or ''
-  return {
-    left_out = left_out, facts = facts, changed = changed, latest = latest, following = following,
-    enabled = change.fields.enabled or (stored.enabled == '0' and '0' or '1'),
-    jitter = value('jitter'), max_runs = value('max_runs'),
-    created_at = epoch(stored.created_at) and stored.created_at
-                 or change.fields.created_at or now_text,
-  }
-end
-
--- How many runs count, whether they are all there may be, and since when nothing is left to run.
-local function set_end(schedule, stored)
-  local finished_at, runs = stored.finished_at or '', stored.runs or ''
-  if not epoch(finished_at) then finished_at = '' end
-  if not string.match(runs, '^%d+$') or #runs > 15 then runs = '' end
-  local end_moved = schedule.facts.end_at ~= (stored.end_at or '')
-  local limit_moved = schedule.max_runs ~= (stored.max_runs or '')
-  local max_runs = tonumber(schedule.max_runs) or math.huge
-  local function used_up() return (tonumber(runs) or 0) >= max_runs end
-  schedule.revived = finished_at ~= '' and (schedule.changed or end_moved or limit_moved)
-  if used_up() and (schedule.changed or end_moved) then runs = '' end
-  schedule.finished_at = schedule.revived and '' or finished_at
-  schedule.runs, schedule.used_up = runs, used_up()
-end
-
--- Whether the next time that the change brings was computed from what is so.
-local function is_computed(change, schedule)
-  if schedule.latest ~= '' and schedule.changed ~= change.retimed then return false end
-  for name, fact in pairs(schedule.facts) do
-    if fact ~= change.facts[name] then return false end
-  end
-  return true
-end
-
--- The next time to move forward to, if any. What has run would run again: such a next time is that
--- of an object older than the hash.
-local function wanted_time(change, schedule)
-  local wanted, ran = change.times.next_enqueue_time, epoch(schedule.latest)
-  if wanted and ran and epoch(wanted) <= ran then return nil end
-  return wanted
-end
-
--- The next time, '' for none, and since when nothing is left to run; or nothing if it has to be
--- computed anew.
-local function next_time(change, schedule, stored)
-  local following = schedule.following
-  local renewed = schedule.changed or schedule.revived or not sound(following, now)
-  local retime = renewed or (schedule.enabled == '1' and stored.enabled == '0')
-  local wanted = wanted_time(change, schedule)
-  if schedule.finished_at ~= '' then return '', schedule.finished_at end
-  if schedule.used_up then return '', now_text end
-  if wanted and (retime or wanted > following) then return wanted, '' end
-  if not retime then return following, '' end
-  if is_computed(change, schedule) then
-    if change.next == '' then return '', now_text end
-    if change.rules and not as_leader(change.rules) then return '', '' end
-    return change.next, ''
-  end
-  if not once then return nil end
-  if renewed or following <= now_text then return '', '' end
-  return following, ''
-end
-
--- Whether the change brings the next time, or that of the hash stands; false if neither is so.
-local function set_next(change, schedule, stored)
-  local following, finished_at = next_time(change, schedule, stored)
-  if not following then return false end
-  local end_at = epoch(schedule.facts.end_at)
-  if following ~= '' and end_at and epoch(following) > end_at then
-    following, finished_at = '', now_text
-  end
-  schedule.following, schedule.finished_at = following, finished_at
-  return true
 end
 
 -- Fields of the origin that are written with a change of the definition.
@@ -260,13 +168,6 @@ local function contents(change, schedule, stored, exists)
   return pairs_, gone
 end
 
-local function raise_revision(key)
-  local revision = redis.pcall('HINCRBY', key, 'revision', 1)
-  if type(revision) == 'number' then return revision end
-  redis.call('HSET', key, 'revision', 1)
-  return 1
-end
-
 -- The score of a schedule that waits to run.
 local function score(id, schedule)
   local following = schedule.following
@@ -285,13 +186,30 @@ local function put(id, schedule)
   end
 end
 
+-- Once for what was changed outside.
+local function raise_twice(key)
+  raise_revision(key)
+  return raise_revision(key)
+end
+
+-- Enter in the log what was written. `before`: its state before that.
+local function enter(key, change, before, revision, exists)
+  local what = change.what or ''
+  if what == '' or not exists and what == 'synced' then what = exists and 'updated' or 'created' end
+  log_change(change.id, before, definition_in(redis.call('HGETALL', key), 1), {
+    at = now_text, by = by, what = what, revision = tonumber(revision) or 0, reason = change.reason,
+  })
+end
+
 -- Write what was judged to be right; returns the reply.
-local function settle(key, kind, change, schedule, stored)
+local function settle(key, kind, change, schedule, stored, before)
   local exists = kind == 'hash'
   if not exists and kind ~= 'none' then redis.call('DEL', key) end
   write(key, contents(change, schedule, stored, exists))
   if change.expected or not exists then forget_deletion(change.id) end
-  local revision = string.format('%.0f', exists and raise_revision(key) or 0)
+  local raise = before.outside and raise_twice or raise_revision
+  local revision = string.format('%.0f', exists and raise(key) or 0)
+  enter(key, change, before, revision, exists)
   put(change.id, schedule)
   local event = change.event
   if event == '' then event = exists and 'updated' or 'created' end
@@ -306,14 +224,17 @@ local function save(key, change)
   local kept = receipt and redis.call('GET', receipt)
   if kept then return cjson.decode(kept) end
   local kind = redis.call('TYPE', key).ok
-  local stored = kind == 'hash' and read(key) or nil
+  local stored, whole
+  if kind == 'hash' then stored, whole = read(key) end
   local reason, text = refusal(key, kind, change, stored)
   if reason then return {'refused', reason, text} end
+  local before = state_of(change.id, whole or {})
   if change.quiet then
     local pairs_, gone = {}, {}
     add_origin_fields(change.origin_fields, pairs_, gone)
     write(key, pairs_, gone)
     forget_deletion(change.id)
+    enter(key, change, before, before.outside and raise_twice(key) or stored.revision, true)
     return {'marked'}
   end
   stored = stored or {enabled = '1', created_at = '', next_enqueue_time = ''}
@@ -322,7 +243,7 @@ local function save(key, change)
   if not set_next(change, schedule, stored) then
     return {'stale', schedule.changed, schedule.facts}
   end
-  local reply = settle(key, kind, change, schedule, stored)
+  local reply = settle(key, kind, change, schedule, stored, before)
   if receipt then redis.call('SET', receipt, cjson.encode(reply), 'EX', RECEIPT_TTL) end
   return reply
 end
