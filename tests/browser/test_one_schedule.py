@@ -117,7 +117,7 @@ def test_runs_now_until_a_worker_has_finished_it(
     # by itself: nobody reloads the page
     expect(page.locator("#result_list")).to_contain_text("finished", timeout=30_000)
     other.reload()
-    expect(other.locator(".rediscron-details")).to_contain_text("finished")
+    expect(other.locator(".rediscron-details")).to_contain_text("Finished")
 
 
 def test_a_double_click_runs_it_once(log_in: LogIn, schedule: Make, connection: Redis) -> None:

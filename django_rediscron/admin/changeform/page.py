@@ -126,11 +126,11 @@ def open_wrong_groups(shown: Any) -> None:
 def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) -> dict[str, Any]:
     """What is shown with the form: the state of the schedule, its runs, and buttons."""
     job = schedule.job
-    details = read_details(schedule, main_connection())
+    details = read_details(schedule, main_connection(), request.GET)
     context: dict[str, Any] = {"details": details, "job": job}
     if job is None:
         return context
-    schedule.recent_runs = [row.run for row in details.runs]
+    schedule.recent_runs = details.latest_runs
     context["facts"] = [
         (_("State"), badges(schedule)),  # the whole error follows below
         (_("Runs"), timing(schedule)),
