@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -10,9 +11,16 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from django_rediscron import RedisCronJob, Run, Skip
+from django_rediscron import RedisCronJob, RedisCronScheduler, Run, Skip
 from django_rediscron.core.schedule.missed import Failure
-from django_rediscron.core.store.keys import runs_key, skipped_key
+from django_rediscron.core.store.keys import (
+    changes_key,
+    job_key,
+    outcomes_key,
+    runs_key,
+    skipped_key,
+)
+from django_rediscron.core.timing.cron_times import utc_text
 
 from .tasks import echo
 from .test_cli import rqrcron
@@ -135,6 +143,122 @@ def test_history_for_programs(connection: Redis, told: Any) -> None:
     assert [run["cause"] for run in found["runs"]] == ["schedule", "hand", "schedule"]
 
 
+# changes
+
+
+@pytest.fixture
+def edited(connection: Redis) -> None:
+    """A schedule that was created, edited and disabled, as scripts log it."""
+    create("mail", connection, interval=900, kwargs={"to": "a", "token": "s3cret"}, enabled=False)
+    stored = {name: text.decode() for name, text in hash_of("mail", connection).items()}
+    kwargs = ['{"to":"b","token":"hunter2"}', stored["kwargs"]]
+    entries = [
+        {name: stored[name] for name in ("func_name", "queue_name", "interval", "kwargs")},
+        logged(3, "disabled", "cli:bob@web1", {"enabled": ["1", "0"]}, reason="too much\nmail"),
+        logged(2, "updated", "admin:alice", {"interval": ["600", "900"], "kwargs": kwargs}),
+        logged(1, "created", "code:mysite", {}),
+    ]
+    connection.delete(changes_key("mail"))
+    connection.rpush(changes_key("mail"), *map(json.dumps, entries))
+
+
+def hash_of(id: str, connection: Redis) -> dict[str, bytes]:
+    return {name.decode(): text for name, text in connection.hgetall(job_key(id)).items()}
+
+
+def logged(revision: int, what: str, actor: str, fields: Any, reason: str = "") -> dict[str, Any]:
+    at = utc_text(THREE + revision * HOUR)
+    entry = {"at": at, "by": actor, "what": what, "revision": revision, "fields": fields}
+    return {**entry, "reason": reason} if reason else entry
+
+
+@pytest.mark.usefixtures("edited")
+def test_changes_say_who_did_what_and_hide_secrets(told: Any) -> None:
+    assert told("changes", "mail").splitlines() == [
+        r"2026-06-03T06:00:00Z  revision 3  disabled by cli:bob@web1: too much\nmail",
+        "2026-06-03T05:00:00Z  revision 2  updated by admin:alice",
+        "    interval: 600 -> 900",
+        '    kwargs: {"to": "b", "token": "********"} -> {"to": "a", "token": "********"}',
+        "2026-06-03T04:00:00Z  revision 1  created by code:mysite",
+    ]
+    since = ("--since", "2026-06-03T05:00Z", "--limit", "1")
+    assert told("changes", "mail", *since).count("revision") == 1
+    assert told("changes", "mail", "--since", "1h") == "No changes on record\n"
+
+
+@pytest.mark.usefixtures("edited")
+def test_changes_for_programs(told: Any) -> None:
+    found = json.loads(told("changes", "mail", "--json"))
+    assert found["id"] == "mail"
+    assert [each["action"] for each in found["changes"]] == ["disabled", "updated", "created"]
+    assert found["changes"][1]["fields"]["interval"] == ["600", "900"]
+    assert found["changes"][0] == {
+        "revision": 3,
+        "at": "2026-06-03T06:00:00.000000Z",
+        "actor": "cli:bob@web1",
+        "action": "disabled",
+        "reason": "too much\nmail",
+        "fields": {"enabled": ["1", "0"]},
+    }
+    assert "hunter2" not in told("changes", "mail", "--json")
+
+
+# show
+
+
+@pytest.mark.usefixtures("edited", "night")
+def test_show_has_all_of_it_on_a_page(connection: Redis, told: Any) -> None:
+    outcomes = {"finished": "7", "failed": "2", "failures": "2", "last_failure": utc_text(THREE)}
+    connection.hset(outcomes_key("mail"), mapping=outcomes)
+    record(connection, "mail", ended(THREE))
+    leader = RedisCronScheduler(connection, name="web1:4711")
+    leader.register_birth()
+    leader.register_death()
+
+    page = told("show", "mail")
+    since, until = re.findall(r"(\S+) to (\S+) \(stopped\)  web1:4711\n", page)[0]
+    assert since <= until
+    assert page.splitlines()[:20] == [
+        "mail",
+        "",
+        "Function      tests.tasks.echo(to='a', token='********')",
+        "Queue         default",
+        "When          Every 15 minutes",
+        "State         disabled, revision 0",
+        "Next          -",
+        "Outcomes      7 finished, 2 failed",
+        "Last failure  2026-06-03T03:00:00Z, 2 in a row",
+        "",
+        "Latest runs",
+        "TIME                  STATUS    STARTED  RAN",
+        "2026-06-03T03:00:00Z  finished  +2.0s    5m0s",
+        "",
+        "Latest changes",
+        *told("changes", "mail").splitlines(),
+    ]
+
+    found = json.loads(told("show", "mail", "--json"))
+    assert found["schedule"]["kwargs"] == {"to": "a", "token": "********"}
+    assert found["outcomes"]["counts"] == {"finished": 7, "failed": 2}
+    assert [run["status"] for run in found["runs"]] == ["finished"]
+    assert found["changes"] == json.loads(told("changes", "mail", "--json"))["changes"]
+    assert found["reigns"][0]["end"] == "stopped"
+
+
+@pytest.mark.usefixtures("night")
+def test_show_tells_what_is_left_of_a_schedule(connection: Redis, told: Any) -> None:
+    connection.hset(job_key("billing"), "interval", "often")
+    assert "State  damaged: " in told("show", "billing")
+    assert json.loads(told("show", "billing", "--json"))["damaged"]
+    RedisCronJob("billing", "default", func=echo, interval=5, connection=connection).delete()
+    page = told("show", "billing")
+    assert "State  deleted" in page
+    assert "2026-06-03T03:00:00Z  finished" in page
+
+
+# What goes wrong
+
+
 @pytest.mark.usefixtures("night")
 @pytest.mark.parametrize(
     ("arguments", "status", "reason"),
@@ -144,6 +268,8 @@ def test_history_for_programs(connection: Redis, told: Any) -> None:
             1,
             "there is no schedule 'biling', and none is on record; did you ",
         ),
+        (["changes", "biling"], 1, "did you mean 'billing'?"),
+        (["show", "biling"], 1, "did you mean 'billing'?"),
         (["history", "x*"], 1, "no schedule has an id like 'x*'"),
         (["history", "--limit", "0"], 2, "'--limit'"),
         (["history", "--since", "soon"], 2, "'soon' is neither a time such as "),
@@ -160,7 +286,13 @@ def test_a_project_tells_the_same(told: Any) -> None:
     def ours(*arguments: str) -> subprocess.CompletedProcess[str]:
         return manage("rqrcron", *arguments)
 
-    for verb in (["history", "billing"], ["history", "--json"]):
+    verbs = (
+        ["history", "billing"],
+        ["history", "--json"],
+        ["changes", "billing"],
+        ["show", "billing", "--json"],
+    )
+    for verb in verbs:
         assert ours(*verb).stdout == told(*verb)
     refused = ours("history", "biling")
     assert refused.returncode == 1

@@ -15,9 +15,11 @@ from ..core.store.listing import reindex as rebuild_indexes
 from ..core.timing.durations import Duration, as_seconds
 from ..terminal import take_any_text
 from ..unreachable import UnreachableError, reaching
+from .changes import changes
 from .history import history
 from .listing import check_interval, reader, show
 from .rq_options import RQ_OPTIONS
+from .schedule_page import show as show_schedule
 from .verb import ConnectionOptions, Verb
 
 
@@ -163,4 +165,5 @@ def health(
         sys.exit(1)
 
 
-main.add_command(history)
+for verb in (history, changes, show_schedule):
+    main.add_command(verb)

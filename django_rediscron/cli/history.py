@@ -69,7 +69,7 @@ def history(
     """
     found = read_events(chosen_ids(ids, connection), connection, limit, since)
     if as_json:
-        click.echo(json.dumps({"id": ids[0] if len(ids) == 1 else None, **_facts(found)}))
+        click.echo(json.dumps({"id": ids[0] if len(ids) == 1 else None, **event_facts(found)}))
     elif found:
         for line in table(found, with_ids=len(ids) != 1 or found[0].schedule_id != ids[0]):
             click.echo(line)
@@ -163,7 +163,8 @@ def span(duration: timedelta) -> str:
 # For programs
 
 
-def _facts(events: Sequence[Event]) -> dict[str, Any]:
+def event_facts(events: Sequence[Event]) -> dict[str, Any]:
+    """`runs` and `skips` in JSON."""
     return {
         "runs": [
             {"id": event.schedule_id, **run_facts(event.what)}

@@ -55,7 +55,7 @@ def json_parts(listing: Listing, queues: Sequence[str] = ()) -> Iterator[str]:
     yield '{"jobs": ['
     separator = ""
     while batch := list(islice(jobs, BATCH)):
-        yield separator + ", ".join(json.dumps(_for_json(_facts(job))) for job in batch)
+        yield separator + ", ".join(json.dumps(schedule_facts(job)) for job in batch)
         separator = ", "
     leadership = listing.leadership
     rest = {
@@ -71,8 +71,9 @@ def json_parts(listing: Listing, queues: Sequence[str] = ()) -> Iterator[str]:
     yield f"], {json.dumps(rest)[1:]}"
 
 
-def _facts(job: RedisCronJob) -> dict[str, Any]:
-    return {
+def schedule_facts(job: RedisCronJob) -> Any:
+    """A schedule in JSON: `JSON_FIELDS` and `JSON_OPTIONS`."""
+    facts = {
         **dict(zip(JSON_FIELDS, _attributes(job), strict=True)),
         "kwargs": mask(job.kwargs),
         "overrides": {
@@ -81,6 +82,7 @@ def _facts(job: RedisCronJob) -> dict[str, Any]:
         },
         **{option: job.job_options.get(option) for option in JSON_OPTIONS},
     }
+    return _for_json(facts)
 
 
 def _for_json(value: Any, depth: int = 100) -> Any:

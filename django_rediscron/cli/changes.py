@@ -1,0 +1,99 @@
+"""`rqrcron changes`: who changed what of a schedule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from redis import Redis
+
+from ..core.quoting import LONGEST, cut
+from ..core.schedule.origin import DEFAULTS
+from ..core.schedule.sensitive import mask_field
+from ..core.story.changes import LoggedChange, read_changes
+from ..terminal import fitted, one_line
+from .history import short_time
+from .story_options import check_id, json_option, limit_option, since_option, time_fact
+from .verb import Verb
+
+SWITCHED = {"enabled", "disabled"}
+"""Changes whose name says what happened to the field `enabled`."""
+
+
+@click.command(cls=Verb)
+@click.argument("id")
+@limit_option("changes")
+@since_option
+@json_option
+def changes(connection: Redis, id: str, limit: int, since: datetime | None, as_json: bool) -> None:
+    """Show who changed what of a schedule, newest first.
+
+    The latest 100 changes are on record, also of a schedule that was deleted up to a year ago. For
+    each there is a line with the time (UTC), the revision, what was done ("created", "updated",
+    "enabled", "disabled", "deleted", "reset", "reverted", "synced", or "outside" for a change by a
+    program that keeps no log), by whom and why; below it the value of each field before and after.
+    Values of sensitive keyword arguments are shown as ********.
+
+    With --json, "id" is the ID, "changes" holds an object for each change with revision, at, actor,
+    action, reason and fields, whose values are lists of two: the text in Redis before and after, or
+    null where the field had or has its default.
+
+    Exit status: 0; 1 when Redis cannot be used, or nothing is on record of the ID; 2 for wrong
+    usage; 130 after Ctrl-C.
+    """
+    check_id(id, connection)
+    found = read_changes(id, connection)
+    newest = [each for each in found if since is None or each.at >= since][:limit]
+    if as_json:
+        click.echo(json.dumps({"id": id, "changes": [change_facts(each) for each in newest]}))
+    elif newest:
+        for line in lines(newest):
+            click.echo(line)
+    else:
+        click.echo("No changes on record")
+
+
+def lines(changes: Sequence[LoggedChange]) -> Iterator[str]:
+    """What is shown of them."""
+    for change in changes:
+        done = "changed outside" if change.what == "outside" else f"{change.what} by {change.actor}"
+        reason = f": {change.reason}" if change.reason else ""
+        yield fitted(
+            f"{short_time(change.at)}  revision {change.revision}  {one_line(done + reason)}"
+        )
+        for name, (old, new) in shown_fields(change).items():
+            if not (name == "enabled" and change.what in SWITCHED):
+                yield fitted("    " + field_line(name, old, new))
+
+
+def field_line(name: str, old: str | None, new: str | None) -> str:
+    """`interval: 600 -> 900`."""
+    return one_line(f"{name}: {_value(name, old)} -> {_value(name, new)}")
+
+
+def _value(name: str, text: str | None) -> str:
+    return cut(DEFAULTS.get(name, "") if text is None else text, LONGEST) or "none"
+
+
+def change_facts(change: LoggedChange) -> dict[str, Any]:
+    """A change in JSON."""
+    return {
+        "revision": change.revision,
+        "at": time_fact(change.at),
+        "actor": change.actor,
+        "action": change.what,
+        "reason": change.reason,
+        "fields": {name: list(both) for name, both in shown_fields(change).items()},
+    }
+
+
+def shown_fields(change: LoggedChange) -> Mapping[str, tuple[str | None, str | None]]:
+    """The values before and after, sensitive ones masked."""
+    return {name: (_masked(name, a), _masked(name, b)) for name, (a, b) in change.fields.items()}
+
+
+def _masked(name: str, text: str | None) -> str | None:
+    return None if text is None else mask_field(name, text)
