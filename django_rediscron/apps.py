@@ -20,7 +20,7 @@ class RediscronConfig(AppConfig):
         from . import checks
         from .conf import conf
         from .core.dispatch.applications import use_application
-        from .core.schedule.sensitive import use_sensitive_names
+        from .core.sensitive import use_sensitive_names
         from .core.store.rq_queues import use_queue_factory
         from .queues import get_queue
 

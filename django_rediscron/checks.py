@@ -17,8 +17,8 @@ from redis.exceptions import RedisError
 
 from .conf import KNOWN, conf, is_name, is_pattern
 from .core.quoting import quoted
-from .core.schedule.sensitive import SENSITIVE
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
+from .core.sensitive import SENSITIVE
 from .core.store.connections import Server, server
 from .core.timing.durations import as_seconds
 from .queues import connections

@@ -1,14 +1,19 @@
-"""This app's settings: `REDISCRON = {...}`, all of it optional. Redis itself is in `RQ_QUEUES`."""
+"""The settings: `REDISCRON = {...}`, all of it optional, and what `USE_TZ` makes of moments.
+
+Redis itself is in `RQ_QUEUES`.
+"""
 
 from __future__ import annotations
 
 import os
+from datetime import datetime, tzinfo
 from typing import Any, TypeGuard, cast
 
 from django.conf import settings
+from django.utils import timezone
 
 from .core.plain import plain
-from .core.schedule.sensitive import SENSITIVE
+from .core.sensitive import SENSITIVE
 from .core.timing.durations import as_seconds
 
 KNOWN = ("QUEUE", "APPLICATION", "LOCK_TTL", "MAX_SLEEP_INTERVAL", "ALLOWED_FUNCTIONS", "SENSITIVE")
@@ -94,3 +99,36 @@ class Settings:
 
 
 conf = Settings()
+
+
+def as_django_has_it(moment: datetime) -> datetime:
+    """An aware moment as Django stores and shows it in this project."""
+    if settings.USE_TZ:
+        return moment
+    return in_zone(moment, timezone.get_default_timezone()).replace(tzinfo=None)
+
+
+def aware(moment: datetime) -> datetime:
+    """The same moment with a time zone; one without is in `TIME_ZONE`."""
+    if timezone.is_aware(moment):
+        return moment
+    return moment.replace(tzinfo=timezone.get_default_timezone())
+
+
+def current_zone() -> tzinfo:
+    """The zone in which people read and type times: of the request, if the project has that."""
+    return timezone.get_current_timezone() if settings.USE_TZ else timezone.get_default_timezone()
+
+
+def local(moment: datetime) -> datetime:
+    """A moment in the zone in which people read it."""
+    return in_zone(moment, current_zone())
+
+
+def in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """A moment in a zone; as it is where that is beyond the ends of the calendar."""
+    moment = aware(moment)
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from django.db import NotSupportedError, models
 from django.utils.translation import gettext_lazy as _
 
+from .conf import as_django_has_it
 from .core.job import RedisCronJob
 from .core.quoting import quoted_id
 from .core.store.reading import Damaged
 from .core.story.runs import Run
 from .query import ScheduleQuerySet
-from .use_tz import as_django_has_it
 
 if TYPE_CHECKING:
     _Text = models.Field[str, str]

@@ -15,6 +15,7 @@ from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
 from django.db.models.sql.where import NothingNode, WhereNode
 
+from .conf import aware
 from .core.quoting import quoted
 from .core.schedule.texts import number_text
 from .core.store import search
@@ -23,7 +24,6 @@ from .core.store.saving import delete_schedules
 from .core.store.search import Condition
 from .core.timing.cron_times import utc_text
 from .queues import main_connection
-from .use_tz import aware
 
 _COMPARED = ("contains", "startswith", "gt", "gte", "lt", "lte")
 

@@ -10,7 +10,7 @@ from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
 from .core.quoting import LONGEST_REASON, cut, quoted, quoted_id
 from .core.schedule.checks import check_schedule
-from .core.schedule.sensitive import mask
+from .core.sensitive import mask
 from .core.timing.cron_times import next_cron_time
 from .core.timing.zones import find_zone
 from .queues import queue_config

@@ -14,7 +14,7 @@ from django.test import Client, override_settings
 from redis import Redis
 
 from django_rediscron import RedisCronJob, register
-from django_rediscron.core.schedule.sensitive import MASK, mask, mask_field, unmask
+from django_rediscron.core.sensitive import MASK, mask, mask_field, unmask
 
 from .admin.forms import change_url, errors, load, send
 from .tasks import echo

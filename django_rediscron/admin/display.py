@@ -19,9 +19,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 from rq.utils import now
 
+from ..conf import aware, current_zone, in_zone, local
 from ..core.story.runs import Run
 from ..models import Schedule
-from ..use_tz import aware, current_zone, in_zone, local
 
 # Times
 

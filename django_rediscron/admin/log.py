@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, override
 
 from ..core.job import RedisCronJob
 from ..core.schedule.codec import EDITABLE_FIELDS
-from ..core.schedule.sensitive import mask_field
+from ..core.sensitive import mask_field
 from ..core.store.actors import acting_as
 from ..models import Schedule
 from .form_fields.job import JobForm

@@ -12,7 +12,7 @@ from redis import Redis
 
 from ..core.quoting import LONGEST, cut
 from ..core.schedule.origin import DEFAULTS
-from ..core.schedule.sensitive import mask_field
+from ..core.sensitive import mask_field
 from ..core.story.changes import LoggedChange, read_changes
 from ..terminal import fitted, one_line
 from .history import short_time

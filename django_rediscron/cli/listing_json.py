@@ -14,7 +14,7 @@ from rq import Retry
 
 from ..core.job import RedisCronJob
 from ..core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
-from ..core.schedule.sensitive import mask, mask_changes
+from ..core.sensitive import mask, mask_changes
 from ..core.store import Listing
 from ..core.store.reading import BATCH
 from ..core.timing.cron_times import utc_text

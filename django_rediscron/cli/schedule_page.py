@@ -14,7 +14,7 @@ from ..core.exceptions import DamagedScheduleError, NoSuchJobError
 from ..core.job import RedisCronJob
 from ..core.quoting import LONGEST, cut, quoted
 from ..core.schedule.origin import without_defaults
-from ..core.schedule.sensitive import mask, mask_field
+from ..core.sensitive import mask, mask_field
 from ..core.story.changes import LoggedChange, read_changes
 from ..core.story.outcomes import Outcomes, read_outcomes
 from ..core.story.reigns import Reign, read_reigns

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.quoting import LONGEST_REASON, cut, quoted
 from ..core.schedule.origin import Differences, describe
-from ..core.schedule.sensitive import mask_changes
+from ..core.sensitive import mask_changes
 from ..terminal import one_line
 
 Changes = Differences

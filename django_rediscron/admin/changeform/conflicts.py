@@ -15,11 +15,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from rq.utils import now
 
+from ...conf import as_django_has_it, local
 from ...core.job import RedisCronJob
-from ...core.schedule.sensitive import mask_field
 from ...core.schedule.texts import parse_time
+from ...core.sensitive import mask_field
 from ...core.timing.cron_times import utc_text
-from ...use_tz import as_django_has_it, local
 from .. import log
 from ..log import changed_fields, definition, display_value, label, names_field
 

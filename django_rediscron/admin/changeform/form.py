@@ -15,8 +15,8 @@ from ...allowlist import is_allowed
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
 from ...core.schedule.checks import check_id
-from ...core.schedule.sensitive import unmask
 from ...core.schedule.texts import dump_json
+from ...core.sensitive import unmask
 from ...models import Schedule
 from ...queues import get_queue, main_connection, queues_beside
 from ..form_fields.job import RUN_FIELDS, JobForm

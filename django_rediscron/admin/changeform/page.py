@@ -20,11 +20,11 @@ from django.utils.formats import localize
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
+from ...conf import local
 from ...core.exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
 from ...core.schedule.options import TIME_DEFAULTS
 from ...models import Schedule
 from ...queues import main_connection
-from ...use_tz import local
 from .. import log
 from ..changelist.columns import badges, latest_run, next_run, timing
 from ..display import TEMPLATES, absolute, page_context, page_url

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.job import RedisCronJob
 from ...core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
-from ...core.schedule.sensitive import mask
+from ...core.sensitive import mask
 from ...queues import default_result_ttl
 
 ATTRIBUTES = ("func_name", "queue_name", "interval", "cron", "enabled", *TIME_DEFAULTS)

@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from rq.utils import now
 
+from ...conf import aware
 from ...core.schedule.missed import own_time
 from ...models import Schedule
 from ...query import LatestRun
-from ...use_tz import aware
 from ..display import LATE, NOTHING, absolute, job_url, marks, outcome, span, time_tag
 
 LONGEST_ERROR = 120

@@ -14,8 +14,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ...conf import current_zone, in_zone
 from ...core.timing.zones import is_portable
-from ...use_tz import current_zone, in_zone
 from .widgets import Group, LabelledForm, SecondsField, SuggestingInput
 
 WHEN = Group(gettext_lazy("When"), ("interval", ("cron", "timezone"), "preview"), is_open=True)

@@ -18,7 +18,7 @@ from rq.job import Job, JobStatus
 from ...core.dispatch.run_now import failure_of
 from ...core.exceptions import InvalidScheduleError
 from ...core.quoting import quoted_id
-from ...core.schedule.sensitive import mask
+from ...core.sensitive import mask
 from ...models import Schedule
 from ...queues import main_connection
 from ..display import TEMPLATES, job_url, page_context, page_url

@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from redis import Redis
 
+from ...conf import local
 from ...core.schedule.missed import Failure, Skip
 from ...core.store.connections import bytes_client
 from ...core.store.keys import skipped_key
 from ...core.story.changes import CREATED, DELETED, LoggedChange, read_changes
 from ...core.story.reigns import Reign, read_reigns
 from ...core.story.runs import Run
-from ...use_tz import local
 from ..display import LATE, NOTHING, clock_tag, job_url, mark, outcome, span
 from ..log import display_value, label
 from ..runs import recent_runs

@@ -13,8 +13,8 @@ from datetime import datetime
 from functools import cached_property
 
 from ..quoting import LONGEST, cut
+from ..sensitive import mask_changes
 from . import codec
-from .sensitive import mask_changes
 from .texts import load_object, parse_time
 
 CODE, RUNTIME = "code", "runtime"
