@@ -92,7 +92,8 @@ def change_facts(change: LoggedChange) -> dict[str, Any]:
 
 def shown_fields(change: LoggedChange) -> Mapping[str, tuple[str | None, str | None]]:
     """The values before and after, sensitive ones masked."""
-    return {name: (_masked(name, a), _masked(name, b)) for name, (a, b) in change.fields.items()}
+    fields = sorted(change.fields.items())
+    return {name: (_masked(name, old), _masked(name, new)) for name, (old, new) in fields}
 
 
 def _masked(name: str, text: str | None) -> str | None:

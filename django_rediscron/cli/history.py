@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from heapq import nlargest
 from itertools import chain
 from typing import Any, NamedTuple
@@ -22,6 +22,11 @@ from .verb import Verb
 
 PAGE = 100
 """Schedules whose runs are read at once."""
+
+FEW = 2
+"""Runs, and skips, that are read of each of many schedules first."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 REASONS = {
     "misfire": "later than misfire_grace",
@@ -80,24 +85,56 @@ def history(
 def read_events(
     ids: Sequence[str], connection: Redis, limit: int, since: datetime | None = None
 ) -> list[Event]:
-    """The newest `limit` runs and skips of these schedules, newest first."""
-    newest: list[Event] = []
-    for at in range(0, len(ids), PAGE):
-        page = _page(ids[at : at + PAGE], connection, limit)
-        wanted = (event for event in page if since is None or event.time >= since)
-        newest = nlargest(limit, chain(newest, wanted), key=lambda event: event.time)
+    """The newest `limit` runs and skips of these schedules, newest first.
+
+    Of each a few are read first: of most schedules no more than these are among the newest of all.
+    """
+    begin = since or _EPOCH
+    newest, oldest = _read(ids, connection, limit, min(limit, FEW), begin)
+    if len(newest) == limit:
+        begin = newest[-1].time
+    going_on = {id for id, time in oldest.items() if time >= begin}
+    if limit > FEW and going_on:
+        others = [event for event in newest if event.schedule_id not in going_on]
+        more, _ = _read(sorted(going_on), connection, limit, limit, begin)
+        newest = nlargest(limit, [*others, *more], key=_time)
     return newest
 
 
-def _page(ids: Sequence[str], connection: Redis, count: int) -> Iterator[Event]:
+def _read(
+    ids: Sequence[str], connection: Redis, limit: int, each: int, begin: datetime
+) -> tuple[list[Event], dict[str, datetime]]:
+    """The newest `limit` of them all if at most `each` are read of each schedule.
+
+    And the oldest time that was read of each schedule that may have more.
+    """
+    newest: list[Event] = []
+    oldest: dict[str, datetime] = {}
+    for at in range(0, len(ids), PAGE):
+        page = ids[at : at + PAGE]
+        for id, events in chain(_runs(page, connection, each), _skips(page, connection, each)):
+            if len(events) >= each:
+                time = min(map(_time, events))
+                oldest[id] = max(time, oldest.get(id, time))
+            newest += (event for event in events if event.time >= begin)
+        newest = nlargest(limit, newest, key=_time)
+    return newest, oldest
+
+
+def _time(event: Event) -> datetime:
+    return event.time
+
+
+def _runs(ids: Sequence[str], connection: Redis, count: int) -> Iterator[tuple[str, list[Event]]]:
     for id, runs in read_recent(ids, connection, count).items():
-        for run in runs:
-            time = run.occurrence or run.enqueued_at or run.ended_at
-            if time is not None:
-                yield Event(time, id, run)
+        times = (run.occurrence or run.enqueued_at or run.ended_at or _EPOCH for run in runs)
+        yield id, [Event(time, id, run) for time, run in zip(times, runs, strict=True)]
+
+
+def _skips(ids: Sequence[str], connection: Redis, count: int) -> Iterator[tuple[str, list[Event]]]:
     for id, skips in read_skips(ids, connection, count).items():
-        for skip in skips:
-            yield Event(skip.until if isinstance(skip, Skip) else skip.occurrence, id, skip)
+        times = (each.until if isinstance(each, Skip) else each.occurrence for each in skips)
+        yield id, [Event(time, id, skip) for time, skip in zip(times, skips, strict=True)]
 
 
 # For people
