@@ -20,6 +20,7 @@ from .core.quoting import quoted
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
 from .core.sensitive import SENSITIVE
 from .core.store.connections import Server, server
+from .core.story.following import KEEP_RUNS, check_keep_runs
 from .core.timing.durations import as_seconds
 from .queues import connections
 from .testing import declaration_faults
@@ -114,11 +115,12 @@ def _check_sensitive(value: object) -> None:
             raise ValueError(f"a list of names of keyword arguments, but it contains {each!r:.80}")
 
 
-_SHAPES: dict[str, tuple[str, Callable[[object], None]]] = {
+_SHAPES: dict[str, tuple[str, Callable[[object], object]]] = {
     "QUEUE": ('"default"', _check_queue),
     "APPLICATION": ("the name of the settings module", _check_application),
     "LOCK_TTL": ("30", _check_lock_ttl),
     "MAX_SLEEP_INTERVAL": ("60.0", _check_max_sleep_interval),
+    "KEEP_RUNS": (str(KEEP_RUNS), check_keep_runs),
     "ALLOWED_FUNCTIONS": ("[]", _check_allowed_functions),
     "SENSITIVE": (", ".join(SENSITIVE), _check_sensitive),
 }

@@ -14,9 +14,18 @@ from django.utils import timezone
 
 from .core.plain import plain
 from .core.sensitive import SENSITIVE
+from .core.story.following import KEEP_RUNS
 from .core.timing.durations import as_seconds
 
-KNOWN = ("QUEUE", "APPLICATION", "LOCK_TTL", "MAX_SLEEP_INTERVAL", "ALLOWED_FUNCTIONS", "SENSITIVE")
+KNOWN = (
+    "QUEUE",
+    "APPLICATION",
+    "LOCK_TTL",
+    "MAX_SLEEP_INTERVAL",
+    "KEEP_RUNS",
+    "ALLOWED_FUNCTIONS",
+    "SENSITIVE",
+)
 
 
 def is_pattern(value: object) -> bool:
@@ -75,6 +84,11 @@ class Settings:
         """Seconds after which a change is seen even where Pub/Sub does not work."""
         # As RQ's own scheduler: once a minute costs nothing, and changes arrive by Pub/Sub anyway.
         return cast(float, as_seconds(self._given().get("MAX_SLEEP_INTERVAL", 60.0)))
+
+    @property
+    def KEEP_RUNS(self) -> int:
+        """How many runs of each schedule are kept when they have ended."""
+        return cast(int, self._given().get("KEEP_RUNS", KEEP_RUNS))
 
     @property
     def ALLOWED_FUNCTIONS(self) -> tuple[str, ...]:

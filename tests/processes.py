@@ -23,6 +23,21 @@ scheduler = RedisCronScheduler(
 scheduler.start()
 """
 
+WORKER = """
+from redis import Redis
+from rq import Queue, {kind} as Worker
+
+class Beating(Worker):
+    def get_heartbeat_ttl(self, job, working_time=0.0):
+        return 2
+
+connection = Redis.from_url({url!r})
+worker = Beating(
+    [Queue("metrics", connection=connection)], connection=connection, job_monitoring_interval=1
+)
+worker.work(logging_level="WARNING")
+"""
+
 
 @contextmanager
 def running_scheduler(
@@ -38,6 +53,18 @@ def running_scheduler(
         wait_until(lambda: connection.pubsub_numsub("rq:cron_jobs:events")[0][1] >= 1)
         connection.close()
         yield process
+    finally:
+        process.kill()
+        process.wait()
+        close(process.stdout)
+
+
+@contextmanager
+def working(url: str, kind: str = "Worker") -> Iterator[int]:
+    """A worker of queue `metrics` whose heartbeats last for two seconds; its pid."""
+    process = start_python("-c", WORKER.format(url=url, kind=kind), PYTHONPATH=".")
+    try:
+        yield process.pid
     finally:
         process.kill()
         process.wait()

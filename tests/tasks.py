@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
-from rq import get_current_job
+from rq import Retry, get_current_job
 
 from django_rediscron import current_occurrence
 
@@ -24,6 +26,16 @@ def count_keys(pattern: str) -> int:
 def fail(*args: Any) -> None:
     """Raise."""
     raise ValueError("it failed, with a reason")
+
+
+def ask_again(times: int) -> Any:
+    """Ask RQ to run it once more, so often."""
+    return Retry(max=times)
+
+
+def die() -> None:
+    """Kill its own process."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def raising_callback(job: Any, connection: Any, *rest: Any) -> None:

@@ -135,10 +135,11 @@ def test_their_rights_cover_every_command_of_the_scripts_they_run() -> None:
     """Some of these run rarely."""
     changes = ["save", "delete", "read", "prune", "create"]
     passes = ["due", "dispatch", "extend_lock", "release_lock", "replace_lock"]
+    passes += ["follow", "end_runs"]
     scripts = loaded_scripts()
     for name, run in {
         "rediscron-scheduler": changes + passes,
-        "rediscron-editor": [*changes, "search", "names_in_use"],
+        "rediscron-editor": [*changes, "search", "names_in_use", "enter", "read_runs"],
         "rediscron-reader": ["read", "search"],
     }.items():
         text = "".join(scripts[each].text for each in run)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -18,41 +16,13 @@ from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.dispatch.protocol import MISSING
 from tests import tasks
 from tests.clock import Clock, set_clock
-from tests.processes import close, start_python, wait_until
+from tests.processes import wait_until, working
 
 pytestmark = pytest.mark.usefixtures("clock")
 
 UTC = timezone.utc
 NOON = datetime(2026, 3, 23, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-WORKER = """
-import sys
-from redis import Redis
-from rq import Queue, {kind} as Worker
-
-class Beating(Worker):
-    def get_heartbeat_ttl(self, job, working_time=0.0):
-        return 2
-
-connection = Redis.from_url({url!r})
-worker = Beating(
-    [Queue("metrics", connection=connection)], connection=connection, job_monitoring_interval=1
-)
-worker.work(logging_level="WARNING")
-"""
-
-
-@contextmanager
-def working(url: str, kind: str = "Worker") -> Iterator[int]:
-    """A worker whose heartbeats last for two seconds; its pid."""
-    process = start_python("-c", WORKER.format(url=url, kind=kind), PYTHONPATH=".")
-    try:
-        yield process.pid
-    finally:
-        process.kill()
-        process.wait()
-        close(process.stdout)
 
 
 @pytest.fixture

@@ -34,6 +34,9 @@ from .timing.zones import UTC
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+from .story.outcomes import Outcomes, read_outcomes
+from .story.runs import Run, read_runs_of
+
 
 class RedisCronJob(Record):
     """A recurring RQ job that lives in a Redis hash, with an id that its owner chose.
@@ -128,6 +131,16 @@ class RedisCronJob(Record):
         for the id of a schedule that may have been deleted.
         """
         return why(self.id, time, self._connected())
+
+    def get_runs(self, connection: Redis, start: int = 0, end: int = -1) -> list[Run]:
+        """Its runs, newest first (zero-based, inclusive): all in flight, and as many that have
+        ended as the scheduler keeps, for at most a year after the latest one.
+        """
+        return read_runs_of(self.id, connection, start, end)
+
+    def get_outcomes(self, connection: Redis) -> Outcomes:
+        """When it last succeeded and failed, the failures in a row, and how many runs ended how."""
+        return read_outcomes([self.id], connection)[self.id]
 
     # How it is read
 

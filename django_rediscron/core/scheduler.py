@@ -30,6 +30,7 @@ from .quoting import quoted
 from .schedule.options import ScheduleArguments, by_name
 from .store.actors import acting_as
 from .store.connections import own_client
+from .story.following import KEEP_RUNS, Following, check_keep_runs
 from .timing.durations import Duration, positive_seconds
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class RedisCronScheduler(CronScheduler):
     that configured no logging itself. `name`: unique among schedulers; by default host, PID and a
     random suffix. `lock_ttl`: seconds after which another scheduler may take over from one that
     died. `max_sleep_interval`: longest delay before a change is noticed if Pub/Sub fails.
+    `keep_runs`: how many runs of each schedule are kept when they have ended, 0 for none.
 
     `sync`, if set, is called when this scheduler becomes the leader, when it receives SIGHUP, and
     when Redis came back without its data: it is to register what a program declares.
@@ -64,6 +66,7 @@ class RedisCronScheduler(CronScheduler):
         name: str = "",
         lock_ttl: Duration = 120,
         max_sleep_interval: Duration = 60.0,
+        keep_runs: int = KEEP_RUNS,
     ) -> None:
         lock_seconds = positive_seconds("lock_ttl", lock_ttl)
         if not SHORTEST_LOCK_TTL <= lock_seconds <= LONGEST_LOCK_TTL:
@@ -72,6 +75,10 @@ class RedisCronScheduler(CronScheduler):
                 f"{LONGEST_LOCK_TTL}, got {quoted(lock_ttl)}"
             )
         sleep_seconds = positive_seconds("max_sleep_interval", max_sleep_interval)
+        try:
+            keep_runs = check_keep_runs(keep_runs)
+        except ValueError as error:
+            raise ValueError(f"keep_runs must be {error}") from None
         client = own_client(connection)
         set_up_logging(logging_level)
         with handlers_kept(logging.getLogger(RQ_LOGGER)):
@@ -80,6 +87,7 @@ class RedisCronScheduler(CronScheduler):
         self.max_sleep_interval = sleep_seconds
         self._session = Session(client, self.name, lock_seconds, self.save)
         self._dispatcher = Dispatcher(client, self.application)
+        self._following = Following(client, keep_runs)
         self._prepare_start()
         self._config_ids: Counter[str] | None = None
 
@@ -191,7 +199,9 @@ class RedisCronScheduler(CronScheduler):
         session, inbox, outage = self._session, Inbox(), Outage(self.log, self.name)
         self._inbox = inbox
         self._standby = Standby(self, session, inbox, outage)
-        self._leading = Leading(self, session, self._dispatcher, inbox, outage, self._standby)
+        self._leading = Leading(
+            self, session, self._dispatcher, self._following, inbox, outage, self._standby
+        )
 
     def _lead_and_sign_off(self, *, burst: bool, standby: bool) -> None:
         try:

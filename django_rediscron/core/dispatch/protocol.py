@@ -19,6 +19,7 @@ from ..store.keys import (
     EXECUTION_PREFIX,
     EXECUTIONS_PREFIX,
     HISTORY_SUFFIX,
+    IN_FLIGHT,
     INDEX,
     JOB_PREFIX,
     LOCK,
@@ -114,6 +115,7 @@ DISPATCH = Script(
     JOB_PREFIX=JOB_PREFIX,
     HISTORY_SUFFIX=HISTORY_SUFFIX,
     SKIPPED_PREFIX=SKIPPED_PREFIX,
+    IN_FLIGHT=IN_FLIGHT,
     QUEUE_PREFIX=QUEUE_PREFIX,
     EXECUTION_PREFIX=EXECUTION_PREFIX,
     EXECUTIONS_PREFIX=EXECUTIONS_PREFIX,
@@ -149,7 +151,7 @@ class SharedJobFields:
 
     `prefix`: the start of the keys of jobs. `ttl`: seconds that a job lives, 0 for ever. `push`:
     key of the queue, empty if the jobs are not pushed. `queues`: key of the set of queues.
-    `variable`: names of the fields that differ from job to job.
+    `variable`: names of the fields that differ from job to job. `terms`: see `in_flight.terms`.
     """
 
     __slots__ = ("_constant", "_count", "_head")
@@ -162,10 +164,12 @@ class SharedJobFields:
         queues: str,
         at_front: bool,
         variable: Sequence[str],
+        terms: str,
         fields: Iterable[tuple[str, bytes]],
     ) -> None:
         target = text(prefix), number(ttl), text(push), text(queues)
-        self._head = b"".join((head(7), *target, number(int(at_front)), number(len(variable))))
+        rest = number(int(at_front)), number(len(variable)), text(terms)
+        self._head = b"".join((head(8), *target, *rest))
         pairs = [*((name, b"") for name in variable), *fields]
         self._constant = b"".join([text(name) + text(value) for name, value in pairs])
         self._count = 2 * (len(pairs) + len(JOB_TIMES) + len(OCCURRENCE_FIELDS))

@@ -29,12 +29,13 @@ from ..schedule.record import Record
 from ..store.keys import OCCURRENCE_FIELDS
 from ..store.rq_queues import overridden
 from ..store.scripts import Script, run_script
+from ..story.in_flight import HAND, enter, entry_text
 from ..timing.cron_times import utc_text
 from .applications import Applications, own_application
 from .custom_queues import enqueue, enqueue_into
 from .prepared import PreparedSchedule
 from .protocol import HISTORY_LIMIT, HISTORY_TTL
-from .template import create_job
+from .template import create_job, terms_of
 
 logger = logging.getLogger(__name__)
 
@@ -224,7 +225,9 @@ def _write(job: Job, schedule: Record, queue: Queue, connection: Redis) -> Job:
         else:
             write_unqueued(queue, job, pipe)
         pipe.hset(job.key, mapping=dict(zip(OCCURRENCE_FIELDS, (schedule.id, ""), strict=True)))
-        pipe.zadd(history, {job.id: now().timestamp()})
+        moment = now()
+        enter(pipe, job.id, entry_text(None, moment, terms_of(HAND, schedule, queue), schedule.id))
+        pipe.zadd(history, {job.id: moment.timestamp()})
         pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
         pipe.expire(history, HISTORY_TTL)
         pipe.execute()

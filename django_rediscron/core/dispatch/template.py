@@ -23,7 +23,9 @@ from rq.job import Job
 from ..schedule.definition import FUNCTION_FIELDS
 from ..schedule.record import Record
 from ..schedule.rq_options import CALLBACKS, make_callback
+from ..schedule.texts import lossy_text
 from ..store.rq_queues import overridden
+from ..story.in_flight import SCHEDULE, terms
 from .protocol import JOB_TIMES, SharedJobFields, text
 
 _IDS_AT_ONCE = 50  # a system call for each id would cost more than the id
@@ -109,13 +111,20 @@ class Templates:
         push = queue.key if queue.is_async else ""
         at_front = bool(schedule.job_options.get("at_front"))
         target = (prefix, ttl, push, queue.redis_queues_keys, at_front)
-        key = (*target, *values, *fields.items())
+        entry = terms_of(SCHEDULE, schedule, queue)
+        key = (*target, *values, entry, *fields.items())
         shared = self._shared.get(key)
         if shared is None:
-            shared = self._shared[key] = SharedJobFields(
-                *target, list(values), [(name, _as_bytes(value)) for name, value in fields.items()]
-            )
+            pairs = [(name, _as_bytes(value)) for name, value in fields.items()]
+            shared = self._shared[key] = SharedJobFields(*target, list(values), entry, pairs)
         return shared, list(values.values())
+
+
+def terms_of(cause: str, schedule: Record, queue: Queue) -> str:
+    """The terms on which a job of the schedule in this queue is in flight."""
+    retry = schedule.job_options.get("retry")
+    prefix = lossy_text(queue.job_class.redis_job_namespace_prefix)
+    return terms(cause, prefix, retry.max if retry else 0)
 
 
 def _kind(schedule: Record, queue: Queue) -> tuple[Any, ...] | None:

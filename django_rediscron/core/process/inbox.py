@@ -49,15 +49,19 @@ class Inbox:
         """A schedule was changed; None if it is not known which ones."""
         self._messages.put((_CHANGED, id))
 
-    def wait(self, seconds: float) -> None:
-        """Wait for a message, at most so long, and note all that there are."""
+    def wait(self, seconds: float) -> bool:
+        """Wait for a message, at most so long, and note all that there are. Whether any came."""
+        received = False
         until = time.monotonic() + seconds
         while self._messages.empty() and (left := until - time.monotonic()) > 0:
             with suppress(queue.Empty):
                 self._note(*self._messages.get(timeout=min(left, NAP)))
+                received = True
                 break
         while not self._messages.empty():
             self._note(*self._messages.get())
+            received = True
+        return received
 
     def forget_changes(self) -> None:
         """Call it when they have been dealt with."""

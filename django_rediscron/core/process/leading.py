@@ -18,6 +18,7 @@ from ..exceptions import LeadershipLostError, SchedulerLockedError
 from ..store import listing as store
 from ..store.batches import WorkEndedError
 from ..store.keys import INDEXED, LAST_UPDATE
+from ..story.following import Following
 from .inbox import Inbox
 from .listener import ChangeListener
 from .outage import Outage
@@ -46,6 +47,7 @@ class Leading:
         scheduler: Scheduler,
         session: Session,
         dispatcher: Dispatcher,
+        following: Following,
         inbox: Inbox,
         outage: Outage,
         standby: Standby,
@@ -53,6 +55,7 @@ class Leading:
         self._scheduler = scheduler
         self._session = session
         self._dispatcher = dispatcher
+        self._following = following
         self._inbox = inbox
         self._outage = outage
         self._standby = standby
@@ -131,7 +134,9 @@ class Leading:
                 if self._repair_wanted:
                     self.repair()
                 self._pass()
-                return
+                if self._following.sweep(self._session.token, self.keep_alive):
+                    return
+                self._session.lose_lock()
             except LockLostError:
                 self._session.lose_lock()
             except WorkEndedError:
@@ -171,16 +176,32 @@ class Leading:
         self._outage.over()
         self._notify_watchdog()
         self._watch_clock()  # else a pause until a time that is far away again
-        self._inbox.wait(0 if self._repair_wanted else pause)
+        self._rest(0 if self._repair_wanted else pause)
         self._watch_clock()
 
     def _pass(self) -> None:
         session = self._session
-        for _ in self._dispatcher.enqueue_due(session.token, session.lock_ttl):
+        for enqueued in self._dispatcher.enqueue_due(session.token, session.lock_ttl):
+            if enqueued:
+                self._following.expect_jobs()
+            self._follow()
             self.keep_alive()
             self._inbox.wait(0)
             if self._inbox.sync_wanted:
                 self._sync()  # else SIGHUP would be heard when all that is due has been enqueued
+
+    def _follow(self) -> None:
+        """Look at a slice of the jobs in flight if it is due."""
+        if not self._following.pause and not self._following.step(self._session.token):
+            raise LockLostError
+
+    def _rest(self, seconds: float) -> None:
+        """Wait for a message, at most so long, and follow jobs meanwhile."""
+        until = time.monotonic() + seconds
+        while not self._inbox.wait(min(self._following.pause, until - time.monotonic())):
+            if time.monotonic() >= until:
+                return
+            self._follow()
 
     def _sync(self) -> None:
         if self._rules_wanted:

@@ -9,8 +9,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from ..schedule.texts import parse_time
-from ..store.keys import RQ_JOB_PREFIX
+from ..store.keys import IN_FLIGHT, RQ_JOB_PREFIX
+from ..store.scripts import Script
 from ..timing.cron_times import utc_text
+
+ENTER = Script("enter", IN_FLIGHT=IN_FLIGHT)
 
 SCHEDULE, HAND = "schedule", "hand"
 """What causes a run."""
@@ -76,6 +79,11 @@ def entry_text(occurrence: datetime | None, enqueued_at: datetime, shared: str, 
     """An entry as it is in Redis; `shared`: its terms."""
     due = "-" if occurrence is None else utc_text(occurrence)
     return f"{due} {enqueued_at.timestamp():.6f} {shared} {id}"
+
+
+def enter(pipe: Any, job_id: str, text: str) -> None:
+    """Queue the command that enters a job among those in flight; it cannot fail the others."""
+    pipe.eval(ENTER.text, 0, job_id, text)
 
 
 class Look(NamedTuple):

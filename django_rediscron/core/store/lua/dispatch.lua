@@ -7,8 +7,9 @@
 -- ARGV[4]: TTL of a history in seconds, ARGV[5]: time for the history
 -- ARGV[6]: msgpack list of three lists:
 --   fields that RQ jobs share: start of the key, TTL (0: none), queue key ('' not to push), key of
---     the set of queues, 1 to push to the front, count of variable fields, field/value list that
---     begins with these and ends with the id of the schedule and the time of the occurrence
+--     the set of queues, 1 to push to the front, count of variable fields, terms of their entries
+--     in IN_FLIGHT, field/value list that begins with the variable ones and ends with the id of the
+--     schedule and the time of the occurrence
 --   occurrences, the items of all in one row, which takes less time to unpack. Of each: id,
 --     next_enqueue_time as read ('' for a missing field), new latest ('' if it is the next one
 --     as read) and next_enqueue_time, score in the index, 1 to delete the last error, id of the RQ
@@ -48,9 +49,11 @@ local finished = {}
 local shared_fields, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
 local SHARED_FIELDS = 8 -- the position of their number among the items of an occurrence
 local outcomes, scores, scored = {}, {}, 0
+local in_flight, flown = {}, 0
 for _, shared in ipairs(shared_fields) do
   shared.prefix, shared.ttl, shared.queue, shared.queues = unpack(shared)
-  shared.at_front, shared.variable, shared.fields = unpack(shared, 5)
+  shared.at_front, shared.variable, shared.terms, shared.fields = unpack(shared, 5)
+  shared.terms = ' ' .. moment .. ' ' .. shared.terms .. ' '
   shared.pushed, shared.count = {}, 0
 end
 
@@ -180,6 +183,8 @@ local function occur(at)
     shared.pushed[shared.count] = job_id
   end
   if is_failed == 1 then heal(key, id) end
+  in_flight[flown + 1], in_flight[flown + 2] = job_id, latest .. shared.terms .. id
+  flown = flown + 2
   return outcome
 end
 
@@ -291,4 +296,6 @@ for _, shared in ipairs(shared_fields) do
 end
 if next(finished) then scores = without_finished() end
 if scores[1] then call('ZADD', INDEX, unpack(scores)) end
+-- Jobs that cannot be followed run all the same.
+if in_flight[1] then try('HSET', IN_FLIGHT, unpack(in_flight)) end
 return table.concat(outcomes) .. table.concat(reasons)

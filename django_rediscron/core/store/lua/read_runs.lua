@@ -15,10 +15,8 @@ local function in_flight(id)
   local looks = {}
   local job_ids = redis.pcall('ZREVRANGE', JOB_PREFIX .. id .. HISTORY_SUFFIX, 0, last)
   for _, job_id in ipairs(job_ids) do
-    local entry = redis.pcall('HGET', IN_FLIGHT, job_id)
-    if type(entry) == 'string' then
-      looks[#looks + 1] = described(job_id, entry, look(job_id, entry))
-    end
+    local entry = redis.pcall('HMGET', IN_FLIGHT, job_id)[1]
+    if entry then looks[#looks + 1] = described(job_id, entry, look(job_id, entry)) end
   end
   return looks
 end

@@ -1,0 +1,63 @@
+-- Record runs that have ended. Each is recorded by whoever takes its job out of those in flight, so
+-- that it counts once, also if this is sent again or a leader that froze comes late.
+--
+-- KEYS[1]: the lock, KEYS[2]: the hash of the jobs in flight
+-- ARGV[1]: the token that must hold the lock, ARGV[2]: how many runs of a schedule are kept,
+-- ARGV[3]: TTL of their records in seconds
+-- ARGV[4]: JSON list, for each run, the first ended first: id of its job, id of its schedule, how
+--   it ended, when as UTC text, its record
+-- Returns false if the token does not hold the lock and nothing was done; otherwise how many were
+--   recorded.
+
+local call = redis.call
+if call('GET', KEYS[1]) ~= ARGV[1] then return false end
+
+local runs_kept, ttl, recorded = tonumber(ARGV[2]), ARGV[3], 0
+
+-- Makes room if the key holds something else. Raises an error if it may not be written, before
+-- anything is.
+local function prepare(key, ...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= 'table' or not reply.err then return end
+  if not string.find(reply.err, 'WRONGTYPE', 1, true) then error(reply) end
+  call('DEL', key)
+end
+
+local function keep(id, record)
+  if runs_kept == 0 then return end
+  local key = RUNS_PREFIX .. id
+  call('LPUSH', key, record)
+  call('LTRIM', key, 0, runs_kept - 1)
+  call('EXPIRE', key, ttl)
+end
+
+-- Runs may be seen in another order than they ended: one that ended before the latest success does
+-- not count as a failure after it, nor does one before the latest failure end a row of failures.
+-- Returns the failures in a row.
+local function count(id, status, ended_at)
+  local key = OUTCOMES_PREFIX .. id
+  call('HINCRBY', key, status, 1)
+  local times = call('HMGET', key, 'last_success', 'last_failure')
+  local success, failure = times[1] or '', times[2] or ''
+  if status == 'finished' then
+    if ended_at > success then call('HSET', key, 'last_success', ended_at) end
+    if ended_at >= failure then call('HDEL', key, 'failures') end
+  elseif status == 'failed' then
+    if ended_at > failure then call('HSET', key, 'last_failure', ended_at) end
+    if ended_at >= success then call('HINCRBY', key, 'failures', 1) end
+  end
+  call('EXPIRE', key, ttl)
+  return tonumber(call('HGET', key, 'failures') or 0)
+end
+
+for _, run in ipairs(cjson.decode(ARGV[4])) do
+  local job_id, id, status, ended_at, record = unpack(run)
+  prepare(RUNS_PREFIX .. id, 'LTRIM', RUNS_PREFIX .. id, 0, -1)
+  prepare(OUTCOMES_PREFIX .. id, 'HDEL', OUTCOMES_PREFIX .. id, '')
+  if call('HDEL', KEYS[2], job_id) == 1 then
+    recorded = recorded + 1
+    keep(id, record)
+    count(id, status, ended_at)
+  end
+end
+return recorded

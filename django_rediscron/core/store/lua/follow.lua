@@ -1,0 +1,37 @@
+-- A slice of the jobs in flight: those that have ended, with what RQ knows of them. Writes nothing.
+--
+-- KEYS[1]: the lock
+-- ARGV[1]: the token that must hold the lock, ARGV[2]: cursor, 0 to begin, ARGV[3]: about how many
+--   to look at, and how many are returned at most, ARGV[4]: bytes of tracebacks after which no more
+--   are returned
+-- Returns false if the token does not hold the lock; otherwise a JSON list: the next cursor, 0 at
+--   the end; how many were looked at; whether any that has ended is left for the next sweep; of
+--   each that has ended, also if its hash is gone: its id, its entry, the values of
+--   LOOKED_AT_FIELDS in its hash, and id, type and packed traceback of its newest result if it
+--   failed.
+
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
+
+-- include: look
+
+local most, room, found, some_left = tonumber(ARGV[3]), tonumber(ARGV[4]), {}, false
+local is_over = {}
+for _, status in ipairs(ENDED) do is_over[status] = true end
+
+local function take(job_id, entry, values)
+  if #found == most or room <= 0 then
+    some_left = true
+    return
+  end
+  local job = described(job_id, entry, values)
+  if job[4] then room = room - #job[4][3] end
+  found[#found + 1] = job
+end
+
+local cursor, entries = unpack(redis.call('HSCAN', IN_FLIGHT, ARGV[2], 'COUNT', most))
+for i = 1, #entries, 2 do
+  local job_id, entry = entries[i], entries[i + 1]
+  local values = look(job_id, entry)
+  if values and (not values[1] or is_over[values[1]]) then take(job_id, entry, values) end
+end
+return cjson.encode({cursor, #entries / 2, some_left, found})

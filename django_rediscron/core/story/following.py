@@ -1,0 +1,183 @@
+"""How the leader follows the jobs of schedules until they have ended, and records their runs.
+
+A job is in flight from the script that enqueues it to the script that records its end. In between
+the leader looks at what RQ says of it, slice by slice; nothing is put between RQ and the function
+that runs. So a leader may die at any moment: the next one finds in flight what was not recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+
+from redis import Redis
+from redis.exceptions import ResponseError
+from rq.utils import now
+
+from ..plain import plain
+from ..quoting import cut, quoted
+from ..store.batches import Step, no_step
+from ..store.keys import (
+    IN_FLIGHT,
+    LOCK,
+    OUTCOMES_PREFIX,
+    RESULTS_PREFIX,
+    RQ_JOB_PREFIX,
+    RUNS_PREFIX,
+    STORY_TTL,
+)
+from ..store.scripts import Script, run_script
+from ..timing.cron_times import utc_text
+from .in_flight import ENDED, LOOKED_AT_FIELDS, PREFIX_PATTERN, Look
+from .runs import Run
+
+logger = logging.getLogger(__name__)
+
+KEEP_RUNS = 100
+"""Runs of a schedule that are kept by default."""
+
+MOST_RUNS = 100_000
+"""Runs of a schedule that may be kept."""
+
+SLICE = 100
+"""Jobs that are looked at in one script call, which blocks Redis for less than a millisecond. If
+all have ended, it takes a few milliseconds until they are recorded."""
+
+RATE = 5000
+"""Jobs that are looked at in a second, so that following takes little of the time of a pass, and of
+a processor, however many are in flight."""
+
+SWEEP, IDLE_SWEEP = 0.5, 2.0
+"""Seconds from the begin of one sweep through all jobs in flight to the next, at least; and if
+nothing was in flight, for another process may enqueue a job by hand."""
+
+ERROR_BYTES = 256 * 1024
+"""Packed tracebacks that are read in one slice, but for the last one."""
+
+REFUSED_PAUSE = 5.0
+"""Seconds until the next attempt if Redis refuses to do it."""
+
+FOLLOW = Script(
+    "follow",
+    IN_FLIGHT=IN_FLIGHT,
+    RQ_JOB_PREFIX=RQ_JOB_PREFIX,
+    RESULTS_PREFIX=RESULTS_PREFIX,
+    LOOKED_AT_FIELDS=LOOKED_AT_FIELDS,
+    PREFIX_PATTERN=PREFIX_PATTERN,
+    ENDED=ENDED,
+)
+
+END_RUNS = Script("end_runs", RUNS_PREFIX=RUNS_PREFIX, OUTCOMES_PREFIX=OUTCOMES_PREFIX)
+
+
+def check_keep_runs(value: object) -> int:
+    """How many runs of each schedule are kept. Raises ValueError for what is no such number."""
+    number = plain(value)
+    if type(number) is not int or not 0 <= number <= MOST_RUNS:
+        raise ValueError(f"a whole number from 0 to {MOST_RUNS}, got {quoted(value)}")
+    return number
+
+
+class Following:
+    """The jobs in flight as one leader follows them. `keep_runs`: how many of a schedule it keeps.
+
+    It goes through them sweep by sweep, each in slices with pauses between them.
+    """
+
+    def __init__(self, connection: Redis, keep_runs: int = KEEP_RUNS) -> None:
+        self.keep_runs = keep_runs
+        self._connection = connection
+        self._cursor = "0"
+        self._sweep_begun = 0.0
+        self._seen = 0
+        """Jobs seen in this sweep."""
+        self._some_left = False
+        """Whether this sweep left some that have ended to the next one."""
+        self._due = 0.0
+        self._is_refused = False
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next slice is due; 0 if it is."""
+        return max(0.0, self._due - time.monotonic())
+
+    def expect_jobs(self) -> None:
+        """Jobs have been enqueued: the next sweep is due soon."""
+        if not self._is_refused:
+            self._due = min(self._due, time.monotonic() + SWEEP)
+
+    def sweep(self, token: str, step: Step = no_step) -> bool:
+        """Record all that has ended, without pauses. Returns whether the token holds the lock."""
+        self._cursor, self._some_left = "0", True
+        while self._some_left or self._cursor != "0":
+            if not self.step(token):
+                return False
+            step()
+        return True
+
+    def step(self, token: str) -> bool:
+        """Look at a slice, and record which runs have ended.
+
+        Returns whether the token holds the lock; if not, nothing was done. What Redis refuses here
+        is logged, for it must not keep schedules from being enqueued.
+        """
+        if self._cursor == "0":
+            self._begin_sweep()
+        try:
+            looked = self._look(token)
+        except ResponseError as error:
+            self._refused(error)
+            return True
+        if looked is None:
+            return False
+        self._is_refused = False
+        self._seen += looked
+        self._due = time.monotonic() + looked / RATE
+        if self._cursor == "0":
+            least = SWEEP if self._seen else IDLE_SWEEP
+            self._due = max(self._due, self._sweep_begun + least)
+        return True
+
+    def _begin_sweep(self) -> None:
+        self._cursor, self._sweep_begun = "0", time.monotonic()
+        self._seen, self._some_left = 0, False
+
+    def _look(self, token: str) -> int | None:
+        """How many were looked at; None if the token does not hold the lock."""
+        arguments = [token, self._cursor, SLICE, ERROR_BYTES]
+        reply = run_script(self._connection, FOLLOW, [LOCK], arguments)
+        if reply is None:
+            return None
+        cursor, looked, some_left, found = json.loads(reply.decode(errors="replace"))
+        moment = now()
+        looks = [Look.from_reply(each, moment) for each in found]
+        ended = [(look, Run.of(look, moment)) for look in looks if look is not None]
+        if ended and not self._record(token, ended):
+            return None
+        self._cursor = cursor  # what could not be recorded is looked at again
+        self._some_left |= some_left
+        return int(looked)
+
+    def _record(self, token: str, ended: Sequence[tuple[Look, Run]]) -> bool:
+        runs = [
+            [run.job_id, look.entry.schedule_id, run.status, utc_text(run.ended_at), run.to_text()]
+            for look, run in sorted(ended, key=_end)
+            if run.ended_at is not None
+        ]
+        arguments = [token, self.keep_runs, STORY_TTL, json.dumps(runs, ensure_ascii=False)]
+        reply = run_script(self._connection, END_RUNS, [LOCK, IN_FLIGHT], arguments)
+        return reply is not None
+
+    def _refused(self, error: ResponseError) -> None:
+        self._begin_sweep()
+        self._due = time.monotonic() + REFUSED_PAUSE
+        level = logging.DEBUG if self._is_refused else logging.ERROR
+        logger.log(level, "The ends of jobs cannot be recorded: %s", cut(error))
+        self._is_refused = True
+
+
+def _end(ended: tuple[Look, Run]) -> float:
+    at = ended[1].ended_at
+    return at.timestamp() if at is not None else 0.0
