@@ -12,17 +12,19 @@ import pytest
 from django.http import QueryDict
 from django.test import Client
 from redis import Redis
+from redis.exceptions import NoPermissionError
 from rq import Queue, SimpleWorker
 
 from django_rediscron import LoggedChange, RedisCronJob, Run
+from django_rediscron.admin.one_schedule import details
 from django_rediscron.admin.one_schedule.story import Records, StoryEntry, entries_of
 from django_rediscron.admin.one_schedule.story_page import PER_PAGE, StoryPage, narrow
 from django_rediscron.core.schedule.missed import Skip
 from django_rediscron.core.scheduler import RedisCronScheduler
-from django_rediscron.core.store.keys import changes_key, skipped_key
+from django_rediscron.core.store.keys import REIGNS, changes_key, skipped_key
 from django_rediscron.core.story.reigns import Reign
 
-from .forms import change_url
+from .forms import change_url, load, send
 
 Make = Callable[..., RedisCronJob]
 
@@ -137,6 +139,20 @@ def test_nobody_reverts_to_what_another_schedule_of_the_id_was() -> None:
     assert [each.revision for each in entries_of(Records(changes=log))] == [2, 1, None, None]
 
 
+def test_changes_of_all_ways_are_told_with_who_made_them(
+    operator: Client, schedule: Make, connection: Redis
+) -> None:
+    schedule("job")
+    send(operator, change_url("job"), load(operator, change_url("job")), interval="600")
+    RedisCronJob.fetch("job", connection).disable(actor="cli:bob@web-1")
+    switched, changed, created = told(operator, kind="change")
+    assert switched.text == "Disabled by cli:bob@web-1"
+    assert not switched.fields
+    assert changed.text == "Changed by admin:user-view-add-change-delete-run"
+    assert changed.fields == (("interval", "300", "600"),)
+    assert created.text.startswith("Created by program:")
+
+
 # Narrowed down
 
 
@@ -212,9 +228,24 @@ def test_a_schedule_without_a_story(operator: Client, schedule: Make, connection
     assert "Nothing is on record yet." in unescape(operator.get(change_url("job")).text)
 
 
-def test_what_cannot_be_read_is_told(operator: Client, schedule: Make, connection: Redis) -> None:
+def test_keys_of_another_type_hide_nothing_else(
+    operator: Client, schedule: Make, connection: Redis
+) -> None:
+    job = schedule("job").enqueue(connection)
+    for key in (skipped_key("job"), changes_key("job"), REIGNS):
+        connection.delete(key)
+        connection.set(key, "no list")
+    assert [entry.job_id for entry in told(operator)] == [job.id]
+
+
+def test_what_cannot_be_read_is_told(
+    operator: Client, schedule: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object) -> None:
+        raise NoPermissionError("this user has no permissions to run the 'lrange' command")
+
     schedule("job")
-    connection.set(skipped_key("job"), "no list")
+    monkeypatch.setattr(details, "read_records", refuse)
     page = operator.get(change_url("job"))
     assert "What happened could not be read:" in page.text
-    assert "WRONGTYPE" in page.text
+    assert "no permissions to run" in page.text

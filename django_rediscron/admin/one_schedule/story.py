@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,11 +17,10 @@ from redis import Redis
 
 from ...conf import local
 from ...core.schedule.missed import Failure, Skip
-from ...core.store.connections import bytes_client
-from ...core.store.keys import skipped_key
 from ...core.story.changes import CREATED, DELETED, LoggedChange, read_changes
 from ...core.story.reigns import Reign, read_reigns
 from ...core.story.runs import Run
+from ...core.story.skips import read_skips
 from ..display import LATE, NOTHING, clock_tag, job_url, mark, outcome, span
 from ..log import display_value, label
 from ..runs import recent_runs
@@ -106,20 +105,16 @@ class Records:
     """All that is on record of a schedule, newest first."""
 
     runs: Sequence[Run] = ()
-    skips: Sequence[Skip] = ()
-    failures: Sequence[Failure] = ()
-    """Failures to enqueue it."""
+    skips: Sequence[Skip | Failure] = ()
     changes: Sequence[LoggedChange] = ()
     reigns: Sequence[Reign] = ()
 
 
 def read_records(id: str, connection: Redis) -> Records:
     """The newest of each kind, of runs and leaders at most `MOST`, in a handful of round trips."""
-    skipped: Any = bytes_client(connection).lrange(skipped_key(id), 0, MOST - 1)
     return Records(
         runs=recent_runs([id], connection, MOST)[id],
-        skips=[skip for skip in map(Skip.from_text, skipped) if skip is not None],
-        failures=[each for each in map(Failure.from_text, skipped) if each is not None],
+        skips=read_skips([id], connection, MOST)[id],
         changes=read_changes(id, connection),
         reigns=read_reigns(connection, 0, MOST - 1),
     )
@@ -130,7 +125,6 @@ def entries_of(records: Records) -> list[StoryEntry]:
     found = [
         *_run_entries(records.runs),
         *map(_skip_entry, records.skips),
-        *map(_failure_entry, records.failures),
         *_change_entries(records.changes),
     ]
     first = min((entry.at for entry in found if entry.at), default=None)
@@ -174,23 +168,17 @@ def _length(seconds: float) -> str:
     return span(seconds) if seconds >= 10 else _("%.1f s") % seconds
 
 
-def _skip_entry(skip: Skip) -> StoryEntry:
+def _skip_entry(skip: Skip | Failure) -> StoryEntry:
+    if isinstance(skip, Failure):
+        facts = (_due(clock_tag(skip.occurrence)),)
+        error = Truncator(skip.text).chars(LONGEST_TEXT)
+        return StoryEntry(skip.at, "error", _("Could not be enqueued"), facts, quote=error)
     due = clock_tag(skip.occurrence)
     if skip.until != skip.occurrence:
         due = format_html("{} – {}", due, clock_tag(skip.until))
     text = ngettext("%d run skipped", "%d runs skipped", skip.count) % skip.count
     reason = str(REASONS.get(skip.reason, skip.reason))
     return StoryEntry(skip.at, "skip", text, (reason, _due(due)))
-
-
-def _failure_entry(failure: Failure) -> StoryEntry:
-    return StoryEntry(
-        failure.at,
-        "error",
-        _("Could not be enqueued"),
-        (_due(clock_tag(failure.occurrence)),),
-        quote=Truncator(failure.text).chars(LONGEST_TEXT),
-    )
 
 
 def _due(when: SafeString) -> SafeString:
