@@ -140,7 +140,7 @@ def test_their_rights_cover_every_command_of_the_scripts_they_run() -> None:
     for name, run in {
         "rediscron-scheduler": changes + passes,
         "rediscron-editor": [*changes, "search", "names_in_use", "enter", "read_runs"],
-        "rediscron-reader": ["read", "search"],
+        "rediscron-reader": ["read", "search", "read_runs"],
     }.items():
         text = "".join(scripts[each].text for each in run)
         needed = {f"+{command.lower()}" for command in SCRIPT_CALL.findall(text)}
@@ -251,6 +251,9 @@ def test_a_reader_can_list_schedules_and_ask_for_their_health(
         assert "3 scheduled jobs total" in capsys.readouterr().out
         cli.main(["info", "--json", "--url", reader.url], standalone_mode=False)
         assert len(json.loads(capsys.readouterr().out)["jobs"]) == 3
+        for verb in ("history", "changes", "show"):
+            cli.main([verb, "often", "--url", reader.url], standalone_mode=False)
+        assert "created by" in capsys.readouterr().out
         wait_until(lambda: check_health(reader.connection).ok)
         assert RedisCronJob.fetch("often", reader.connection).interval == 1
     assert reader.refusals() == set()

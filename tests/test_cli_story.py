@@ -15,20 +15,23 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rq import Queue, SimpleWorker
 
 from django_rediscron import RedisCronJob, RedisCronScheduler, Run, Skip, acting_as
 from django_rediscron.cli.history import read_events
 from django_rediscron.core.schedule.missed import Failure
 from django_rediscron.core.store.keys import (
+    LOCK,
     job_key,
     outcomes_key,
     runs_key,
     skipped_key,
 )
+from django_rediscron.core.story.following import Following
 from django_rediscron.core.timing.cron_times import utc_text
 
 from .forks import ROOT
-from .tasks import echo
+from .tasks import echo, fail
 from .test_cli import rqrcron
 from .test_commands import manage
 
@@ -87,6 +90,27 @@ def night(connection: Redis) -> None:
 
 
 # history
+
+
+def test_history_tells_what_workers_did(leader: RedisCronScheduler, told: Any) -> None:
+    connection = leader.connection
+    leader.register(echo, "default", id="fine", interval=60)
+    leader.register(fail, "default", id="broken", interval=60)
+    leader.enqueue_jobs()
+    RedisCronJob.fetch("fine", connection).enqueue(connection)
+    waiting = json.loads(told("history", "--json"))["runs"]
+    assert [run["status"] for run in waiting] == ["queued"] * 3
+
+    SimpleWorker([Queue("default", connection=connection)], connection=connection).work(burst=True)
+    assert Following(connection).sweep(connection.get(LOCK).decode())
+
+    runs = json.loads(told("history", "--json"))["runs"]
+    assert {(run["id"], run["cause"], run["status"], run["attempts"]) for run in runs} == {
+        ("fine", "hand", "finished", 1),
+        ("fine", "schedule", "finished", 1),
+        ("broken", "schedule", "failed", 1),
+    }
+    assert "Outcomes      1 failed" in told("show", "broken")
 
 
 @pytest.mark.usefixtures("night")

@@ -16,6 +16,7 @@ from ..core.exceptions import (
     NoSuchJobError,
     ScheduleChangedError,
 )
+from ..core.store.actors import acting_as, command_line_actor
 from ..terminal import one_line, printing
 from ..unreachable import UnreachableError, reaching
 
@@ -42,7 +43,8 @@ class Verb(click.Command):
     """A command that takes the connection options, and whose function gets `connection=`.
 
     With `ping`, Redis has answered on it once. What goes wrong on the way to Redis, or to stdout,
-    is one line on stderr and status 1; a reader of a pipe that goes away is no error.
+    is one line on stderr and status 1; a reader of a pipe that goes away is no error. What it
+    changes is logged as done by the user of the system.
     """
 
     def __init__(self, *args: Any, ping: bool = True, **attributes: Any) -> None:
@@ -63,7 +65,7 @@ class Verb(click.Command):
                 with reaching(connection):
                     connection.ping()
             ctx.params["connection"] = connection
-            with printing(), reaching(connection):
+            with printing(), reaching(connection), acting_as(command_line_actor()):
                 return super().invoke(ctx)
         except UnreachableError as error:
             raise click.ClickException(f"{error}{options.remedy(chosen)}") from None
