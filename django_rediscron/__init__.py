@@ -34,6 +34,7 @@ from .core import (
     acting_as,
     current_occurrence,
     read_reigns,
+    revert,
     why,
 )
 
@@ -66,6 +67,7 @@ __all__ = [
     "acting_as",
     "current_occurrence",
     "read_reigns",
+    "revert",
     "why",
 ]
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from random import Random
 from typing import Any
 
 import pytest
 from redis import Redis
 from redis.exceptions import ResponseError
+from rq.utils import now
 
 from django_rediscron import (
     InvalidScheduleError,
@@ -19,18 +23,28 @@ from django_rediscron import (
     NoSuchJobError,
     RedisCronJob,
     RedisCronScheduler,
+    ScheduleChangedError,
+    ScheduleLockedError,
     acting_as,
     register,
+    revert,
 )
 from django_rediscron.core.schedule.codec import LEFT_OUT
 from django_rediscron.core.store.actors import command_line_actor, current_actor
 from django_rediscron.core.store.keys import (
     CHANGES_KEPT,
     CHANGES_TTL,
+    EVENTS,
+    INDEX,
+    LAST_UPDATE,
+    LOCK,
+    LOGGED_SINCE,
     UNLOGGED_FIELDS,
     changes_key,
     job_key,
 )
+from django_rediscron.core.store.saving import save_changes
+from django_rediscron.core.story import outside, reverting
 from django_rediscron.core.story.changes import (
     ChangeLog,
     definition_at,
@@ -38,9 +52,11 @@ from django_rediscron.core.story.changes import (
     read_changes,
     read_log,
 )
+from django_rediscron.core.timing.cron_times import utc_text
 from django_rediscron.sync import declarations as declared_module
 from django_rediscron.sync import reset, sync
 from tests import tasks
+from tests.processes import next_job_id, running_scheduler, wait_until
 
 NOON = datetime(2026, 6, 3, 12, tzinfo=timezone.utc)
 
@@ -284,6 +300,132 @@ def test_undoing_the_log_gives_each_earlier_definition(
     assert undone[::-1] == states
 
 
+# What other programs changed
+
+
+def lead_once(connection: Redis) -> None:
+    connection.delete(LOCK)
+    RedisCronScheduler(connection, logging.ERROR).start(burst=True)
+
+
+def test_what_was_changed_outside_is_noticed_with_old_and_new_values(connection: Redis) -> None:
+    make(connection, cron="0 0 1 1 *", interval=None).save(actor="amy")
+    lead_once(connection)
+    fields = {"queue_name": "reports", "cron": "", "interval": "90", "meta": "{}"}
+    connection.hset(job_key("a"), mapping=fields)
+    version = fetch(connection).version
+    lead_once(connection)
+    changed = {
+        "queue_name": ("default", "reports"),
+        "cron": ("0 0 1 1 *", None),
+        "interval": (None, "90"),
+    }
+    assert told(connection)[1:] == [("outside", "outside", 1, changed)]
+    assert fetch(connection).revision == 1
+    assert fetch(connection).version != version, "a form that was opened before is in conflict"
+    lead_once(connection)
+    assert len(told(connection)) == 2
+
+
+def test_who_changes_it_next_is_not_said_to_have_changed_it_outside(connection: Redis) -> None:
+    for change in (
+        lambda job: job.disable(actor="amy"),
+        lambda job: job.delete(actor="amy"),
+        lambda job: RedisCronScheduler(connection).register_many(
+            [make(connection), make(connection, "b")], actor="amy"
+        ),
+    ):
+        connection.flushdb()
+        make(connection).save(actor="amy")
+        job = fetch(connection)
+        connection.hset(job.key, "queue_name", "reports")
+        change(job)
+        _, noticed, by_amy = told(connection)
+        assert noticed == ("outside", "outside", 1, {"queue_name": ("default", "reports")})
+        assert (by_amy[0], by_amy[2]) == ("amy", 2)
+        assert set(by_amy[3]) != {"interval"}
+
+
+def test_what_is_created_and_deleted_outside_is_noticed(connection: Redis) -> None:
+    make(connection).save(actor="amy")
+    lead_once(connection)
+    connection.rename(job_key("a"), job_key("b"))
+    connection.hset(job_key("b"), mapping={"id": "b", "created_at": utc_text(now())})
+    lead_once(connection)
+    gone = {"func_name": "tests.tasks.echo", "queue_name": "default", "interval": "60",
+            "enabled": "1"}  # fmt: skip
+    deleted = {name: (text, None) for name, text in gone.items()}
+    assert told(connection)[1:] == [("outside", "outside", 1, deleted)]
+    created = {name: (None, text) for name, text in gone.items()}
+    assert told(connection, "b") == [("outside", "outside", 0, created)]
+    make(connection).save(actor="bob")
+    assert [what for _, what, _, _ in told(connection)] == ["created", "outside", "created"]
+    assert read_log("a", connection).known == gone
+
+
+def test_what_was_there_before_changes_were_logged_was_changed_by_nobody(
+    connection: Redis,
+) -> None:
+    make(connection).save()
+    make(connection, "b").save()
+    connection.delete(changes_key("a"), changes_key("b"))
+    lead_once(connection)
+    assert told(connection) == []
+    fetch(connection).disable(actor="amy")
+    assert told(connection) == [("amy", "disabled", 1, {"enabled": ("1", "0")})]
+    connection.hset(job_key("b"), "queue_name", "reports")
+    lead_once(connection)
+    assert [what for _, what, _, _ in told(connection, "b")] == ["outside"]
+
+
+def test_a_leader_notices_what_is_changed_while_it_leads(connection: Redis, redis_url: str) -> None:
+    """An edit that is announced, as those of rq-rediscron; one that is not, at the next run."""
+    make(connection, interval=1).save()
+    make(connection, "b", interval=3600).save()
+    with running_scheduler(redis_url):
+        next_job_id(connection, "default")
+        next_job_id(connection, "default")
+        connection.hset(job_key("a"), "queue_name", "reports")
+        next_job_id(connection, "reports")
+        connection.hset(job_key("b"), "queue_name", "reports")
+        connection.set(LAST_UPDATE, "1")
+        connection.publish(EVENTS, json.dumps({"event": "updated", "job_id": "b"}))
+        wait_until(lambda: len(told(connection, "b")) == 2)
+        wait_until(lambda: len(told(connection)) == 2)
+    fields = {"queue_name": ("default", "reports")}
+    for id in ("a", "b"):
+        assert told(connection, id)[1:] == [("outside", "outside", 1, fields)]
+
+
+def test_all_schedules_are_looked_at_again_and_again(
+    connection: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody announces of one that does not run shows only there."""
+    make(connection, interval=86400).save()
+    watch = outside.OutsideWatch(connection, set())
+    watch.begin()
+    while watch.step():
+        pass
+    connection.hset(job_key("a"), "queue_name", "reports")
+    assert not watch.step()
+    assert outside.SWEEP_INTERVAL - 60 < watch.pause <= outside.SWEEP_INTERVAL
+    connection.expire(changes_key("a"), 1000)
+    monkeypatch.setattr(outside, "SWEEP_INTERVAL", 0)
+    assert watch.pause == 0
+    assert watch.step()
+    assert [what for _, what, _, _ in told(connection)] == ["created", "outside"]
+    assert connection.ttl(changes_key("a")) > CHANGES_TTL - 60
+
+
+def test_keys_of_another_type_keep_no_scheduler_from_running(connection: Redis) -> None:
+    make(connection).save()
+    connection.delete(changes_key("a"))
+    connection.set(changes_key("a"), "text")
+    connection.lpush(LOGGED_SINCE, "no string")
+    lead_once(connection)
+    assert connection.llen("rq:queue:default") == 1
+
+
 # Earlier definitions
 
 LOG = ChangeLog(
@@ -315,6 +457,20 @@ def test_a_revision_is_that_of_the_newest_change_with_its_number() -> None:
     assert definition_of(LOG, 3) is None
 
 
+def test_a_revision_that_changed_nothing_is_that_of_the_change_before() -> None:
+    fields = {"interval": ("20", "30")}
+    log = ChangeLog(
+        {"interval": "40"},
+        [
+            LoggedChange(hours(2), "amy", "updated", 8, "", {"interval": ("30", "40")}),
+            LoggedChange(hours(1), "amy", "updated", 5, "", fields),
+        ],
+    )
+    found = [definition_of(log, revision) for revision in (9, 8, 7, 6, 5, 4, 3)]
+    intervals = [each and each["interval"] for each in found]
+    assert intervals == [None, "40", "30", "30", "30", "20", None]
+
+
 def test_what_is_no_entry_of_the_log_is_left_out(connection: Redis) -> None:
     entry = {"at": "2026-06-03T12:00:00.000000Z", "by": "amy", "what": "updated", "revision": 1}
     damaged = (b"\xff", b"5", b"{}", json.dumps({**entry, "fields": {"cron": "*"}}))
@@ -323,6 +479,118 @@ def test_what_is_no_entry_of_the_log_is_left_out(connection: Redis) -> None:
     assert read_log("a", connection).known == {"cron": "*"}
     connection.set(changes_key("b"), "no list")
     assert read_log("b", connection) == read_log("none", connection) == ChangeLog(None, [])
+
+
+# Reverting
+
+
+def test_an_earlier_definition_is_restored_as_a_new_change(connection: Redis) -> None:
+    make(connection, args=(1,), kwargs={"x": 1}).save()
+    job = fetch(connection)
+    job.cron, job.interval, job.timezone, job.args = "0 5 * * *", None, "Europe/Paris", (2,)
+    job.save()
+    job.disable()
+    job.revert(0, actor="amy")
+    assert (job.interval, job.cron, job.timezone, job.args) == (60, None, None, (1,))
+    assert (job.enabled, job.kwargs, job.revision) == (True, {"x": 1}, 3)
+    (newest, *_) = read_changes("a", connection)
+    assert (newest.actor, newest.what, newest.reason) == ("amy", "reverted", "to revision 0")
+    assert newest.fields["cron"] == ("0 5 * * *", None)
+    assert connection.zscore(INDEX, "a") is not None
+    job.revert(1)
+    assert (job.cron, job.enabled, job.revision) == ("0 5 * * *", True, 4)
+    assert job.next_enqueue_time > now()
+    job.revert(4)
+    assert job.revision == 4, "there is nothing to change"
+
+
+def test_a_deleted_schedule_is_created_again(connection: Redis, starting: None) -> None:
+    """With its origin if code declares it."""
+    deploy("a")
+    fetch(connection).disable()
+    before = stored_definition(connection)
+    fetch(connection).delete()
+    with pytest.raises(InvalidScheduleError, match="was deleted with revision 2"):
+        revert("a", 2, connection)
+    revert("a", 1, connection)
+    assert stored_definition(connection) == before
+    assert [what for _, what, _, _ in told(connection)][-2:] == ["deleted", "reverted"]
+    assert fetch(connection).overrides == {}
+    deploy("a", "b")
+    assert fetch(connection).args == (2,), "it follows the code again"
+
+
+def test_what_no_edit_could_do_cannot_be_reverted_to(
+    connection: Redis, starting: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(connection, max_runs=3).save()
+    job = fetch(connection)
+    job.func_name = "tests.tasks.fail"
+    job.save()
+    for revision, why in ((2, "is not on record"), ("1", "must be a whole number")):
+        with pytest.raises(InvalidScheduleError, match=why):
+            job.revert(revision)
+    monkeypatch.delattr(tasks, "echo")
+    with pytest.raises(InvalidScheduleError, match="echo"):
+        job.revert(0)
+    monkeypatch.undo()
+    connection.hset(job.key, mapping={"locked": "1", "place": "apps.py:1"})
+    with pytest.raises(ScheduleLockedError):
+        job.revert(0)
+    assert [what for _, what, _, _ in told(connection)] == ["created", "updated"]
+
+
+def test_somebody_who_changes_it_meanwhile_is_not_overrun(
+    connection: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(connection).save()
+    job = fetch(connection)
+    job.args = (1,)
+    job.save()
+
+    def save_later(*arguments: Any) -> None:
+        RedisCronJob.fetch("a", connection).disable()
+        save_changes(*arguments)
+
+    monkeypatch.setattr(reverting, "save_changes", save_later)
+    with pytest.raises(ScheduleChangedError):
+        job.revert(0)
+    assert fetch(connection).args == (1,)
+
+
+def test_a_damaged_schedule_is_made_whole(connection: Redis) -> None:
+    make(connection).save()
+    connection.hset(job_key("a"), "interval", "-5")
+    revert("a", 0, connection, actor="amy")
+    assert fetch(connection).interval == 60
+    assert [(actor, what) for actor, what, _, _ in told(connection)][1:] == [
+        ("outside", "outside"),
+        ("amy", "reverted"),
+    ]
+
+
+def test_eight_editors_at_once_leave_an_entry_for_each_revision(redis_url: str) -> None:
+    """In order: each begins with what the one before it left."""
+    connection = Redis.from_url(redis_url)
+    connection.flushdb()
+    make(connection).save()
+
+    def edit(number: int) -> None:
+        client = Redis.from_url(redis_url)
+        job = RedisCronJob.fetch("a", client)
+        for step in range(10):
+            job.args = (number, step)
+            job.save(actor=f"editor {number}")
+        client.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(edit, range(8)))
+    log = read_log("a", connection)
+    assert [change.revision for change in log.changes] == list(range(80, -1, -1))
+    for newer, older in pairwise(log.changes[:-1]):
+        assert newer.fields["args"][0] == older.fields["args"][1]
+    assert log.known["args"] == fetch(connection).definition()["args"]
+    connection.close()
 
 
 # Actors

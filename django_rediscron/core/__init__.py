@@ -19,6 +19,7 @@ from .store.actors import acting_as
 from .story.changes import LoggedChange
 from .story.outcomes import Outcomes
 from .story.reigns import Reign, read_reigns
+from .story.reverting import revert
 from .story.runs import Occurrence, Run, current_occurrence
 from .story.why import Answer, why
 
@@ -46,5 +47,6 @@ __all__ = [
     "acting_as",
     "current_occurrence",
     "read_reigns",
+    "revert",
     "why",
 ]

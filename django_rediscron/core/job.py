@@ -27,6 +27,7 @@ from .store.keys import history_key, job_key, skipped_key
 from .store.reading import Absent, Damaged, read_schedules, restore_as
 from .store.saving import delete_schedules, resolve_pipelined, save_changes
 from .story.changes import LoggedChange, read_changes
+from .story.reverting import revert
 from .story.why import Answer, why
 from .timing.description import describe
 from .timing.zones import UTC
@@ -236,6 +237,17 @@ class RedisCronJob(Record):
         """
         with acting_as(actor):
             reset_to_code(self.id, fields, self._connected())
+        self.refresh()
+
+    def revert(self, revision: int, *, actor: str | None = None) -> None:
+        """Restore the definition that this schedule had at this revision, as a new change.
+
+        `get_changes` lists the revisions. A deleted schedule is created again. Unsaved changes of
+        this object are lost. Raises `InvalidScheduleError` if the revision is not on record or
+        could not run, `ScheduleLockedError`, and `ScheduleChangedError` if somebody changes it
+        meanwhile.
+        """
+        revert(self.id, revision, self._connected(), actor=actor)
         self.refresh()
 
     def set_enqueue_time(self, time: datetime) -> None:

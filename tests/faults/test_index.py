@@ -62,15 +62,15 @@ def test_where_nothing_waits_it_is_looked_for_once(server: Server, run: Run) -> 
     one = run("one", max_sleep_interval=0.05)
     wait_until(lambda: leads(client, "one"))
     work_for_a_while(client)
-    assert count_scans(client) == 1  # that of its birth
+    assert count_scans(client) == 2  # those of its birth: for schedules, and for their logs
     RedisCronScheduler(client).register(tasks.echo, "metrics", "a", interval=86400)
     wait_until(lambda: client.llen("rq:queue:metrics") == 1)
     work_for_a_while(client)
-    assert count_scans(client) == 1
+    assert count_scans(client) == 2
     for change in (RedisCronJob.disable, RedisCronJob.enable):
         change(RedisCronJob.fetch("a", client))
         work_for_a_while(client)
-        assert count_scans(client) == 2
+        assert count_scans(client) == 3
     assert not one.complaints()
 
 

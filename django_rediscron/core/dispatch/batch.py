@@ -136,6 +136,7 @@ class Batch:
                 stale.append(id)
         if stale:
             prune(stale, connection)
+            self._memory.suspects.update(stale)
 
     def _add_read(self, id: bytes, fields: Fields, job: Record, read_at: float) -> None:
         """A schedule as it was just read: its score may be wrong, for only the hash counts."""
@@ -211,6 +212,7 @@ class Batch:
         ids = (*(id for id, *_ in occurrences.items), *corrections.ids)
         left = {id for id, outcome in zip(ids, outcomes, strict=True) if outcome not in DONE}
         self.kept |= left
+        self._memory.suspects |= left
         if blocked:
             blocked.write(token, lock_ttl)
         changed = [(id, score) for id, score in self._recalled.items() if id in left]

@@ -47,6 +47,8 @@ class Memory:
         self.unwritten: dict[bytes, tuple[bytes, str]] = {}
         """Errors that could not be written yet, with the fingerprints of their schedules: an import
         that fails only after the lock has expired is not repeated."""
+        self.suspects: set[bytes] = set()
+        """Schedules that were not as they were remembered or read: somebody changed them."""
         self.retries = Retries()
         self.size = 0
         """Bytes of the schedules, or about that many."""

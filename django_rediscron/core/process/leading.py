@@ -19,6 +19,7 @@ from ..store import listing as store
 from ..store.batches import WorkEndedError
 from ..store.keys import INDEXED, LAST_UPDATE
 from ..story.following import Following
+from ..story.outside import OutsideWatch
 from .inbox import Inbox
 from .listener import ChangeListener
 from .outage import Outage
@@ -59,6 +60,7 @@ class Leading:
         self._inbox = inbox
         self._outage = outage
         self._standby = standby
+        self._outside = OutsideWatch(session.client, dispatcher.memory.suspects)
         self._clock = time.time()
         self._watchdog = watchdog_interval()
         self._latest_heartbeat = self._latest_notice = time.monotonic()
@@ -119,6 +121,7 @@ class Leading:
     def _begin_anew(self) -> None:
         """Nothing is known of what Redis holds, and only the leader writes what is declared."""
         self._session.marker = ""
+        self._outside.begin()
         self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
 
     def _lead_once(self) -> None:
@@ -134,6 +137,8 @@ class Leading:
                 if self._repair_wanted:
                     self.repair()
                 self._pass()
+                while self._outside.step():
+                    self.keep_alive()
                 if self._following.sweep(self._session.token, self.keep_alive):
                     return
                 self._session.lose_lock()
@@ -175,6 +180,7 @@ class Leading:
             pause = min(pause, self._watchdog / 2)
         self._outage.over()
         self._notify_watchdog()
+        self._outside.step()
         self._watch_clock()  # else a pause until a time that is far away again
         self._rest(0 if self._repair_wanted else pause)
         self._watch_clock()
@@ -196,12 +202,15 @@ class Leading:
             raise LockLostError
 
     def _rest(self, seconds: float) -> None:
-        """Wait for a message, at most so long, and follow jobs meanwhile."""
+        """Wait for a message, at most so long; follow jobs and look at schedules meanwhile."""
         until = time.monotonic() + seconds
-        while not self._inbox.wait(min(self._following.pause, until - time.monotonic())):
+        work = self._following, self._outside
+        while not self._inbox.wait(min(until - time.monotonic(), *(each.pause for each in work))):
             if time.monotonic() >= until:
                 return
             self._follow()
+            if not self._outside.pause:
+                self._outside.step()
 
     def _sync(self) -> None:
         if self._rules_wanted:
@@ -238,6 +247,7 @@ class Leading:
         if inbox.changed_ids or inbox.changes_missed:
             indexed, updated = client.mget(INDEXED, LAST_UPDATE)
             if indexed != updated:
+                self._outside.suspect(inbox.changed_ids)
                 store.index_missing(inbox.changed_ids, client, self.keep_alive)
                 self._retime(list(inbox.changed_ids), after_foreign_change)
                 self._repair_wanted |= inbox.changes_missed
@@ -254,6 +264,9 @@ class Leading:
                 report.restored,
                 report.pruned,
             )
+        self._outside.suspect(report.gone)
+        if report.foreign:
+            self._outside.begin()
         self._retime(report.ahead, after_step_back)
         self._retime(report.foreign, after_foreign_change)
         store.retry_failed(client, self.keep_alive)

@@ -55,6 +55,10 @@ SKIPPED_PREFIX = f"{INDEX}:skipped:"
 CHANGES_PREFIX = f"{INDEX}:changes:"
 """Lists: see `changes_key`."""
 
+LOGGED_SINCE = f"{INDEX}:logged_since"
+"""String: the time since which every schedule has had such a list. One that has none was created
+since by a program that keeps none; an older one was there before changes were logged."""
+
 CHANGES_KEPT = 100
 """Changes of one schedule that are kept."""
 

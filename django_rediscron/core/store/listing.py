@@ -91,13 +91,15 @@ class ReindexReport:
     """What `reindex` found: all schedules, those put back into an index, stale members removed.
 
     `ahead`: ids of schedules whose latest run is in the future, because the clock was set back.
-    `foreign`: ids of all schedules, if a program changed some that does not maintain our indexes.
+    `gone`: the stale members. `foreign`: ids of all schedules, if a program changed some that does
+    not maintain our indexes.
     """
 
     schedules: int = 0
     restored: int = 0
     pruned: int = 0
     ahead: list[str] = field(default_factory=list)
+    gone: list[bytes] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
 
@@ -199,7 +201,9 @@ def reindex(connection: Redis, step: Step = no_step) -> ReindexReport:
             report.foreign += batch
         step()
     for index in (INDEX, DISABLED):
-        report.pruned += prune(_absent_members(index, connection, step), connection, step)
+        absent = _absent_members(index, connection, step)
+        report.gone += absent
+        report.pruned += prune(absent, connection, step)
     failed = cast("list[bytes]", bytes_client(connection).zrange(ERRORS, 0, -1))
     report.pruned += prune(failed, connection, step)
     if updated is not None:

@@ -119,10 +119,16 @@ def definition_at(log: ChangeLog, time: datetime) -> Definition | None:
 
 
 def definition_of(log: ChangeLog, revision: int) -> Definition | None:
-    """The definition as the newest change with this revision left it; None if there is none."""
-    definition = log.known or {}
+    """The definition as this revision left it; None if that is not on record.
+
+    A schedule that was created again counts its revisions anew: the newest one is meant. Not every
+    revision is a change of the definition.
+    """
+    definition, newer = log.known or {}, None
     for change in log.changes:
-        if change.revision == revision:
+        is_between = newer is not None and change.revision < revision < newer
+        if change.revision == revision or is_between:
             return definition
         definition = change.undone(definition)
-    return None
+        newer = None if change.what == CREATED else change.revision
+    return definition if newer is not None and revision == newer - 1 else None
