@@ -135,7 +135,7 @@ def test_their_rights_cover_every_command_of_the_scripts_they_run() -> None:
     """Some of these run rarely."""
     changes = ["save", "delete", "read", "prune", "create"]
     passes = ["due", "dispatch", "extend_lock", "release_lock", "replace_lock"]
-    passes += ["follow", "end_runs"]
+    passes += ["follow", "end_runs", "mark_told"]
     scripts = loaded_scripts()
     for name, run in {
         "rediscron-scheduler": changes + passes,

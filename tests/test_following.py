@@ -125,9 +125,9 @@ def test_each_job_is_in_flight_as_soon_as_it_exists(
     by_hand = job.enqueue(connection)
     found = in_flight(connection)
     assert set(found) == {of_a, of_c, by_hand.id}
-    assert found[of_a][:1] + found[of_a][2:] == (due, "schedule", None, 3, "a b")
-    assert found[of_c][2:] == ("schedule", None, 0, "c")
-    assert found[by_hand.id][:1] + found[by_hand.id][2:] == (None, "hand", None, 3, "a b")
+    assert found[of_a][:1] + found[of_a][2:6] == (due, "schedule", None, 3, "a b")
+    assert found[of_c][2:6] == ("schedule", None, 0, "c")
+    assert found[by_hand.id][:1] + found[by_hand.id][2:6] == (None, "hand", None, 3, "a b")
     assert all(begin - SECOND <= entry.enqueued_at <= now() for entry in found.values())
 
 

@@ -39,6 +39,8 @@ FULL: dict[str, Any] = {
     "catch_up": "all",
     "catch_up_limit": 7,
     "overlap": "queue_one",
+    "max_failures": 3,
+    "max_runtime": 0.5,
     "retry": Retry(max=3, interval=[10, 30]),
     "on_success": "tests.tasks.succeeded",
     "on_failure": Callback(tasks.failed, timeout=30),
@@ -56,6 +58,8 @@ TEXTS = {
     "catch_up": "all",
     "catch_up_limit": "7",
     "overlap": "queue_one",
+    "max_failures": "3",
+    "max_runtime": "0.5",
     "retry": '{"max":3,"intervals":[10,30]}',
     "on_success": "tests.tasks.succeeded",
     "on_failure": "tests.tasks.failed 30",
@@ -84,7 +88,10 @@ def test_options_are_hash_fields_attributes_and_parts_of_the_listing(connection:
     loaded = RedisCronJob.fetch("report", connection)
     assert loaded.definition() == job.definition()
     assert RedisCronJob.from_dict(loaded.to_dict()).definition() == job.definition()
-    for name in ("max_runs", "jitter", "misfire_grace", "catch_up", "catch_up_limit", "overlap"):
+    for name in (
+        *("max_runs", "jitter", "misfire_grace", "catch_up", "catch_up_limit", "overlap"),
+        *("max_failures", "max_runtime"),
+    ):
         assert getattr(loaded, name) == FULL[name]
     assert (loaded.timezone, loaded.zone) == ("Europe/Paris", PARIS)
     assert loaded.start_at == FULL["start_at"]
@@ -192,6 +199,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"max_runs": True}, "max_runs.*got True"),
     ({"jitter": -1}, "jitter.*from 0.*got -1"),
     ({"jitter": float("nan")}, "jitter.*got nan"),
+    ({"max_failures": 0}, "max_failures.*positive.*got 0"),
+    ({"max_failures": 1.5}, "max_failures.*whole.*got 1.5"),
+    ({"max_runtime": 0}, "max_runtime.*positive.*got 0"),
+    ({"max_runtime": "5 minutes"}, "max_runtime.*got '5 minutes'.*'5m'"),
     ({"misfire_grace": 0}, "misfire_grace.*positive.*got 0"),
     ({"misfire_grace": "5 minutes"}, "misfire_grace.*got '5 minutes'.*'5m'"),
     ({"catch_up": "some"}, "catch_up.*'latest', 'all', 'skip', got 'some'"),

@@ -10,7 +10,7 @@ from redis import Redis
 
 from django_rediscron import RedisCronScheduler, read_reigns
 from django_rediscron.core.process.lock import LeaderLock
-from django_rediscron.core.store.keys import MAX_REIGNS, REIGN, REIGNS
+from django_rediscron.core.store.keys import LOCK, MAX_REIGNS, REIGN, REIGNS
 
 
 def lead_and_stop(connection: Redis, name: str) -> None:
@@ -61,6 +61,15 @@ def test_a_release_that_is_sent_twice_is_one_stop(connection: Redis) -> None:
     lock.token = token
     lock.release()
     assert [reign.end for reign in read_reigns(connection)] == ["stopped"]
+
+
+def test_a_loss_that_was_noticed_before_the_end_is_recorded(connection: Redis) -> None:
+    lock = LeaderLock(connection, "one")
+    lock.acquire(ttl=60)
+    connection.delete(LOCK)
+    lock.lose()
+    lock.release()
+    assert [reign.end for reign in read_reigns(connection)] == ["lock lost"]
 
 
 @pytest.mark.parametrize(

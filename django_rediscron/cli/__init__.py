@@ -80,12 +80,13 @@ def info(
     With --json, "jobs" holds an object for each schedule with id, name, schedule, interval, cron,
     queue_name, func_name, args, kwargs, enabled, state, next_enqueue_time, latest_enqueue_time,
     last_error, last_error_at, created_at, updated_at, revision, runs, finished_at, timezone,
-    start_at, end_at, max_runs, jitter, misfire_grace, catch_up, catch_up_limit, overlap, source,
-    application, place, locked, orphaned_at, overrides, job_timeout, result_ttl, ttl, failure_ttl,
-    meta, retry, on_success, on_failure, on_stopped, at_front and description; "damaged" an object
-    with id and reason for each schedule that cannot be read; "deleted" one with id, application and
-    place for each that was deleted by hand; "leader" and "standbys" name the schedulers; "updated"
-    the time. Times are in UTC, or null. With --interval, an object is printed each time.
+    start_at, end_at, max_runs, jitter, misfire_grace, catch_up, catch_up_limit, overlap,
+    max_failures, max_runtime, source, application, place, locked, orphaned_at, overrides,
+    job_timeout, result_ttl, ttl, failure_ttl, meta, retry, on_success, on_failure, on_stopped,
+    at_front and description; "damaged" an object with id and reason for each schedule that cannot
+    be read; "deleted" one with id, application and place for each that was deleted by hand;
+    "leader" and "standbys" name the schedulers; "updated" the time. Times are in UTC, or null. With
+    --interval, an object is printed each time.
 
     Exit status: 0, also after Ctrl-C with --interval and when the reader of a pipe stops reading;
     1 when Redis cannot be used, or there is no such QUEUE; 2 for wrong usage; 130 after Ctrl-C

@@ -57,9 +57,18 @@ FLOATS = NUMBERS | st.floats()
 TIMES = ("start_at", "end_at", "latest_enqueue_time", "next_enqueue_time")
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys((*TIMES, "created_at", "updated_at"), moments()),
-    **dict.fromkeys(("jitter", "misfire_grace"), FLOATS),
+    **dict.fromkeys(("jitter", "misfire_grace", "max_runtime"), FLOATS),
     **dict.fromkeys(
-        ("max_runs", "catch_up_limit", "job_timeout", "result_ttl", "ttl", "failure_ttl", "retry"),
+        (
+            "max_runs",
+            "max_failures",
+            "catch_up_limit",
+            "job_timeout",
+            "result_ttl",
+            "ttl",
+            "failure_ttl",
+            "retry",
+        ),
         NUMBERS,
     ),
     "timezone": st.sampled_from(NAMES),

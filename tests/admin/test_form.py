@@ -43,6 +43,8 @@ def test_adds_a_schedule_with_all_that_one_can_say(operator: Client, connection:
         "catch_up_limit": "7",
         "misfire_grace": "1h",
         "overlap": "queue_one",
+        "max_failures": "3",
+        "max_runtime": "1.5",
         "job_timeout": "10m",
         "ttl": "1d",
         "result_ttl": "-1",
@@ -64,6 +66,7 @@ def test_adds_a_schedule_with_all_that_one_can_say(operator: Client, connection:
     assert str(job.end_at) == "2031-01-01 08:00:00+00:00"
     assert (job.max_runs, job.jitter, job.misfire_grace) == (5, 2.5, 3600)
     assert (job.catch_up, job.catch_up_limit, job.overlap) == ("all", 7, "queue_one")
+    assert (job.max_failures, job.max_runtime) == (3, 1.5)
     options = job.job_options
     assert [options[each] for each in ("job_timeout", "ttl", "result_ttl", "failure_ttl")] == [
         600, 86400, -1, 0

@@ -106,6 +106,8 @@ CLOSED = {
     "jitter": "5 minutes",
     "catch_up_limit": "none",
     "misfire_grace": "soon",
+    "max_failures": "0",
+    "max_runtime": "long",
     "job_timeout": "long",
     "ttl": "long",
     "result_ttl": "long",
@@ -118,10 +120,10 @@ CLOSED = {
 
 def test_a_group_that_holds_an_error_is_open(operator: Client) -> None:
     loaded = {**load(operator, ADD), "id": "new", "func_name": BUILD, "interval": "60"}
-    assert operator.get(ADD).text.count("<details>") == 3
+    assert operator.get(ADD).text.count("<details>") == 4
     for name, value in CLOSED.items():
         page = send(operator, ADD, loaded, args='["x"]', **{name: value}).text
-        assert page.count("<details>") == 2, name
+        assert page.count("<details>") == 3, name
         closed = "".join(re.findall(r"<details>.*?</details>", page, re.DOTALL))
         assert "errorlist" not in closed, name
         assert f'name="{name}"' not in closed, name

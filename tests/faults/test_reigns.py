@@ -4,7 +4,7 @@ Seen to fail, each with this taken out of the core:
 
 - one that was killed: the call of `close_reign` in `note_life` (its reign is nowhere);
 - one that froze: the loop in `note_loss` (it stays `died`), and `_record_loss` in
-  `LeaderLock.acquire` and `LeaderLock.release`;
+  `LeaderLock.acquire`;
 - the last sign of life: `alive` in `note_life` (no end);
 - another type: `call` for `pcall` in `reigns.lua` and `extend_lock.lua` (it does not lead).
 """

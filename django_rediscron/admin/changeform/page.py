@@ -28,7 +28,7 @@ from ...queues import main_connection
 from .. import log
 from ..changelist.columns import badges, latest_run, next_run, timing
 from ..display import TEMPLATES, absolute, page_context, page_url
-from ..form_fields.job import LATE_RUNS, RQ_JOB, WHAT_RUNS
+from ..form_fields.job import FAILURES, LATE_RUNS, RQ_JOB, WHAT_RUNS
 from ..form_fields.timing import LIMITS, WHEN
 from ..form_fields.widgets import Group
 from ..one_schedule.details import read_details
@@ -41,6 +41,7 @@ GROUPS = (
     WHEN,
     LIMITS,
     LATE_RUNS,
+    FAILURES,
     RQ_JOB,
 )
 

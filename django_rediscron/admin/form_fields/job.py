@@ -22,6 +22,7 @@ LATE_RUNS = Group(
     gettext_lazy("Late and overlapping runs"),
     (("catch_up", "catch_up_limit"), "misfire_grace", "overlap"),
 )
+FAILURES = Group(gettext_lazy("Failures and long runs"), (("max_failures", "max_runtime"),))
 RQ_JOB = Group(
     gettext_lazy("The job in RQ"),
     (
@@ -39,7 +40,7 @@ RQ_JOB = Group(
 
 
 class JobForm(LabelledForm):
-    """The call, late and overlapping runs, and the options of the RQ job."""
+    """The call, late, overlapping, failing and long runs, and the options of the RQ job."""
 
     stored: RedisCronJob | None = None
     """The schedule that is changed; None if one is added."""
@@ -97,6 +98,23 @@ class JobForm(LabelledForm):
             ("skip", gettext_lazy("skip a run while the run before waits or works")),
             ("queue_one", gettext_lazy("at most one run waits while another works")),
         ],
+    )
+
+    max_failures = forms.IntegerField(
+        label=gettext_lazy("maximum failures"),
+        required=False,
+        min_value=1,
+        help_text=gettext_lazy(
+            "Failed runs in a row after which the schedule is disabled; retries do not count. "
+            "Empty: no limit."
+        ),
+    )
+    max_runtime = SecondsField(
+        label=gettext_lazy("maximum run time"),
+        fraction=True,
+        help_text=gettext_lazy(
+            "A run that takes longer is reported, not stopped. Empty: no limit."
+        ),
     )
 
     job_timeout = SecondsField(

@@ -124,7 +124,7 @@ def terms_of(cause: str, schedule: Record, queue: Queue) -> str:
     """The terms on which a job of the schedule in this queue is in flight."""
     retry = schedule.job_options.get("retry")
     prefix = lossy_text(queue.job_class.redis_job_namespace_prefix)
-    return terms(cause, prefix, retry.max if retry else 0)
+    return terms(cause, prefix, retry.max if retry else 0, schedule.max_runtime)
 
 
 def _kind(schedule: Record, queue: Queue) -> tuple[Any, ...] | None:

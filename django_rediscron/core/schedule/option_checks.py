@@ -83,7 +83,7 @@ def check_jitter(name: str, value: Any) -> float:
     return _shortest(value)
 
 
-def check_grace(name: str, value: Any) -> float | None:
+def check_limit(name: str, value: Any) -> float | None:
     """Seconds, None for no limit."""
     if value is None:
         return None

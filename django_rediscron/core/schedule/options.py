@@ -21,8 +21,8 @@ from .option_checks import (
     check_count,
     check_description,
     check_flag,
-    check_grace,
     check_jitter,
+    check_limit,
     check_moment,
     check_retry,
     dump_retry,
@@ -51,6 +51,10 @@ class ScheduleOptions(TypedDict, total=False):
     whether a run may be enqueued while an earlier one has not ended: `allow` (the default), not at
     all (`skip`), or only while none is queued (`queue_one`).
 
+    `max_failures`: the schedule is disabled after so many failed runs in a row; retries do not
+    count, and enabling it begins the count anew. `max_runtime` (a duration): a run that lasts
+    longer from its start is logged as a warning once, and shown as too long; it is not stopped.
+
     `retry`: RQ's `Retry`, or the maximum number of retries. `on_success`, `on_failure`,
     `on_stopped`: dotted name of a callback, a function, or RQ's `Callback`. `at_front`: whether
     jobs go to the front of their queue. `description`: RQ's description of each job.
@@ -65,6 +69,8 @@ class ScheduleOptions(TypedDict, total=False):
     catch_up: CatchUp
     catch_up_limit: int
     overlap: Overlap
+    max_failures: int | None
+    max_runtime: Duration | None
     retry: Retry | int | None
     on_success: str | Callable[..., Any] | Callback | None
     on_failure: str | Callable[..., Any] | Callback | None
@@ -149,7 +155,7 @@ class Option(Generic[_T]):
 
 
 class TimeOptions:
-    """The options that are attributes of a schedule: they say when it runs."""
+    """The options that are attributes of a schedule: when it runs, and what is too much."""
 
     timezone = Option["str | None"]("timezone", None, check_timezone)
     start_at = Option["datetime | None"]("start_at", None, check_moment, utc_text, parse_time)
@@ -159,11 +165,15 @@ class TimeOptions:
     max_runs = Option["int | None"]("max_runs", None, check_count, str, int, one_step=False)
     jitter = Option[float]("jitter", 0, check_jitter, dump_number, parse_number, one_step=False)
     misfire_grace = Option["float | None"](
-        "misfire_grace", None, check_grace, dump_number, parse_number, one_step=False
+        "misfire_grace", None, check_limit, dump_number, parse_number, one_step=False
     )
     catch_up = Option[CatchUp]("catch_up", "latest", one_of(get_args(CatchUp)), one_step=False)
     catch_up_limit = Option[int]("catch_up_limit", 100, check_catch_up_limit, str, int)
     overlap = Option[Overlap]("overlap", "allow", one_of(get_args(Overlap)), one_step=False)
+    max_failures = Option["int | None"]("max_failures", None, check_count, str, int)
+    max_runtime = Option["float | None"](
+        "max_runtime", None, check_limit, dump_number, parse_number
+    )
 
     time_options: dict[str, Any]
     """Those of them that are not defaults."""

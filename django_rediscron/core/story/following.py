@@ -18,17 +18,20 @@ from rq.utils import now
 
 from ..plain import plain
 from ..quoting import cut, quoted
+from ..schedule.texts import dump_number
 from ..store.batches import Step, no_step
 from ..store.keys import (
     IN_FLIGHT,
+    JOB_PREFIX,
     LOCK,
     OUTCOMES_PREFIX,
     RESULTS_PREFIX,
     RQ_JOB_PREFIX,
     RUNS_PREFIX,
     STORY_TTL,
+    holder_name,
 )
-from ..store.scripts import Script, run_script
+from ..store.scripts import CHANGES_KEYS, Script, run_script
 from ..timing.cron_times import utc_text
 from .in_flight import ENDED, LOOKED_AT_FIELDS, PREFIX_PATTERN, Look
 from .runs import Run
@@ -69,7 +72,10 @@ FOLLOW = Script(
     ENDED=ENDED,
 )
 
-END_RUNS = Script("end_runs", RUNS_PREFIX=RUNS_PREFIX, OUTCOMES_PREFIX=OUTCOMES_PREFIX)
+END_RUNS = Script(
+    "end_runs", RUNS_PREFIX=RUNS_PREFIX, OUTCOMES_PREFIX=OUTCOMES_PREFIX, JOB_PREFIX=JOB_PREFIX
+)
+MARK_TOLD = Script("mark_told")
 
 
 def check_keep_runs(value: object) -> int:
@@ -146,15 +152,18 @@ class Following:
 
     def _look(self, token: str) -> int | None:
         """How many were looked at; None if the token does not hold the lock."""
-        arguments = [token, self._cursor, SLICE, ERROR_BYTES]
+        arguments = [token, self._cursor, SLICE, ERROR_BYTES, time.time()]
         reply = run_script(self._connection, FOLLOW, [LOCK], arguments)
         if reply is None:
             return None
         cursor, looked, some_left, found = json.loads(reply.decode(errors="replace"))
         moment = now()
-        looks = [Look.from_reply(each, moment) for each in found]
-        ended = [(look, Run.of(look, moment)) for look in looks if look is not None]
+        looks = [look for each in found if (look := Look.from_reply(each, moment)) is not None]
+        ended = [(look, Run.of(look, moment)) for look in looks if look.is_over]
         if ended and not self._record(token, ended):
+            return None
+        lasting = [look for look in looks if not look.is_over and look.is_too_long(moment)]
+        if lasting and not self._tell(token, lasting):
             return None
         self._cursor = cursor  # what could not be recorded is looked at again
         self._some_left |= some_left
@@ -166,9 +175,34 @@ class Following:
             for look, run in sorted(ended, key=_end)
             if run.ended_at is not None
         ]
-        arguments = [token, self.keep_runs, STORY_TTL, json.dumps(runs, ensure_ascii=False)]
-        reply = run_script(self._connection, END_RUNS, [LOCK, IN_FLIGHT], arguments)
-        return reply is not None
+        moment, actor = now(), f"scheduler:{holder_name(token)}"
+        arguments = [
+            *(token, self.keep_runs, STORY_TTL, json.dumps(runs, ensure_ascii=False)),
+            *(moment.timestamp(), utc_text(moment), actor),
+        ]
+        reply = run_script(self._connection, END_RUNS, [*CHANGES_KEYS, LOCK, IN_FLIGHT], arguments)
+        if reply is None:
+            return False
+        _, disabled = json.loads(reply.decode(errors="replace"))
+        for id, failures in disabled:
+            words = ("failed run", "failed runs in a row")[failures > 1]
+            extra = {"schedule_id": id}
+            logger.warning("Schedule %r: disabled after %d %s", id, failures, words, extra=extra)
+        for look, run in ended:
+            if run.is_too_long and not look.entry.is_told:
+                _warn_of_long_run(look, "took")
+        return True
+
+    def _tell(self, token: str, lasting: Sequence[Look]) -> bool:
+        """Warn of runs that last too long."""
+        arguments = [token, *(look.job_id for look in lasting)]
+        marked = run_script(self._connection, MARK_TOLD, [LOCK, IN_FLIGHT], arguments)
+        if marked is None:
+            return False
+        for look in lasting:
+            if look.job_id.encode() in marked:
+                _warn_of_long_run(look, "has been running")
+        return True
 
     def _refused(self, error: ResponseError) -> None:
         self._begin_sweep()
@@ -176,6 +210,20 @@ class Following:
         level = logging.DEBUG if self._is_refused else logging.ERROR
         logger.log(level, "The ends of jobs cannot be recorded: %s", cut(error))
         self._is_refused = True
+
+
+def _warn_of_long_run(look: Look, takes: str) -> None:
+    """A run takes, or took, longer than its schedule allows."""
+    entry = look.entry
+    extra = {"schedule_id": entry.schedule_id, "rq_job_id": look.job_id}
+    if entry.occurrence is not None:
+        extra["occurrence"] = entry.occurrence.isoformat()
+    logger.warning(
+        "Schedule %r: job %s %s longer than %s s; started at %s by worker %r",
+        *(entry.schedule_id, look.job_id, takes, dump_number(entry.max_runtime or 0)),
+        *(utc_text(look.started_at) if look.started_at else "?", look.worker),
+        extra=extra,
+    )
 
 
 def _end(ended: tuple[Look, Run]) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from ..schedule.texts import parse_time
+from ..schedule.texts import dump_number, parse_number, parse_time
 from ..store.keys import IN_FLIGHT, RQ_JOB_PREFIX
 from ..store.scripts import Script
 from ..timing.cron_times import utc_text
@@ -41,8 +41,9 @@ _CHUNK = 65536
 class Entry(NamedTuple):
     """A job in flight: `OCCURRENCE ENQUEUED CAUSE MAX_RUNTIME RETRIES PREFIX ID` in Redis.
 
-    UTC text (`-` by hand), epoch seconds, `schedule` or `hand`, seconds or `-`, how often RQ may
-    try it again, start of the key of its hash (`-`: RQ's own), and the id of its schedule.
+    UTC text (`-` by hand), epoch seconds, `schedule` or `hand`, seconds (with a `!` once it was
+    told that it takes longer) or `-`, how often RQ may try it again, start of the key of its hash
+    (`-`: RQ's own), and the id of its schedule.
     """
 
     occurrence: datetime | None
@@ -51,6 +52,8 @@ class Entry(NamedTuple):
     max_runtime: float | None
     retries: int
     schedule_id: str
+    is_told: bool = False
+    """Whether it was told that it takes too long."""
 
     @classmethod
     def from_text(cls, text: str) -> Entry | None:
@@ -61,17 +64,18 @@ class Entry(NamedTuple):
                 None if occurrence == "-" else parse_time(occurrence),
                 datetime.fromtimestamp(float(enqueued), timezone.utc),
                 cause,
-                None if max_runtime[0] == "-" else float(max_runtime.rstrip("!")),
+                None if max_runtime[0] == "-" else parse_number(max_runtime.rstrip("!")),
                 int(retries),
                 id,
+                max_runtime.endswith("!"),
             )
         except (ValueError, IndexError, OverflowError, OSError):
             return None
 
 
-def terms(cause: str, prefix: str, retries: int = 0, max_runtime: int | None = None) -> str:
+def terms(cause: str, prefix: str, retries: int = 0, max_runtime: float | None = None) -> str:
     """The part of an entry that many jobs share: `CAUSE MAX_RUNTIME RETRIES PREFIX`."""
-    limit = "-" if max_runtime is None else max_runtime
+    limit = "-" if max_runtime is None else dump_number(max_runtime)
     return f"{cause} {limit} {retries} {'-' if prefix == RQ_JOB_PREFIX else prefix}"
 
 

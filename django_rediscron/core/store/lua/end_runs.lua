@@ -1,18 +1,22 @@
--- Record runs that have ended. Each is recorded by whoever takes its job out of those in flight, so
--- that it counts once, also if this is sent again or a leader that froze comes late.
+-- Record runs that have ended, and disable schedules that failed too often. Each run is recorded by
+-- whoever takes its job out of those in flight, so that it counts once, also if this is sent again
+-- or a leader that froze comes late.
 --
--- KEYS[1]: the lock, KEYS[2]: the hash of the jobs in flight
+-- KEYS: those of `changes`, then the lock and the hash of the jobs in flight
 -- ARGV[1]: the token that must hold the lock, ARGV[2]: how many runs of a schedule are kept,
 -- ARGV[3]: TTL of their records in seconds
 -- ARGV[4]: JSON list, for each run, the first ended first: id of its job, id of its schedule, how
 --   it ended, when as UTC text, its record
--- Returns false if the token does not hold the lock and nothing was done; otherwise how many were
---   recorded.
+-- ARGV[5]: epoch seconds, ARGV[6]: the same as UTC text, ARGV[7]: the actor
+-- Returns false if the token does not hold the lock and nothing was done; otherwise a JSON list:
+--   how many were recorded; of each schedule that was disabled its id and its failures in a row.
 
-local call = redis.call
-if call('GET', KEYS[1]) ~= ARGV[1] then return false end
+-- include: failing
 
-local runs_kept, ttl, recorded = tonumber(ARGV[2]), ARGV[3], 0
+local call, lock, in_flight = redis.call, unpack(hashes)
+if call('GET', lock) ~= ARGV[1] then return false end
+
+local runs_kept, ttl, recorded, disabled = tonumber(ARGV[2]), ARGV[3], 0, {}
 
 -- Makes room if the key holds something else. Raises an error if it may not be written, before
 -- anything is.
@@ -33,31 +37,33 @@ end
 
 -- Runs may be seen in another order than they ended: one that ended before the latest success does
 -- not count as a failure after it, nor does one before the latest failure end a row of failures.
--- Returns the failures in a row.
+-- Returns the failures in a row if it is one more.
 local function count(id, status, ended_at)
   local key = OUTCOMES_PREFIX .. id
   call('HINCRBY', key, status, 1)
   local times = call('HMGET', key, 'last_success', 'last_failure')
-  local success, failure = times[1] or '', times[2] or ''
+  local success, failure, failures = times[1] or '', times[2] or '', nil
   if status == 'finished' then
     if ended_at > success then call('HSET', key, 'last_success', ended_at) end
     if ended_at >= failure then call('HDEL', key, 'failures') end
   elseif status == 'failed' then
     if ended_at > failure then call('HSET', key, 'last_failure', ended_at) end
-    if ended_at >= success then call('HINCRBY', key, 'failures', 1) end
+    if ended_at >= success then failures = call('HINCRBY', key, 'failures', 1) end
   end
   call('EXPIRE', key, ttl)
-  return tonumber(call('HGET', key, 'failures') or 0)
+  return failures
 end
 
 for _, run in ipairs(cjson.decode(ARGV[4])) do
   local job_id, id, status, ended_at, record = unpack(run)
   prepare(RUNS_PREFIX .. id, 'LTRIM', RUNS_PREFIX .. id, 0, -1)
   prepare(OUTCOMES_PREFIX .. id, 'HDEL', OUTCOMES_PREFIX .. id, '')
-  if call('HDEL', KEYS[2], job_id) == 1 then
+  if call('HDEL', in_flight, job_id) == 1 then
     recorded = recorded + 1
     keep(id, record)
-    count(id, status, ended_at)
+    local failures = count(id, status, ended_at)
+    failures = failures and disable_if_failing(id, failures, ARGV[5], ARGV[6], ARGV[7])
+    if failures then disabled[#disabled + 1] = {id, failures} end
   end
 end
-return recorded
+return cjson.encode({recorded, disabled})

@@ -86,11 +86,24 @@ local function name_of(what, fields)
   return switched[2] == '0' and 'disabled' or 'enabled'
 end
 
+local function enables(before, after)
+  return before.enabled == '0' and after.enabled == '1'
+end
+
+-- Failures in a row are counted from the latest time that a schedule was created or enabled.
+local function begin_count(id, state, definition, is_new)
+  local enabled_outside = state.outside and enables(state.known, state.actual)
+  if is_new or enabled_outside or enables(state.actual, definition) then
+    redis.pcall('HDEL', OUTCOMES_PREFIX .. id, 'failures')
+  end
+end
+
 -- Enter a change that was made. `state`: that before it; `told`: `at`, `by`, `what`, `revision`,
 -- and `reason` if there is one. If something was changed outside, `revision` was raised twice.
 local function log_change(id, state, definition, told)
-  if state.is_secret then return end
   local entries, is_new = {}, told.what == 'created'
+  begin_count(id, state, definition, is_new)
+  if state.is_secret then return end
   local fields = is_new or difference(state.actual, definition)
   if state.outside then
     local revision = told.revision > 0 and told.revision - 1 or next_revision(id)
