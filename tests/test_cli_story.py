@@ -20,6 +20,7 @@ from rq import Queue, SimpleWorker
 from django_rediscron import RedisCronJob, RedisCronScheduler, Run, Skip, acting_as
 from django_rediscron.cli.history import read_events
 from django_rediscron.core.schedule.missed import Failure
+from django_rediscron.core.store.actors import command_line_actor
 from django_rediscron.core.store.keys import (
     LOCK,
     job_key,
@@ -220,6 +221,36 @@ def test_changes_for_programs(told: Any) -> None:
         }.items()
     )
     assert "hunter2" not in told("changes", "mail", "--json")
+
+
+# revert
+
+
+@pytest.mark.usefixtures("edited")
+@pytest.mark.parametrize("django", [False, True])
+def test_revert_writes_an_earlier_definition_and_says_what_changes(
+    connection: Redis, told: Any, django: bool
+) -> None:
+    def output(*arguments: str) -> list[str]:
+        return untimed(manage("rqrcron", *arguments).stdout if django else told(*arguments))
+
+    assert output("revert", "mail", "1") == [
+        f"TIME  revision 3  reverted by {command_line_actor()}: to revision 1",
+        "    enabled: 0 -> 1",
+    ]
+    assert output("revert", "mail", "1") == ["Nothing to change: mail is defined as in revision 1"]
+    RedisCronJob.fetch("mail", connection).delete()
+    output("revert", "mail", "0")
+    restored = RedisCronJob.fetch("mail", connection)
+    assert (restored.interval, restored.kwargs["token"]) == (600, "hunter2")
+
+
+@pytest.mark.usefixtures("edited")
+def test_revert_refuses_what_cannot_be_saved(connection: Redis, told: Any) -> None:
+    assert "'mail' is not on record" in told("revert", "mail", "7", status=1)
+    assert "did you mean 'mail'?" in told("revert", "mial", "1", status=1)
+    assert "'now'" in told("revert", "mail", "now", status=2)
+    assert RedisCronJob.fetch("mail", connection).revision == 2
 
 
 # show

@@ -15,7 +15,7 @@ from ..core.store.listing import reindex as rebuild_indexes
 from ..core.timing.durations import Duration, as_seconds
 from ..terminal import take_any_text
 from ..unreachable import UnreachableError, reaching
-from .changes import changes
+from .changes import changes, revert
 from .history import history
 from .listing import check_interval, reader, show
 from .rq_options import RQ_OPTIONS
@@ -166,5 +166,5 @@ def health(
         sys.exit(1)
 
 
-for verb in (history, changes, show_schedule):
+for verb in (history, changes, revert, show_schedule):
     main.add_command(verb)

@@ -14,6 +14,7 @@ from ..core.quoting import LONGEST, cut
 from ..core.schedule.origin import DEFAULTS
 from ..core.sensitive import mask_field
 from ..core.story.changes import LoggedChange, read_changes
+from ..core.story.reverting import revert as restore
 from ..terminal import fitted, one_line
 from .history import short_time
 from .story_options import check_id, json_option, limit_option, since_option, time_fact
@@ -54,6 +55,31 @@ def changes(connection: Redis, id: str, limit: int, since: datetime | None, as_j
             click.echo(line)
     else:
         click.echo("No changes on record")
+
+
+@click.command(cls=Verb)
+@click.argument("id")
+@click.argument("revision", type=int)
+def revert(connection: Redis, id: str, revision: int) -> None:
+    """Restore the definition that a schedule had at an earlier revision.
+
+    REVISION is one that changes lists, or the one before the oldest. The whole definition of then
+    is written as a new change, which is printed; the times of runs stay, and the next one follows
+    from the definition. A deleted schedule is created again.
+
+    Exit status: 0, also if the schedule is defined like that already; 1 when Redis cannot be used,
+    nothing is on record of the ID or the REVISION, the schedule is locked by code, was changed at
+    the same moment, or could not run; 2 for wrong usage; 130 after Ctrl-C.
+    """
+    check_id(id, connection)
+    before = read_changes(id, connection)
+    restore(id, revision, connection)
+    after = read_changes(id, connection)
+    if after[:1] == before[:1]:
+        click.echo(f"Nothing to change: {one_line(id)} is defined as in revision {revision}")
+    else:
+        for line in lines(after[:1]):
+            click.echo(line)
 
 
 def lines(changes: Sequence[LoggedChange]) -> Iterator[str]:
