@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from datetime import datetime, timezone
 
 from redis import Redis
+from rq.utils import now
 
 from ..exceptions import SchedulerLockedError
 from ..schedule.texts import lossy_text
@@ -108,7 +108,7 @@ class LeaderLock:
 
 
 def _now() -> str:
-    return utc_text(datetime.now(timezone.utc))
+    return utc_text(now())
 
 
 def _milliseconds(seconds: float) -> int:

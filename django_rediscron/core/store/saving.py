@@ -22,7 +22,6 @@ from .keys import (
     HISTORY_SUFFIX,
     RECEIPT_PREFIX,
     RECEIPT_TTL,
-    SKIPPED_PREFIX,
     TIMING_FIELDS,
     job_key,
     member_key,
@@ -50,7 +49,7 @@ SAVE = Script(
     RECEIPT_PREFIX=RECEIPT_PREFIX,
     RECEIPT_TTL=RECEIPT_TTL,
 )
-DELETE = Script("delete", HISTORY_SUFFIX=HISTORY_SUFFIX, SKIPPED_PREFIX=SKIPPED_PREFIX)
+DELETE = Script("delete", HISTORY_SUFFIX=HISTORY_SUFFIX)
 
 
 def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | None = None) -> None:

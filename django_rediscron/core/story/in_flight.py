@@ -41,9 +41,9 @@ _CHUNK = 65536
 class Entry(NamedTuple):
     """A job in flight: `OCCURRENCE ENQUEUED CAUSE MAX_RUNTIME RETRIES PREFIX ID` in Redis.
 
-    UTC text (`-` by hand), epoch seconds, `schedule` or `hand`, seconds (with a `!` once it was
-    told that it takes longer) or `-`, how often RQ may try it again, start of the key of its hash
-    (`-`: RQ's own), and the id of its schedule.
+    UTC text (`-` by hand; `LAST/FIRST` if it stands for several), epoch seconds, `schedule` or
+    `hand`, seconds (with a `!` once it was told that it takes longer) or `-`, how often RQ may try
+    it again, start of the key of its hash (`-`: RQ's own), and the id of its schedule.
     """
 
     occurrence: datetime | None
@@ -54,12 +54,14 @@ class Entry(NamedTuple):
     schedule_id: str
     is_told: bool = False
     """Whether it was told that it takes too long."""
+    stands_since: datetime | None = None
 
     @classmethod
     def from_text(cls, text: str) -> Entry | None:
         """None for anything that is not an entry."""
         try:
             occurrence, enqueued, cause, max_runtime, retries, _, id = text.split(" ", 6)
+            occurrence, _, first = occurrence.partition("/")
             return cls(
                 None if occurrence == "-" else parse_time(occurrence),
                 datetime.fromtimestamp(float(enqueued), timezone.utc),
@@ -68,6 +70,7 @@ class Entry(NamedTuple):
                 int(retries),
                 id,
                 max_runtime.endswith("!"),
+                parse_time(first) if first else None,
             )
         except (ValueError, IndexError, OverflowError, OSError):
             return None

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from redis import Redis
+from redis.exceptions import ResponseError
 from rq import get_current_job
 from rq.job import Job
 from rq.utils import as_text, now
@@ -83,6 +84,8 @@ class Run:
     """The last line of the error of its latest attempt, if it failed."""
     is_too_long: bool = False
     """Whether it lasts, or lasted, longer than the schedule's `max_runtime`."""
+    stands_since: datetime | None = None
+    """The first of the missed occurrences that it stands for; None if it stands for no other."""
 
     @property
     def duration(self) -> timedelta | None:
@@ -107,6 +110,7 @@ class Run:
             look.attempts,
             look.error,
             look.is_too_long(moment),
+            look.entry.stands_since,
         )
 
     def to_text(self) -> str:
@@ -114,10 +118,13 @@ class Run:
 
         `JOB STATUS CAUSE ENQUEUED OCCURRENCE STARTED ENDED ATTEMPTS WORKER QUEUE ERROR`: ENQUEUED
         in microseconds since 1970, the other times in microseconds after it, `-` for none; status
-        and cause are one letter each; a `!` follows the end of a run that was too long.
+        and cause are one letter each; a `!` follows the end of a run that was too long, and a `/`
+        with the first occurrence that of a run that stands for several.
         """
         begin = self.enqueued_at or self.ended_at or now()
         after = [_after(begin, at) for at in (self.occurrence, self.started_at, self.ended_at)]
+        if self.stands_since is not None:
+            after[0] += f"/{_after(begin, self.stands_since)}"
         items = (
             quote(self.job_id),
             _STATUS_LETTERS[self.status],
@@ -138,6 +145,7 @@ class Run:
         try:
             items = (text + " " * 10).split(" ", 10)
             job_id, status, cause, begun, occurrence, started, ended, attempts, *names = items
+            occurrence, _, first = occurrence.partition("/")
             begin = _EPOCH + timedelta(microseconds=int(begun))
             return cls(
                 unquote(job_id),
@@ -152,6 +160,7 @@ class Run:
                 int(attempts),
                 names[2].strip(),
                 ended.endswith("!"),
+                _before(begin, first or "-"),
             )
         except (KeyError, ValueError, OverflowError):
             return None
@@ -191,6 +200,36 @@ def _read(ids: Sequence[str], connection: Redis, count: int) -> Iterator[tuple[s
                 if look is not None and look.entry.schedule_id == id:
                     runs[look.job_id] = Run.of(look, moment)
             yield id, sorted(runs.values(), key=_newest_first, reverse=True)
+
+
+def read_in_flight(id: str, connection: Redis) -> list[Run]:
+    """The runs in flight, also of a schedule that was deleted and has no history; newest first.
+
+    Looks at all jobs in flight, and not at the errors of those that have ended.
+    """
+    client, suffix = bytes_client(connection), f" {id}".encode()
+    try:
+        found = [
+            each for each in client.hscan_iter(IN_FLIGHT, count=1000) if each[1].endswith(suffix)
+        ]
+    except ResponseError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        return []
+    entries = [(lossy_text(job_id), lossy_text(text)) for job_id, text in found]
+    with client.pipeline(transaction=False) as pipe:
+        for job_id, text in entries:
+            prefix = text.split(" ", 6)[5] if text.count(" ") > 5 else "-"
+            pipe.hmget(f"{RQ_JOB_PREFIX if prefix == '-' else prefix}{job_id}", LOOKED_AT_FIELDS)
+        replies = pipe.execute(raise_on_error=False)
+    moment, runs = now(), []
+    for (job_id, text), reply in zip(entries, replies, strict=True):
+        values = [None] if isinstance(reply, Exception) else reply
+        told = [None if value is None else lossy_text(value) for value in values]
+        look = Look.from_reply((job_id, text, told), moment)
+        if look is not None and look.entry.schedule_id == id:
+            runs.append(Run.of(look, moment))
+    return sorted(runs, key=_newest_first, reverse=True)
 
 
 def _newest_first(run: Run) -> datetime:

@@ -53,7 +53,7 @@ local function delete(key, id)
   local deleted = redis.call('DEL', key)
   if deleted == 1 then
     redis.call('ZREM', INDEX, id)
-    redis.call('DEL', key .. HISTORY_SUFFIX, SKIPPED_PREFIX .. id)
+    redis.call('DEL', key .. HISTORY_SUFFIX)
     enter(id, before, revision)
     events[#events + 1] = cjson.encode({event = 'deleted', job_id = id})
   end

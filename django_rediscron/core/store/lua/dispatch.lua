@@ -183,7 +183,9 @@ local function occur(at)
     shared.pushed[shared.count] = job_id
   end
   if is_failed == 1 then heal(key, id) end
-  in_flight[flown + 1], in_flight[flown + 2] = job_id, latest .. shared.terms .. id
+  local which = latest
+  if due ~= latest and due ~= '' then which = latest .. '/' .. due end -- it stands for several
+  in_flight[flown + 1], in_flight[flown + 2] = job_id, which .. shared.terms .. id
   flown = flown + 2
   return outcome
 end

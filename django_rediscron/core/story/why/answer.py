@@ -1,4 +1,4 @@
-"""What happened at one time of a schedule, and why, from the facts that are on record."""
+"""The answer to why a schedule did not run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from .runs import Run
+from ..runs import Run
 
 Verdict = Literal[
     "ran",

@@ -1,0 +1,126 @@
+"""Why did it not run? The answer for one time of a schedule, from all that is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+from rq.utils import now
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
+
+from ...exceptions import NoSuchJobError
+from ...quoting import quoted_id
+from ...schedule.texts import lossy_text
+from ...store.connections import bytes_client
+from ...store.keys import QUEUE_PREFIX, history_key
+from ...store.reading import Absent, read_schedules
+from ..changes import DELETED, read_log
+from ..outcomes import read_outcomes
+from ..reigns import read_reigns
+from ..runs import read_in_flight, read_runs_of
+from ..skips import read_skips
+from .answer import Answer
+from .asked import Asked, read_asked
+from .evidence import Evidence, Waiting
+from .verdicts import judge, skipped_by_clocks
+
+__all__ = ["Answer", "why"]
+
+
+def why(id: str, time: datetime | str | None, connection: Redis) -> list[Answer]:
+    """What happened at a time of a schedule, and why; also of one that was deleted.
+
+    `time`: an aware datetime; or ISO 8601 text, or a time of day such as `03:00`, which is the
+    latest such time. Texts without a zone are in that of the schedule. There is one answer; two for
+    a wall time that the clocks repeated, if both mean something. Without a time: the latest
+    occurrence and the next.
+
+    Raises `InvalidScheduleError` (a `ValueError`) for what is no time, and `NoSuchJobError` if
+    nothing is on record under this id.
+    """
+    evidence = gather(id, connection)
+    if time is None:
+        times = evidence.around() or [evidence.moment]
+        return _answers(evidence, [Asked(each, timedelta()) for each in times], connection)
+    asked = read_asked(time, evidence.zone, evidence.moment)
+    answers = _answers(evidence, asked, connection)
+    telling = [answer for answer in answers if answer.verdict != "none"]
+    return telling or answers[:1]
+
+
+def gather(id: str, connection: Redis) -> Evidence:
+    """All that is on record of a schedule. Raises `NoSuchJobError` if that is nothing."""
+    ((stored, _),) = read_schedules([id], connection)
+    try:
+        history: Any = bytes_client(connection).zrange(history_key(id), 0, -1, withscores=True)
+    except ResponseError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        history = []
+    log, runs = read_log(id, connection), read_runs_of(id, connection)
+    if isinstance(stored, Absent) or any(change.what == DELETED for change in log.changes):
+        known = {run.job_id for run in runs}
+        runs += [run for run in read_in_flight(id, connection) if run.job_id not in known]
+    evidence = Evidence(
+        id=id,
+        moment=now(),
+        stored=stored,
+        log=log,
+        runs=runs,
+        ended=sum(read_outcomes([id], connection)[id].counts.values()),
+        records=read_skips([id], connection)[id],
+        reigns=read_reigns(connection),
+        history=list(_moments(history)),
+    )
+    if isinstance(stored, Absent) and not (evidence.log.changes or evidence.runs):
+        raise NoSuchJobError(
+            f"there is no schedule {quoted_id(id)}, and nothing is on record of it"
+        )
+    return evidence
+
+
+def _moments(history: list[tuple[bytes, float]]) -> Iterator[tuple[str, datetime]]:
+    for job_id, score in history:
+        try:
+            yield lossy_text(job_id), datetime.fromtimestamp(score, timezone.utc)
+        except (ValueError, OverflowError, OSError):  # infinite, in milliseconds, ...
+            continue
+
+
+def _answers(evidence: Evidence, asked: list[Asked], connection: Redis) -> list[Answer]:
+    times = [evidence.meant(each.time, each.width) for each in asked]
+    queued = [run for run in map(evidence.run_of, times) if run and run.status == "queued"]
+    if queued:
+        queues = {run.job_id: read_queue(run.queue_name, run.job_id, connection) for run in queued}
+        evidence = replace(evidence, queues=queues)
+    return [
+        skipped_by_clocks(evidence, each)
+        if each.skipped is not None and not evidence.is_moved_by_clocks(each.skipped, each.time)
+        else judge(evidence, time)
+        for each, time in zip(asked, times, strict=True)
+    ]
+
+
+def read_queue(name: str, job_id: str, connection: Redis) -> Waiting:
+    """Where a job is in its queue, and who works on it, in two round trips."""
+    client, key = bytes_client(connection), QUEUE_PREFIX + name
+    with client.pipeline(transaction=False) as pipe:
+        pipe.lpos(key, job_id)
+        pipe.llen(key)
+        pipe.smembers(WORKERS_BY_QUEUE_KEY % name)
+        place, length, workers = pipe.execute(raise_on_error=False)
+    known = sorted(workers) if isinstance(workers, set) else []
+    with client.pipeline(transaction=False) as pipe:
+        for worker in known:
+            pipe.exists(worker)
+        alive = pipe.execute(raise_on_error=False)
+    living = [lossy_text(key) for key, lives in zip(known, alive, strict=True) if lives == 1]
+    return Waiting(
+        place + 1 if isinstance(place, int) else None,
+        length if isinstance(length, int) else 0,
+        [key.split(":worker:", 1)[-1] for key in living],
+    )

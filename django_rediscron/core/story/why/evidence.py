@@ -1,0 +1,320 @@
+"""All that is on record of a schedule, and what follows from it for one occurrence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from functools import cached_property
+
+from ...schedule.missed import SKIPS_KEPT, SKIPS_TTL, Failure, Skip, own_time
+from ...schedule.record import Record
+from ...schedule.upcoming import next_time
+from ...store.keys import TIMING_FIELDS
+from ...store.reading import Absent, Damaged
+from ...timing.cron_expression import parse
+from ..changes import CREATED, DELETED, ChangeLog, LoggedChange
+from ..in_flight import ENDED, SCHEDULE
+from ..reigns import Reign
+from ..runs import Run
+from .gaps import Gap, gap_at, leader_at
+from .timeline import MOMENT, Era, Timeline, is_occurrence, previous
+from .troubles import Trouble
+
+REIGNS_KEPT = 1000
+
+_LAG = timedelta(seconds=10)
+"""Within which the leader notices that a run has ended."""
+
+_MOVING = {*TIMING_FIELDS, "end_at", "max_runs", "enabled"}
+"""Fields of which a change may set another next time, so that what was due does not run."""
+
+_SWITCHES = (CREATED, DELETED, "enabled", "disabled")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A queue, as a job in it sees it."""
+
+    position: int | None
+    """From 1; None if the job is not in it, because a retry or another job is waited for."""
+    length: int
+    workers: Sequence[str]
+    """Names of those that listen on it."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was read of a schedule at one moment."""
+
+    id: str
+    moment: datetime
+    stored: Record | Damaged | Absent
+    log: ChangeLog
+    runs: Sequence[Run]
+    ended: int
+    """How many runs ever ended."""
+    records: Sequence[Skip | Failure]
+    """Newest first."""
+    reigns: Sequence[Reign]
+    """Newest first."""
+    history: Sequence[tuple[str, datetime]]
+    """RQ's ids of the jobs that were enqueued, also of those without a record, and when."""
+    queues: Mapping[str, Waiting] = field(default_factory=dict)
+    """The queues of jobs that wait, by job id."""
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """Of the schedule; None for the local zone."""
+        jobs = [self.stored, *(era.definition for era in self.timeline.eras)]
+        return next((job.zone for job in jobs if isinstance(job, Record)), None)
+
+    # Definitions
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        known = [run.occurrence for run in self.runs]
+        for record in self.records:
+            known.append(record.occurrence)
+            if isinstance(record, Skip):
+                known.append(record.until)
+        if isinstance(self.stored, Record):
+            known += [self.stored.latest_enqueue_time, self.stored.next_enqueue_time]
+        times = [time for time in known if time is not None]
+        fields = self.stored.loaded_definition() if isinstance(self.stored, Record) else None
+        changed_at = self.stored.updated_at if isinstance(self.stored, Record) else None
+        return Timeline.of(self.id, self.log, fields or {}, times, self.recorded_since, changed_at)
+
+    @cached_property
+    def recorded_since(self) -> datetime | None:
+        """When keeping records began, as far as one can tell; None if there is none."""
+        times = [reign.since for reign in self.reigns[-1:]]
+        times += [change.at for change in self.log.changes[-1:]]
+        return min(times, default=None)
+
+    def own_time(self, era: Era, time: datetime) -> datetime:
+        """When an occurrence is to be enqueued."""
+        return own_time(era.definition, time) if era.definition else time
+
+    # Which occurrence is meant
+
+    def meant(self, time: datetime, width: timedelta) -> datetime:
+        """The first occurrence from this time on that is asked about; else the time itself."""
+        end = time + width
+        found = [run.occurrence for run in self.runs]
+        found += [self.pending_since]
+        era = self.timeline.before(time + MOMENT) or self.timeline.after(time)
+        if era is not None and time <= self.moment:
+            found += self._next_of(era, time)
+        elif time > self.moment:
+            found += self._next_of(self.present, time)
+        for record in self.records:
+            found += [record.occurrence, getattr(record, "until", None)]
+        return min((at for at in found if at is not None and time <= at < end), default=time)
+
+    def _next_of(self, era: Era, time: datetime) -> list[datetime | None]:
+        recurrence = self.timeline.recurrence(era, time)
+        return [] if recurrence is None else [recurrence.next(time - MOMENT)]
+
+    def is_moved_by_clocks(self, wall: datetime, time: datetime) -> bool:
+        """Whether an expression names this skipped wall time, and is due when it was skipped."""
+        era = self.timeline.before(time) if time <= self.moment else self.present
+        job = era.definition if era else None
+        if job is None or not job.cron:
+            return False
+        expression = parse(job.cron)
+        if expression.follows_clock:
+            return False
+        try:
+            return expression.next(wall - timedelta(seconds=1)) == wall
+        except LookupError:
+            return False
+
+    @cached_property
+    def present(self) -> Era:
+        """The definition that counts from now on."""
+        return self.timeline.present(self.stored if isinstance(self.stored, Record) else None)
+
+    def around(self) -> list[datetime]:
+        """The latest occurrence and the next one, as far as there are any."""
+        times = [self._latest()]
+        if isinstance(self.stored, Record):
+            times += self._next_of(self.present, self.moment + MOMENT)
+        return [time for time in times if time is not None]
+
+    def _latest(self) -> datetime | None:
+        for era in self.timeline.eras:
+            recurrence = self.timeline.recurrence(era, era.until or self.moment)
+            if recurrence is None or era.definition is None:
+                continue
+            last = min(era.until or self.moment, era.definition.end_at or self.moment, self.moment)
+            time = previous(recurrence, last + MOMENT)
+            if time is not None and time > era.since:
+                return time
+            if self.timeline.is_birth(era, era.since):
+                return era.since
+        return None
+
+    # What was done
+
+    def run_of(self, time: datetime) -> Run | None:
+        """The run of an occurrence, the scheduler's own rather than another one."""
+        found = [run for run in self.runs if run.occurrence == time]
+        return next((run for run in found if run.cause == SCHEDULE), found[0] if found else None)
+
+    @cached_property
+    def scheduled_runs(self) -> list[Run]:
+        """Oldest first."""
+        found = [run for run in self.runs if run.cause == SCHEDULE and run.occurrence is not None]
+        return found[::-1]
+
+    def stand_in(self, time: datetime) -> Run | None:
+        """The later run that stands for an occurrence."""
+        for run in self.scheduled_runs:
+            first, last = run.stands_since, run.occurrence
+            if first is not None and last is not None and first <= time < last:
+                return run
+        return None
+
+    def run_in_the_way(self, moment: datetime) -> Run | None:
+        """The newest run that had not ended then."""
+        for run in self.runs:
+            begun = run.enqueued_at is not None and run.enqueued_at < moment
+            if begun and (run.ended_at is None or run.ended_at > moment):
+                return run
+        return None
+
+    def will_be_used_up(self, time: datetime) -> bool:
+        """Whether `max_runs` leaves no run for an occurrence that is to come."""
+        job, since = self.stored, self.pending_since
+        if not isinstance(job, Record) or job.max_runs is None or since is None:
+            return False
+        return job.recurrence(since).count(since, time) > job.max_runs - job.runs
+
+    def used_up(self, era: Era, time: datetime, own: datetime) -> datetime | None:
+        """When the last of `max_runs` was enqueued, if none was left for an occurrence."""
+        job = self.stored
+        if era.definition is None or era.definition.max_runs is None:
+            return None
+        if isinstance(job, Record) and job.finished_at is not None and job.finished_at <= own:
+            return job.finished_at
+        count, last = 0, None
+        limit: int | None = None
+        for each in reversed(self.timeline.eras):
+            if each.since >= time:
+                break
+            limit = each.definition.max_runs if each.definition else None
+            if limit is not None and each.restarts_counting(over=count >= limit):
+                count = 0
+            for run in self.scheduled_runs:
+                at = run.enqueued_at
+                if limit is None or at is None or run.occurrence is None or run.occurrence >= time:
+                    continue
+                if each.since <= at and (each.until is None or at < each.until):
+                    count, last = count + 1, at
+        return last if limit is not None and count >= limit else None
+
+    def skipped_stand_in(self, own: datetime) -> Skip | None:
+        """The record of a later occurrence that was skipped when it was to stand for this one."""
+        handled = self.handled_at(own)
+        for record in self.records:
+            if isinstance(record, Skip) and record.at == handled and record.reason == "overlap":
+                return record
+        return None
+
+    def skip_of(self, era: Era | None, time: datetime) -> Skip | None:
+        """The record of an occurrence that was skipped."""
+        for record in self.records:
+            if isinstance(record, Skip) and record.occurrence <= time <= record.until:
+                if time in (record.occurrence, record.until):
+                    return record
+                recurrence = self.timeline.recurrence(era, time) if era else None
+                if recurrence is not None and is_occurrence(recurrence, time):
+                    return record
+        return None
+
+    @cached_property
+    def troubles(self) -> list[Trouble]:
+        """Newest first."""
+        skips = [each for each in reversed(self.records) if isinstance(each, Skip)]
+        return [
+            Trouble.of(each, self.scheduled_runs, skips, self.timeline)
+            for each in self.records
+            if isinstance(each, Failure)
+        ]
+
+    def trouble_at(self, time: datetime, own: datetime) -> Trouble | None:
+        """Why an occurrence could not be enqueued when it was due."""
+        for trouble in self.troubles:
+            ended = trouble.until is not None and own >= trouble.until
+            if trouble.failure.occurrence <= time and not ended:
+                return trouble
+        return None
+
+    def handled_at(self, own: datetime) -> datetime | None:
+        """When the schedule was first taken up by a pass after this moment."""
+        times = [run.enqueued_at for run in self.scheduled_runs]
+        times += [record.at for record in self.records]
+        return min((time for time in times if time is not None and time >= own), default=None)
+
+    def change_that_took(self, time: datetime, own: datetime) -> LoggedChange | None:
+        """The change after which an occurrence that was due was no longer one."""
+        handled = self.handled_at(own)
+        for change in self.timeline.changes_from(time):
+            if handled is not None and change.at > handled:
+                return None
+            if change.what in _SWITCHES or not _MOVING.isdisjoint(change.fields):
+                return change
+        return None
+
+    def job_without_record(self, own: datetime, following: datetime | None) -> datetime | None:
+        """When a job was enqueued between two occurrences of which no run is on record."""
+        known = {run.job_id for run in self.runs}
+        for job_id, at in self.history:
+            is_between = own - _LAG <= at and (following is None or at < following)
+            if is_between and job_id not in known:
+                return at
+        return None
+
+    # What is still to be done
+
+    @cached_property
+    def pending_since(self) -> datetime | None:
+        """The first occurrence that was not taken up yet."""
+        job = self.stored
+        if isinstance(job, Record):
+            return next_time(job, self.moment) if job.enabled else None
+        return None
+
+    # Who led
+
+    def gap_at(self, time: datetime) -> Gap | None:
+        """When nobody led at this time, from when to when; None if somebody did."""
+        return gap_at(self.reigns, time)
+
+    def leader_at(self, time: datetime) -> Reign | None:
+        """Who led."""
+        return leader_at(self.reigns, time)
+
+    @property
+    def leader(self) -> Reign | None:
+        """Who leads now."""
+        return next((reign for reign in self.reigns if reign.until is None), None)
+
+    # How far the records go back
+
+    def is_on_record(self, own: datetime) -> bool:
+        """Whether a run or a skip from this moment on would be on record."""
+        begun = self.recorded_since
+        return begun is not None and own >= begun and all(own > at for at in self._horizons())
+
+    def _horizons(self) -> Iterator[datetime]:
+        yield self.moment - timedelta(seconds=SKIPS_TTL)
+        if len(self.records) >= SKIPS_KEPT:
+            yield self.records[-1].at
+        kept = [run.ended_at for run in self.runs if run.status in (*ENDED, "unknown")]
+        if self.ended > len(kept):
+            oldest = min((at for at in kept if at is not None), default=None)
+            yield self.moment if oldest is None else oldest + _LAG
+        if len(self.reigns) >= REIGNS_KEPT:
+            yield self.reigns[-1].since
