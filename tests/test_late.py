@@ -627,3 +627,13 @@ def test_skips_outlive_their_schedule_and_are_kept_in_bounds(
     assert stored(connection).get_skips(connection, 1, 2) == skips[1:3]
     stored(connection).delete()
     assert connection.exists("rq:cron_jobs:skipped:report")
+
+
+def test_as_many_skips_as_runs_are_kept(connection: Redis, clock: Clock) -> None:
+    leader = RedisCronScheduler(connection, name="leader", lock_ttl=86400, keep_runs=110)
+    leader.register_birth()
+    register(leader, catch_up="skip")
+    for _ in range(240):
+        clock.advance(90 * MINUTE)
+        leader.enqueue_jobs()
+    assert len(stored(connection).get_skips(connection)) == 110

@@ -81,7 +81,8 @@ class RedisCronJob(Record):
     def get_skips(self, connection: Redis, start: int = 0, end: int = -1) -> list[Skip]:
         """Occurrences that did not run, and why, newest first (zero-based, inclusive).
 
-        At most the latest 100 records, for at most a year. Invalid records are left out.
+        The latest 100 records, or `KEEP_RUNS` if that is more, for at most a year. Invalid records
+        are left out.
         """
         texts = cast("list[bytes]", connection.lrange(skipped_key(self.id), 0, -1))
         skips = [skip for skip in map(Skip.from_text, texts) if skip is not None]

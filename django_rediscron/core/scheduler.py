@@ -27,6 +27,7 @@ from .process.session import Session
 from .process.standby import Standby
 from .process.systemd import notify
 from .quoting import quoted
+from .schedule.missed import SKIPS_KEPT
 from .schedule.options import ScheduleArguments, by_name
 from .store.actors import acting_as
 from .store.connections import own_client
@@ -86,7 +87,7 @@ class RedisCronScheduler(CronScheduler):
         self.log = logging.getLogger(__name__)
         self.max_sleep_interval = sleep_seconds
         self._session = Session(client, self.name, lock_seconds, self.save)
-        self._dispatcher = Dispatcher(client, self.application)
+        self._dispatcher = Dispatcher(client, self.application, max(SKIPS_KEPT, keep_runs))
         self._following = Following(client, keep_runs)
         self._prepare_start()
         self._config_ids: Counter[str] | None = None

@@ -202,6 +202,7 @@ class Batch:
             occurrences.packed,
             occurrences.length,
             corrections.packed,
+            self._memory.skips_kept,
         )
         blocked = Batch(self._memory, self.moment)
         enqueued = self._settle(outcomes, refusals, blocked)

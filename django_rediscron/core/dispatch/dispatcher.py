@@ -19,6 +19,7 @@ from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq.utils import now
 
+from ..schedule.missed import SKIPS_KEPT
 from ..schedule.record import Record
 from ..store.batches import CALL_BYTES, Step, in_steps, no_step
 from ..store.keys import INDEX
@@ -44,8 +45,11 @@ SHARED_TIMES = 4_000
 class Dispatcher:
     """Passes of one scheduler, which remembers what it read until somebody changes it."""
 
-    def __init__(self, connection: Redis, application: str | None = None) -> None:
+    def __init__(
+        self, connection: Redis, application: str | None = None, skips_kept: int = SKIPS_KEPT
+    ) -> None:
         self.memory = Memory(connection, application)
+        self.memory.skips_kept = skips_kept
         self.pace = Pace()
         self.index_is_empty = True
         """Whether no schedule was waiting when it last looked for what is due next."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from redis import Redis
 
+from ..schedule.missed import SKIPS_KEPT
 from ..schedule.record import Record
 from ..store.listing import LONGEST_DELAY
 from .applications import Applications
@@ -36,6 +37,7 @@ class Memory:
 
     def __init__(self, connection: Redis, application: str | None = None) -> None:
         self.connection = connection
+        self.skips_kept = SKIPS_KEPT
         self.applications = Applications(application, connection)
         self.templates = Templates()
         self.shared_times: dict[tuple[object, ...], DueTimes] = {}

@@ -121,7 +121,6 @@ DISPATCH = Script(
     EXECUTIONS_PREFIX=EXECUTIONS_PREFIX,
     DISABLED=DISABLED,
     ERRORS=ERRORS,
-    SKIPS_KEPT=SKIPS_KEPT,
     SKIPS_TTL=SKIPS_TTL,
     LOOKED_AT=LOOKED_AT,
     MISSING=MISSING,
@@ -267,11 +266,13 @@ def dispatch(
     occurrences: Sequence[bytes],
     length: int,
     corrections: Sequence[bytes],
+    skips_kept: int = SKIPS_KEPT,
 ) -> tuple[str, Iterator[str]]:
     """Call the script. Returns the outcomes of all occurrences and then of all corrections, and the
     reasons of those that were refused.
 
-    `length`: items of all occurrences together. Raises `LockLostError`.
+    `length`: items of all occurrences together. `skips_kept`: records of each schedule.
+    Raises `LockLostError`.
     """
     now = text(utc_text(moment))
     times = b"".join([text(name) + now for name in JOB_TIMES])
@@ -288,6 +289,7 @@ def dispatch(
         f"{moment.timestamp():.6f}",
         array(lists),
         utc_text(moment),
+        skips_kept,
     )
     reply = run_script(connection, DISPATCH, [LOCK, INDEX], arguments)
     if reply is None:

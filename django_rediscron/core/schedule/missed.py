@@ -210,7 +210,7 @@ class _Settlement:
 Reason = Literal["misfire", "catch_up", "overlap"]
 
 SKIPS_KEPT = 100
-"""Records of each schedule."""
+"""Records of each schedule; more if more of its runs are kept."""
 
 SKIPS_TTL = 365 * 86400
 """Seconds after the latest record."""

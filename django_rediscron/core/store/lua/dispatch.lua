@@ -25,7 +25,7 @@
 --     1 to list it among the errors, records of skips, or of the error if it is the first one since
 --     the schedule was enqueued or changed, 1 if the schedule is finished
 -- If a next_enqueue_time is '', the schedule is finished: nothing is left to run.
--- ARGV[7]: the time as UTC text
+-- ARGV[7]: the time as UTC text, ARGV[8]: how many records of skips are kept
 -- Returns false if the token does not hold the lock and nothing was done; otherwise a text with a
 --   character for each occurrence, then for each correction: WRITTEN; NEARLY_FULL: written, tidy
 --   the history up next time; OVERLAPPED: skipped, because an earlier run had not ended; not
@@ -39,6 +39,8 @@ if call('GET', KEYS[1]) ~= ARGV[1] then return false end
 -- first one, which changes nothing. What it refuses later belongs to the schedule that it hits.
 call('ZADD', INDEX, 'XX', 0, '')
 call('PEXPIRE', KEYS[1], ARGV[2])
+
+local SKIPS_KEPT = tonumber(ARGV[8])
 
 -- include: refusals
 -- include: overlap
