@@ -432,7 +432,8 @@ def test_many_that_have_ended_are_all_recorded(
     followed: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However few are taken at a time."""
-    monkeypatch.setattr(following_module, "SLICE", 7)
+    monkeypatch.setattr(following_module, "SLICE", 40)
+    monkeypatch.setattr(following_module, "MOST_ENDED", 7)
     connection = followed.connection
     for number in range(300):
         put_in_flight(connection, f"{number % 3}", f"{number}", "finished", NOON)

@@ -105,6 +105,41 @@ class Idle:
         return table("An idle pass", ["", "time", "commands", "round trips"], rows)
 
 
+class Following:
+    """Looking at jobs in flight, and recording that they have ended."""
+
+    name = "follow"
+
+    def report(self, run: Run) -> str:
+        results = [run.measure(OURS, "follow") for _ in range(run.rounds)]
+        rows = [
+            [
+                "share of a core, Redis and client together, until they have ended",
+                f"{median(one['share'] for one in results):.1%}",
+            ],
+            ["a slice: median, p99, longest", _spread([one["slices"] for one in results])],
+            [
+                "a slice of which all have ended: median, p99, longest",
+                _spread([one["records"] for one in results]),
+            ],
+            [
+                "processor time to record a run",
+                f"{median(one['recording'] for one in results) * 1e6:.0f} us",
+            ],
+            [
+                "memory of a recorded run in Redis",
+                f"{median(one['bytes'] for one in results):.0f} bytes",
+            ],
+        ]
+        return table(f"Following {run.count:,} jobs in flight", ["", OURS.name], rows)
+
+
+def _spread(rounds: list[list[float]]) -> str:
+    seconds = sorted(each for one in rounds for each in one)
+    middle, late = (seconds[int(len(seconds) * part)] for part in (0.5, 0.99))
+    return f"{middle * 1000:.1f}, {late * 1000:.1f}, {seconds[-1] * 1000:.1f} ms"
+
+
 class Registering:
     """Many definitions at once: `register_many`, or as many calls of `register`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .costs import Edits, Idle, Large, Listing, Memory, Registering, Syncing
+from .costs import Edits, Following, Idle, Large, Listing, Memory, Registering, Syncing
 from .latencies import Effect, Lateness
 from .passes import Pass
 from .run import Run
@@ -24,6 +24,7 @@ MEASUREMENTS: list[Measurement] = [
     Large(),
     Edits(),
     Idle(),
+    Following(),
     Lateness(),
     Effect(),
     Registering(),

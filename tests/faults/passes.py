@@ -27,15 +27,19 @@ def at_each_round_trip(
     proxy: Proxy,
     disturb: Disturb,
     make_world: Callable[[Redis], World] = World,
+    chosen: Callable[[RoundTrip], bool] = lambda trip: True,
     **options: Any,
 ) -> None:
-    """Count the round trips of a pass with these options, then disturb it once at each of them.
+    """Count the round trips of a pass with these options, then disturb it once at each chosen one.
 
     After each the world must be whole, and one clean pass must make good what is missing. All round
     trips are tried before it fails, and all that failed are named.
     """
     failures = []
-    for number in range(count_round_trips(connection, proxy, make_world, **options)):
+    count_round_trips(connection, proxy, make_world, **options)
+    numbers = [trip.number for trip in proxy.trips if chosen(trip)]
+    assert numbers
+    for number in numbers:
         world = make_world(connection)
         try:
             disturb(number, world)
@@ -53,6 +57,7 @@ def cut_off_at_each_round_trip(
     proxy: Proxy,
     cut: Fault,
     make_world: Callable[[Redis], World] = World,
+    chosen: Callable[[RoundTrip], bool] = lambda trip: True,
     *,
     retries: int,
 ) -> None:
@@ -63,11 +68,14 @@ def cut_off_at_each_round_trip(
         victim = Victim(lead, proxy.url, retries=retries).start()
         assert victim.wait() in (STOPPED, CUT_OFF), victim.error
 
-    at_each_round_trip(connection, proxy, disturb, make_world, retries=retries)
+    at_each_round_trip(connection, proxy, disturb, make_world, chosen, retries=retries)
 
 
 def overtaken_at_each_round_trip(
-    connection: Redis, proxy: Proxy, make_world: Callable[[Redis], World] = World
+    connection: Redis,
+    proxy: Proxy,
+    make_world: Callable[[Redis], World] = World,
+    chosen: Callable[[RoundTrip], bool] = lambda trip: True,
 ) -> None:
     """Another scheduler does the work; the request that the frozen one froze at arrives after."""
 
@@ -83,7 +91,7 @@ def overtaken_at_each_round_trip(
         assert victim.start().wait() in (STOPPED, LOCKED), victim.error
         world.assert_each_ran_once()
 
-    at_each_round_trip(connection, proxy, disturb, make_world)
+    at_each_round_trip(connection, proxy, disturb, make_world, chosen)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from django_rediscron.core.dispatch import dispatcher as dispatch
 from django_rediscron.core.dispatch import due
 from django_rediscron.core.dispatch.protocol import LockLostError
 from django_rediscron.core.process.leading import Leading
+from django_rediscron.core.story import following
 from tests.forks import forks
 from tests.scripts import Replacements, replace
 
@@ -110,17 +111,18 @@ def lead(
     standby: bool = False,
     retries: int = 0,
     removed: Replacements = (),
+    script: str = "dispatch",
     heartbeats: bool = True,
 ) -> None:
     """A scheduler, for one pass or until it is stopped.
 
     It makes a client of its own, which repeats nothing; with `retries` that is undone. Its lock may
-    live for less than a second, so that the tests need not wait for longer. Without `heartbeats` it
-    sends none between the steps of long work.
+    live for less than a second, so that the tests need not wait for longer. `removed` is taken out
+    of that script. Without `heartbeats` it sends none between the steps of long work.
     """
-    dispatch.BATCH = due.ROOM = batch
+    dispatch.BATCH = due.ROOM = following.MOST_ENDED = batch
     scheduler_module.SHORTEST_LOCK_TTL = 0
-    replace("dispatch", removed)
+    replace(script, removed)
     if not heartbeats:
         Leading.keep_alive = lambda life: None  # type: ignore[method-assign]
     if retries:

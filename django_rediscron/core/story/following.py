@@ -44,11 +44,13 @@ KEEP_RUNS = 100
 MOST_RUNS = 100_000
 """Runs of a schedule that may be kept."""
 
-SLICE = 100
-"""Jobs that are looked at in one script call, which blocks Redis for less than a millisecond. If
-all have ended, it takes a few milliseconds until they are recorded."""
+SLICE = 250
+"""Jobs that are looked at in one script call: it blocks Redis for about a millisecond."""
 
-RATE = 5000
+MOST_ENDED = 50
+"""Runs that are recorded at a time, which takes a few milliseconds."""
+
+RATE = 4000
 """Jobs that are looked at in a second, so that following takes little of the time of a pass, and of
 a processor, however many are in flight."""
 
@@ -99,8 +101,8 @@ class Following:
         self._sweep_begun = 0.0
         self._seen = 0
         """Jobs seen in this sweep."""
-        self._some_left = False
-        """Whether this sweep left some that have ended to the next one."""
+        self._is_over = True
+        """Whether the sweep has come to its end."""
         self._due = 0.0
         self._is_refused = False
 
@@ -116,12 +118,12 @@ class Following:
 
     def sweep(self, token: str, step: Step = no_step) -> bool:
         """Record all that has ended, without pauses. Returns whether the token holds the lock."""
-        self._cursor, self._some_left = "0", True
-        while self._some_left or self._cursor != "0":
-            if not self.step(token):
-                return False
+        self._is_over = True
+        while self.step(token):
+            if self._is_over:
+                return True
             step()
-        return True
+        return False
 
     def step(self, token: str) -> bool:
         """Look at a slice, and record which runs have ended.
@@ -129,7 +131,7 @@ class Following:
         Returns whether the token holds the lock; if not, nothing was done. What Redis refuses here
         is logged, for it must not keep schedules from being enqueued.
         """
-        if self._cursor == "0":
+        if self._is_over:
             self._begin_sweep()
         try:
             looked = self._look(token)
@@ -141,18 +143,18 @@ class Following:
         self._is_refused = False
         self._seen += looked
         self._due = time.monotonic() + looked / RATE
-        if self._cursor == "0":
+        if self._is_over:
             least = SWEEP if self._seen else IDLE_SWEEP
             self._due = max(self._due, self._sweep_begun + least)
         return True
 
     def _begin_sweep(self) -> None:
         self._cursor, self._sweep_begun = "0", time.monotonic()
-        self._seen, self._some_left = 0, False
+        self._seen, self._is_over = 0, False
 
     def _look(self, token: str) -> int | None:
         """How many were looked at; None if the token does not hold the lock."""
-        arguments = [token, self._cursor, SLICE, ERROR_BYTES, time.time()]
+        arguments = [token, self._cursor, SLICE, MOST_ENDED, ERROR_BYTES, time.time()]
         reply = run_script(self._connection, FOLLOW, [LOCK], arguments)
         if reply is None:
             return None
@@ -165,8 +167,8 @@ class Following:
         lasting = [look for look in looks if not look.is_over and look.is_too_long(moment)]
         if lasting and not self._tell(token, lasting):
             return None
-        self._cursor = cursor  # what could not be recorded is looked at again
-        self._some_left |= some_left
+        if not (some_left and (ended or lasting)):  # else the same slice again
+            self._cursor, self._is_over = cursor, cursor == "0"
         return int(looked)
 
     def _record(self, token: str, ended: Sequence[tuple[Look, Run]]) -> bool:
@@ -205,7 +207,7 @@ class Following:
         return True
 
     def _refused(self, error: ResponseError) -> None:
-        self._begin_sweep()
+        self._is_over = True
         self._due = time.monotonic() + REFUSED_PAUSE
         level = logging.DEBUG if self._is_refused else logging.ERROR
         logger.log(level, "The ends of jobs cannot be recorded: %s", cut(error))

@@ -27,10 +27,18 @@ from program import (
 
 from django_rediscron import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.dispatch import dispatcher as dispatch
-from django_rediscron.core.store.keys import LOCK, history_key
+from django_rediscron.core.store.keys import IN_FLIGHT, LOCK, history_key, runs_key
+from django_rediscron.core.story.following import KEEP_RUNS, Following
+from django_rediscron.core.timing.cron_times import utc_text
 
 LOCK_TTL = 30
 """Seconds; the Django app's default."""
+
+FOLLOWED_FOR = 5
+"""Seconds in which jobs are looked at that do not end."""
+
+LISTS = 100
+"""Of how many schedules the runs are weighed."""
 
 
 def again(connection, count):
@@ -105,6 +113,60 @@ def edits_during_pass(connection, count):
         "lock_left": lock_left / 1000,
         "lock_ttl": LOCK_TTL,
     }
+
+
+def follow(connection, count):
+    """Follow jobs that wait, for a while; then record that all of them have ended."""
+    define_intervals(connection, count)
+    scheduler = _born(connection)
+    scheduler.enqueue_jobs()
+    token = connection.get(LOCK).decode()
+    following = Following(connection)
+    slices = []
+    end = time.monotonic() + FOLLOWED_FOR
+    with Meter(connection) as meter:
+        while time.monotonic() < end:
+            time.sleep(following.pause)
+            slices.append(_seconds(following.step, token))
+    looking = meter.result
+    _end_all(connection)
+    records = []
+    with Meter(connection) as meter:
+        while connection.exists(IN_FLIGHT):
+            records.append(_seconds(following.step, token))
+    return {
+        "share": looking["cpu"] / looking["seconds"],
+        "slices": slices,
+        "records": records,
+        "recording": meter.result["cpu"] / count,
+        "bytes": _bytes_of_a_record(connection),
+    }
+
+
+def _seconds(run, *arguments):
+    start = time.perf_counter()
+    run(*arguments)
+    return time.perf_counter() - start
+
+
+def _end_all(connection):
+    """As workers leave their jobs."""
+    moment = utc_text(datetime.now(timezone.utc))
+    fields = {"status": "finished", "started_at": moment, "ended_at": moment}
+    with connection.pipeline(transaction=False) as pipe:
+        for job_id in connection.hkeys(IN_FLIGHT):
+            fields["worker_name"] = f"{random.getrandbits(128):032x}"
+            pipe.hset(b"rq:job:" + job_id, mapping=fields)
+        pipe.execute()
+
+
+def _bytes_of_a_record(connection):
+    """Of Redis's memory, in full lists."""
+    (record,) = connection.lrange(runs_key("job:0"), 0, 0)
+    before = connection.info("memory")["used_memory"]
+    for number in range(LISTS):
+        connection.lpush(f"list:{number}", *[record] * KEEP_RUNS)
+    return (connection.info("memory")["used_memory"] - before) / LISTS / KEEP_RUNS
 
 
 def burst_once(connection, count):
@@ -211,6 +273,7 @@ main(
     burst,
     edits_during_pass,
     burst_once,
+    follow,
     idle,
     register,
     list_all,

@@ -3,33 +3,42 @@
 --
 -- KEYS[1]: the lock
 -- ARGV[1]: the token that must hold the lock, ARGV[2]: cursor, 0 to begin, ARGV[3]: about how many
---   to look at, and how many are returned at most, ARGV[4]: bytes of tracebacks after which no more
---   are returned, ARGV[5]: epoch seconds
+--   to look at, ARGV[4]: how many are returned at most, ARGV[5]: bytes of tracebacks after which no
+--   more are returned, ARGV[6]: epoch seconds
 -- Returns false if the token does not hold the lock; otherwise a JSON list: the next cursor, 0 at
---   the end; how many were looked at; whether any of these is left for the next sweep; of each,
---   also if its hash is gone: its id, its entry, the values of LOOKED_AT_FIELDS in its hash, and
---   id, type and packed traceback of its newest result if it failed.
+--   the end; how many were looked at; whether any of these is not returned; of each, also if its
+--   hash is gone: its id, its entry, the values of LOOKED_AT_FIELDS in its hash, and id, type and
+--   packed traceback of its newest result if it failed.
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
 
 -- include: look
 -- include: epoch
 
-local most, room, found, some_left = tonumber(ARGV[3]), tonumber(ARGV[4]), {}, false
-local is_over = {}
+local most, room, found, some_left = tonumber(ARGV[4]), tonumber(ARGV[5]), {}, false
+local is_over = {[false] = true} -- there is no hash, or no status in it
 for _, status in ipairs(ENDED) do is_over[status] = true end
 
 -- The seconds that a run may take; no number if that was told, or if there is no limit.
 local LIMIT_PATTERN = '^%S+ %S+ %S+ (%S+) '
 
+local function limit_of(entry, status)
+  return status == 'started' and tonumber(string.match(entry, LIMIT_PATTERN))
+end
+
 local function is_too_long(entry, status, started_at)
-  local limit = status == 'started' and tonumber(string.match(entry, LIMIT_PATTERN))
+  local limit = limit_of(entry, status)
   local since = limit and epoch(started_at)
-  return since and tonumber(ARGV[5]) - since > limit
+  return since and tonumber(ARGV[6]) - since > limit
+end
+
+-- Whether more of its hash is to be read; `status`: the reply of Redis.
+local function may_be_news(entry, status)
+  return is_over[status] or type(status) == 'table' or limit_of(entry, status)
 end
 
 local function is_news(entry, values)
-  return not values[1] or is_over[values[1]] or is_too_long(entry, values[1], values[2])
+  return is_over[values[1]] or is_too_long(entry, values[1], values[2])
 end
 
 local function take(job_id, entry, values)
@@ -42,10 +51,11 @@ local function take(job_id, entry, values)
   found[#found + 1] = job
 end
 
-local cursor, entries = unpack(redis.call('HSCAN', IN_FLIGHT, ARGV[2], 'COUNT', most))
+local cursor, entries = unpack(redis.call('HSCAN', IN_FLIGHT, ARGV[2], 'COUNT', ARGV[3]))
 for i = 1, #entries, 2 do
   local job_id, entry = entries[i], entries[i + 1]
-  local values = look(job_id, entry)
+  local status = redis.pcall('HGET', key_of(job_id, entry), 'status')
+  local values = may_be_news(entry, status) and look(job_id, entry)
   if values and is_news(entry, values) then take(job_id, entry, values) end
 end
 return cjson.encode({cursor, #entries / 2, some_left, found})

@@ -16,12 +16,17 @@ local function latest_result(job_id)
   return {newest[1], found.type or '', found.exc_string or ''}
 end
 
--- `entry`: that of the job in IN_FLIGHT. Returns the values of LOOKED_AT_FIELDS in its hash, all
--- false if there is none; nil if Redis refuses to read it.
-local function look(job_id, entry)
+-- The key of the job's hash, by its entry in IN_FLIGHT.
+local function key_of(job_id, entry)
   local prefix = string.match(entry, PREFIX_PATTERN)
   if prefix == '-' or not prefix then prefix = RQ_JOB_PREFIX end
-  local values = redis.pcall('HMGET', prefix .. job_id, unpack(LOOKED_AT_FIELDS))
+  return prefix .. job_id
+end
+
+-- The values of LOOKED_AT_FIELDS in its hash, all false if there is none; nil if Redis refuses to
+-- read it.
+local function look(job_id, entry)
+  local values = redis.pcall('HMGET', key_of(job_id, entry), unpack(LOOKED_AT_FIELDS))
   if is_of_another_type(values) then return {false} end
   if values.err then return nil end
   return values
