@@ -555,7 +555,14 @@ def test_somebody_who_changes_it_meanwhile_is_not_overrun(
     monkeypatch.setattr(reverting, "save_changes", save_later)
     with pytest.raises(ScheduleChangedError):
         job.revert(0)
+    monkeypatch.undo()
+    with pytest.raises(ScheduleChangedError):
+        job.revert(0, if_version=job.version)
     assert fetch(connection).args == (1,)
+    fetch(connection).delete()
+    with pytest.raises(ScheduleChangedError):
+        revert("a", 0, connection, if_version=job.version)
+    assert not connection.exists(job.key)
 
 
 def test_a_damaged_schedule_is_made_whole(connection: Redis) -> None:

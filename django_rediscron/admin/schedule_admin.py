@@ -31,6 +31,7 @@ from .changelist.actions import (
 )
 from .display import TEMPLATES
 from .one_schedule.reset import reset_page
+from .one_schedule.revert import revert_page
 from .one_schedule.run_now import run_page
 from .outages import showing_outages
 
@@ -91,6 +92,7 @@ class ScheduleAdmin(Base):
             path("preview/", wrap(self.preview_view), name=name("preview")),
             path("<path:object_id>/run/", wrap(self.run_view), name=name("run")),
             path("<path:object_id>/reset/", wrap(self.reset_view), name=name("reset")),
+            path("<path:object_id>/revert/", wrap(self.revert_view), name=name("revert")),
             *super().get_urls(),
         ]
         for pattern in patterns:
@@ -227,3 +229,8 @@ class ScheduleAdmin(Base):
     def reset_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Reset it to the values of the code."""
         return reset_page(self, request, object_id)
+
+    @showing_outages
+    def revert_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Revert it to an earlier revision, after a confirmation."""
+        return revert_page(self, request, object_id)

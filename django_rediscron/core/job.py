@@ -240,15 +240,17 @@ class RedisCronJob(Record):
             reset_to_code(self.id, fields, self._connected())
         self.refresh()
 
-    def revert(self, revision: int, *, actor: str | None = None) -> None:
+    def revert(
+        self, revision: int, *, if_version: str | None = None, actor: str | None = None
+    ) -> None:
         """Restore the definition that this schedule had at this revision, as a new change.
 
         `get_changes` lists the revisions. A deleted schedule is created again. Unsaved changes of
-        this object are lost. Raises `InvalidScheduleError` if the revision is not on record or
-        could not run, `ScheduleLockedError`, and `ScheduleChangedError` if somebody changes it
-        meanwhile.
+        this object are lost. `if_version`: only if this version is stored. Raises
+        `InvalidScheduleError` if the revision is not on record or could not run,
+        `ScheduleLockedError`, and `ScheduleChangedError` if somebody changes it meanwhile.
         """
-        revert(self.id, revision, self._connected(), actor=actor)
+        revert(self.id, revision, self._connected(), if_version=if_version, actor=actor)
         self.refresh()
 
     def set_enqueue_time(self, time: datetime) -> None:

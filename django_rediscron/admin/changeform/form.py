@@ -11,7 +11,6 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ...allowlist import is_allowed
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
 from ...core.schedule.checks import check_id
@@ -19,7 +18,7 @@ from ...core.schedule.texts import dump_json
 from ...core.sensitive import unmask
 from ...models import Schedule
 from ...queues import get_queue, main_connection, queues_beside
-from ..form_fields.job import RUN_FIELDS, JobForm
+from ..form_fields.job import JobForm, fixed_fields
 from ..form_fields.timing import TimingForm
 from ..log import definition
 from .conflicts import Conflict, LoadedSchedule, brief_definition, is_brief_of
@@ -240,12 +239,6 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
             job.save(event="created", if_version="")
         elif definition(job) != definition(self.stored):
             job.save(if_version=self.loaded.version)
-
-
-def fixed_fields(job: RedisCronJob) -> tuple[str, ...]:
-    """Fields that nobody can change in the form: whoever sets the arguments of a function that is
-    not on the allow-list controls what it does."""
-    return () if is_allowed(job.func_name) else RUN_FIELDS
 
 
 def field_of(error: InvalidScheduleError) -> str:

@@ -28,11 +28,11 @@ from ...queues import main_connection
 from .. import log
 from ..changelist.columns import badges, latest_run, next_run, timing
 from ..display import TEMPLATES, absolute, page_context, page_url
-from ..form_fields.job import FAILURES, LATE_RUNS, RQ_JOB, WHAT_RUNS
+from ..form_fields.job import FAILURES, LATE_RUNS, RQ_JOB, WHAT_RUNS, fixed_fields
 from ..form_fields.timing import LIMITS, WHEN
 from ..form_fields.widgets import Group
 from ..one_schedule.details import read_details
-from .form import ScheduleForm, fixed_fields
+from .form import ScheduleForm
 from .values import values_of
 
 GROUPS = (
@@ -144,6 +144,7 @@ def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
         context["run_url"] = page_url(model_admin, "run", schedule.id)
     if model_admin.has_change_permission(request, schedule):
         context["reset_url"] = page_url(model_admin, "reset", schedule.id)
+        context["revert_url"] = page_url(model_admin, "revert", schedule.id)
         context["fixed_function"] = bool(fixed_fields(job))
     if job.last_error_at is not None:
         context["last_error_at"] = absolute(job.last_error_at)

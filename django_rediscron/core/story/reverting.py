@@ -15,13 +15,20 @@ from ..store.saving import save_changes
 from .changes import DELETED, Definition, definition_of, read_log
 
 
-def revert(id: str, revision: int, connection: Redis, *, actor: str | None = None) -> None:
+def revert(
+    id: str,
+    revision: int,
+    connection: Redis,
+    *,
+    if_version: str | None = None,
+    actor: str | None = None,
+) -> None:
     """Give a schedule the definition that it had at this revision, as a new change.
 
     A deleted schedule is created again. The times of runs are not reverted: the next one follows
     from the definition, and from now. If it is defined like that already, nothing is written.
-    `revision` is one that `get_changes` lists, or the one before the oldest. `actor`: see
-    `acting_as`.
+    `revision` is one that `get_changes` lists, or the one before the oldest. `if_version`: only if
+    this version is stored. `actor`: see `acting_as`.
 
     Raises `InvalidScheduleError` if the revision is not on record or is that of a deletion, or if
     the schedule could not run, because its function no longer exists, for example; further
@@ -32,6 +39,8 @@ def revert(id: str, revision: int, connection: Redis, *, actor: str | None = Non
     job = Record.from_texts({"id": id, **definition}, connection)
     job.validate()
     change = _change(job, found)
+    if if_version is not None:
+        change.version = if_version
     if change.fields or change.unset:
         change.what, change.reason = REVERTED, f"to revision {revision}"
         with acting_as(actor):
