@@ -87,7 +87,7 @@ local function name_of(what, fields)
 end
 
 local function enables(before, after)
-  return before.enabled == '0' and after.enabled == '1'
+  return before and before.enabled == '0' and after.enabled == '1'
 end
 
 -- Failures in a row are counted from the latest time that a schedule was created or enabled.
