@@ -12,7 +12,8 @@ from redis import Redis
 
 from django_rediscron import Answer, RedisCronJob, RedisCronScheduler
 from django_rediscron.core.schedule.texts import parse_time
-from django_rediscron.core.store.keys import job_key
+from django_rediscron.core.store.keys import LOCK, job_key
+from django_rediscron.core.story.following import Following
 from django_rediscron.core.story.why.asking import gather
 from django_rediscron.core.story.why.verdicts import judge
 from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
@@ -29,7 +30,7 @@ ID = "report"
 
 
 class World:
-    """One schedule of a cron expression `*/N * * * *`, and a scheduler that comes and goes."""
+    """One schedule that is due every N minutes, and a scheduler that comes and goes."""
 
     def __init__(self, seed: int, connection: Redis, clock: Clock) -> None:
         self.random = random.Random(seed)
@@ -41,6 +42,8 @@ class World:
         self.seen: set[bytes] = set()
         self.jitters: list[tuple[datetime, float]] = []
         self.passed_at: list[datetime] = []
+        self.keep_runs = self.random.choice([100, 100, 100, 3, 0])
+        self.has_interval = self.random.random() < 0.3
         self.ends = False
         # What was so from a moment on: (moment, N or 0 for no schedule, enabled, led, broken)
         self.facts: list[tuple[datetime, int, bool, bool, bool]] = []
@@ -74,11 +77,15 @@ class World:
         self.jitters.append((self.clock.time, options.get("jitter", 0.0)))
         enabled = self.random.random() < 0.9
         RedisCronScheduler(self.connection).register(
-            tasks.echo, "metrics", id=ID, cron=f"*/{step} * * * *", timezone="UTC",
-            enabled=enabled, **options,
+            tasks.echo, "metrics", id=ID, enabled=enabled, **self.timing(step), **options,
         )  # fmt: skip
         self.state.update(step=step, enabled=enabled, broken=False)
         self.tell(f"created */{step} {options} enabled={enabled}")
+
+    def timing(self, step: int) -> dict[str, Any]:
+        if self.has_interval:
+            return {"interval": 60 * step, "start_at": MIDNIGHT}
+        return {"cron": f"*/{step} * * * *", "timezone": "UTC"}
 
     def live(self) -> None:
         """Half a minute after the other, something happens, or nothing."""
@@ -88,6 +95,7 @@ class World:
             self.passes, self.passes, self.lead, self.lead, self.stop, self.die, self.switch,
             self.retime, self.edit, self.delete, self.break_it, self.mend, self.end_jobs,
             self.end_jobs, self.limit, self.pipeline, self.outside,
+            self.follow, self.follow, self.expire,
         ]  # fmt: skip
         self.lead()
         while self.clock.time < MIDNIGHT + MINUTES * MINUTE:
@@ -112,7 +120,10 @@ class World:
         if self.leader is None:
             self.leaders += 1
             self.leader = RedisCronScheduler(
-                self.connection, name=f"leader {self.leaders}", lock_ttl=3600
+                self.connection,
+                name=f"leader {self.leaders}",
+                lock_ttl=3600,
+                keep_runs=self.keep_runs,
             )
             self.leader.register_birth()
             self.tell("leads")
@@ -149,10 +160,11 @@ class World:
         job = self.job()
         if job is not None:
             step = self.random.choice([1, 2, 3])
-            job.cron = f"*/{step} * * * *"
+            for name, value in self.timing(step).items():
+                setattr(job, name, value)
             job.save()
             self.state["step"] = step
-            self.tell(f"cron */{step}")
+            self.tell(f"every {step} minutes")
 
     def edit(self) -> None:
         job = self.job()
@@ -218,6 +230,21 @@ class World:
             fields = {"status": "finished", "started_at": text, "ended_at": text}
             self.connection.hset(b"rq:job:" + job_id, mapping=fields)
         self.connection.delete("rq:queue:metrics")
+        self.tell("jobs have ended")
+
+    def follow(self) -> None:
+        if self.leader is not None:
+            token = self.connection.get(LOCK)
+            assert token is not None
+            Following(self.connection, self.keep_runs).sweep(token.decode())
+            self.tell("followed")
+
+    def expire(self) -> None:
+        """Results of RQ expire."""
+        for key in self.connection.keys("rq:job:*"):
+            if self.connection.hget(key, "status") == b"finished":
+                self.connection.delete(key)
+        self.tell("results have expired")
 
     # What must be so
 
@@ -244,6 +271,8 @@ class World:
         jitter = [jitter for since, jitter in self.jitters if since < time][-1]
         own = time + timedelta(seconds=occurrence_delay(ID, time, jitter))
         _, step, enabled, _, _ = self.before(time)
+        if verdict == "unknown" and self.keep_runs < 100:
+            return ""
         if (time in self.ran) != (verdict in ("ran", "waiting", "running")):
             return f"it {'ran' if time in self.ran else 'did not run'}"
         if time in self.ran:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from redis import Redis
-from redis.exceptions import ResponseError
 from rq import get_current_job
 from rq.job import Job
 from rq.utils import as_text, now
@@ -200,36 +199,6 @@ def _read(ids: Sequence[str], connection: Redis, count: int) -> Iterator[tuple[s
                 if look is not None and look.entry.schedule_id == id:
                     runs[look.job_id] = Run.of(look, moment)
             yield id, sorted(runs.values(), key=_newest_first, reverse=True)
-
-
-def read_in_flight(id: str, connection: Redis) -> list[Run]:
-    """The runs in flight, also of a schedule that was deleted and has no history; newest first.
-
-    Looks at all jobs in flight, and not at the errors of those that have ended.
-    """
-    client, suffix = bytes_client(connection), f" {id}".encode()
-    try:
-        found = [
-            each for each in client.hscan_iter(IN_FLIGHT, count=1000) if each[1].endswith(suffix)
-        ]
-    except ResponseError as error:
-        if "WRONGTYPE" not in str(error):
-            raise
-        return []
-    entries = [(lossy_text(job_id), lossy_text(text)) for job_id, text in found]
-    with client.pipeline(transaction=False) as pipe:
-        for job_id, text in entries:
-            prefix = text.split(" ", 6)[5] if text.count(" ") > 5 else "-"
-            pipe.hmget(f"{RQ_JOB_PREFIX if prefix == '-' else prefix}{job_id}", LOOKED_AT_FIELDS)
-        replies = pipe.execute(raise_on_error=False)
-    moment, runs = now(), []
-    for (job_id, text), reply in zip(entries, replies, strict=True):
-        values = [None] if isinstance(reply, Exception) else reply
-        told = [None if value is None else lossy_text(value) for value in values]
-        look = Look.from_reply((job_id, text, told), moment)
-        if look is not None and look.entry.schedule_id == id:
-            runs.append(Run.of(look, moment))
-    return sorted(runs, key=_newest_first, reverse=True)
 
 
 def _newest_first(run: Run) -> datetime:

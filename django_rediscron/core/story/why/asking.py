@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 from redis import Redis
-from redis.exceptions import ResponseError
 from rq.utils import now
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
@@ -16,17 +13,21 @@ from ...exceptions import NoSuchJobError
 from ...quoting import quoted_id
 from ...schedule.texts import lossy_text
 from ...store.connections import bytes_client
-from ...store.keys import QUEUE_PREFIX, history_key
+from ...store.keys import QUEUE_PREFIX, runs_key
 from ...store.reading import Absent, read_schedules
 from ..changes import DELETED, read_log
 from ..outcomes import read_outcomes
 from ..reigns import read_reigns
-from ..runs import read_in_flight, read_runs_of
+from ..runs import Run, read_runs_of
 from ..skips import read_skips
 from .answer import Answer
 from .asked import Asked, read_asked
 from .evidence import Evidence, Waiting
+from .leftovers import read_in_flight, read_unrecorded
 from .verdicts import judge, skipped_by_clocks
+
+_LAG = timedelta(seconds=10)
+"""Within which the leader notices that a run has ended."""
 
 __all__ = ["Answer", "why"]
 
@@ -55,26 +56,21 @@ def why(id: str, time: datetime | str | None, connection: Redis) -> list[Answer]
 def gather(id: str, connection: Redis) -> Evidence:
     """All that is on record of a schedule. Raises `NoSuchJobError` if that is nothing."""
     ((stored, _),) = read_schedules([id], connection)
-    try:
-        history: Any = bytes_client(connection).zrange(history_key(id), 0, -1, withscores=True)
-    except ResponseError as error:
-        if "WRONGTYPE" not in str(error):
-            raise
-        history = []
     log, runs = read_log(id, connection), read_runs_of(id, connection)
     if isinstance(stored, Absent) or any(change.what == DELETED for change in log.changes):
         known = {run.job_id for run in runs}
         runs += [run for run in read_in_flight(id, connection) if run.job_id not in known]
+    unrecorded, unknown = read_unrecorded(id, connection, runs)
     evidence = Evidence(
         id=id,
         moment=now(),
         stored=stored,
         log=log,
-        runs=runs,
-        ended=sum(read_outcomes([id], connection)[id].counts.values()),
+        runs=sorted([*runs, *unrecorded], key=_enqueued_at, reverse=True),
+        trimmed_until=_trimmed_until(id, connection),
         records=read_skips([id], connection)[id],
         reigns=read_reigns(connection),
-        history=list(_moments(history)),
+        unknown_jobs=unknown,
     )
     if isinstance(stored, Absent) and not (evidence.log.changes or evidence.runs):
         raise NoSuchJobError(
@@ -83,12 +79,21 @@ def gather(id: str, connection: Redis) -> Evidence:
     return evidence
 
 
-def _moments(history: list[tuple[bytes, float]]) -> Iterator[tuple[str, datetime]]:
-    for job_id, score in history:
-        try:
-            yield lossy_text(job_id), datetime.fromtimestamp(score, timezone.utc)
-        except (ValueError, OverflowError, OSError):  # infinite, in milliseconds, ...
-            continue
+def _trimmed_until(id: str, connection: Redis) -> datetime | None:
+    """The end of the oldest run on record, if older ones were removed."""
+    ended = sum(read_outcomes([id], connection)[id].counts.values())
+    with bytes_client(connection).pipeline(transaction=False) as pipe:
+        pipe.llen(runs_key(id))
+        pipe.lindex(runs_key(id), -1)
+        count, text = pipe.execute(raise_on_error=False)
+    if not isinstance(count, int) or ended <= count:
+        return None
+    oldest = Run.from_text(lossy_text(text)) if text else None
+    return now() if oldest is None or oldest.ended_at is None else oldest.ended_at + _LAG
+
+
+def _enqueued_at(run: Run) -> datetime:
+    return run.enqueued_at or datetime.fromtimestamp(0, timezone.utc)
 
 
 def _answers(evidence: Evidence, asked: list[Asked], connection: Redis) -> list[Answer]:

@@ -14,7 +14,7 @@ from ...store.keys import TIMING_FIELDS
 from ...store.reading import Absent, Damaged
 from ...timing.cron_expression import parse
 from ..changes import CREATED, DELETED, ChangeLog, LoggedChange
-from ..in_flight import ENDED, SCHEDULE
+from ..in_flight import SCHEDULE
 from ..reigns import Reign
 from ..runs import Run
 from .gaps import Gap, gap_at, leader_at
@@ -22,9 +22,6 @@ from .timeline import MOMENT, Era, Timeline, is_occurrence, previous
 from .troubles import Trouble
 
 REIGNS_KEPT = 1000
-
-_LAG = timedelta(seconds=10)
-"""Within which the leader notices that a run has ended."""
 
 _MOVING = {*TIMING_FIELDS, "end_at", "max_runs", "enabled"}
 """Fields of which a change may set another next time, so that what was due does not run."""
@@ -52,14 +49,14 @@ class Evidence:
     stored: Record | Damaged | Absent
     log: ChangeLog
     runs: Sequence[Run]
-    ended: int
-    """How many runs ever ended."""
+    trimmed_until: datetime | None
+    """Runs that ended before this moment need not be on record; None if all are."""
     records: Sequence[Skip | Failure]
     """Newest first."""
     reigns: Sequence[Reign]
     """Newest first."""
-    history: Sequence[tuple[str, datetime]]
-    """RQ's ids of the jobs that were enqueued, also of those without a record, and when."""
+    unknown_jobs: Sequence[tuple[str, datetime]] = ()
+    """Ids of jobs of which only this is known, and when they were enqueued."""
     queues: Mapping[str, Waiting] = field(default_factory=dict)
     """The queues of jobs that wait, by job id."""
 
@@ -259,20 +256,24 @@ class Evidence:
 
     def change_that_took(self, time: datetime, own: datetime) -> LoggedChange | None:
         """The change after which an occurrence that was due was no longer one."""
+        return next(
+            (each for each in self._changes_before_handled(time, own) if _moves(each)), None
+        )
+
+    def last_change_before_handled(self, time: datetime, own: datetime) -> LoggedChange | None:
+        """The last change of any kind before the schedule was taken up by a pass again."""
+        return max(self._changes_before_handled(time, own), key=lambda c: c.at, default=None)
+
+    def _changes_before_handled(self, time: datetime, own: datetime) -> Iterator[LoggedChange]:
         handled = self.handled_at(own)
         for change in self.timeline.changes_from(time):
-            if handled is not None and change.at > handled:
-                return None
-            if change.what in _SWITCHES or not _MOVING.isdisjoint(change.fields):
-                return change
-        return None
+            if handled is None or change.at <= handled:
+                yield change
 
-    def job_without_record(self, own: datetime, following: datetime | None) -> datetime | None:
-        """When a job was enqueued between two occurrences of which no run is on record."""
-        known = {run.job_id for run in self.runs}
-        for job_id, at in self.history:
-            is_between = own - _LAG <= at and (following is None or at < following)
-            if is_between and job_id not in known:
+    def unknown_job(self, own: datetime, following: datetime | None) -> datetime | None:
+        """When a job was enqueued between two occurrences of which only that is known."""
+        for _, at in self.unknown_jobs:
+            if own - MOMENT <= at and (following is None or at < following):
                 return at
         return None
 
@@ -312,9 +313,11 @@ class Evidence:
         yield self.moment - timedelta(seconds=SKIPS_TTL)
         if len(self.records) >= SKIPS_KEPT:
             yield self.records[-1].at
-        kept = [run.ended_at for run in self.runs if run.status in (*ENDED, "unknown")]
-        if self.ended > len(kept):
-            oldest = min((at for at in kept if at is not None), default=None)
-            yield self.moment if oldest is None else oldest + _LAG
+        if self.trimmed_until is not None:
+            yield self.trimmed_until
         if len(self.reigns) >= REIGNS_KEPT:
             yield self.reigns[-1].since
+
+
+def _moves(change: LoggedChange) -> bool:
+    return change.what in _SWITCHES or not _MOVING.isdisjoint(change.fields)

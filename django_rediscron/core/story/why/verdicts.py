@@ -221,7 +221,7 @@ class _Judgement(Teller):
         evidence = self.evidence
         recurrence = self.timeline.recurrence(era, self.time)
         following = recurrence.next(self.time) if recurrence else None
-        job_at = evidence.job_without_record(self.own, following)
+        job_at = evidence.unknown_job(self.own, following)
         if job_at is not None:
             late = (job_at - self.own).total_seconds()
             sentence = f"A job was enqueued {self._at(job_at)}{tell_lateness(late)}"
@@ -250,6 +250,13 @@ class _Judgement(Teller):
         gap = evidence.gap_at(self.own)
         if gap is not None:
             return self._say("unled", f"It was not enqueued, because {tell_gap(gap, self.zone)}")
+        change = evidence.last_change_before_handled(self.time, self.own)
+        if change is not None:
+            when = tell_change(change, self.zone)
+            sentence = (
+                f"It was missed: the schedule was {told(change)}{when} before it was enqueued"
+            )
+            return self._say("missed", sentence, changed_at=change.at, actor=change.actor)
         leader = evidence.leader_at(self.own)
         sentence = "It should have run, and there is neither a job nor another record of it"
         if leader is not None:

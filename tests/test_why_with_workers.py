@@ -1,0 +1,137 @@
+"""Why a schedule did not run yet, and how it ran, with real workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis import Redis
+from rq.job import Job
+from rq.utils import now
+
+from django_rediscron import Answer, RedisCronScheduler, why
+from django_rediscron.core.store.keys import LOCK
+from django_rediscron.core.story.following import Following
+from tests import tasks
+from tests.clock import set_clock
+from tests.processes import close, start_python, wait_until
+
+WORKER = """
+from redis import Redis
+from rq import Queue, Worker
+
+connection = Redis.from_url({url!r})
+worker = Worker([Queue("metrics", connection=connection)], connection=connection, name="busy bee")
+worker.work(logging_level="WARNING", with_scheduler=False)
+"""
+
+
+@contextmanager
+def working(url: str) -> Iterator[None]:
+    process = start_python("-c", WORKER.format(url=url), PYTHONPATH=".")
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.terminate()
+        process.wait()
+        close(process.stdout)
+
+
+def run(leader: RedisCronScheduler, func: Any, **options: Any) -> Job:
+    """Register a schedule that is due at once, and enqueue it."""
+    leader.register(func, "metrics", id="report", interval=3600, **options)
+    assert len(leader.enqueue_jobs()) == 1
+    (job_id,) = leader.connection.zrange("rq:cron_job:report:jobs", -1, -1)
+    return Job.fetch(job_id.decode(), connection=leader.connection)
+
+
+def latest(connection: Redis) -> Answer:
+    return why("report", None, connection)[0]
+
+
+def awaited(connection: Redis, job: Job, status: str) -> None:
+    wait_until(lambda: job.get_status() == status, timeout=30)
+
+
+def test_a_run_from_its_queue_to_its_end(
+    connection: Redis, redis_url: str, leader: RedisCronScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.rpush("rq:queue:metrics", "another job")
+    job = run(leader, tasks.wait_for_release, args=("release",), max_runtime=60)
+    answer = latest(connection)
+    assert answer.verdict == "waiting"
+    assert answer.run is not None
+    assert answer.run.job_id == job.id
+    assert "at position 2 of 2; no worker listens on it" in answer.sentence
+    connection.lrem("rq:queue:metrics", 0, "another job")
+    with working(redis_url):
+        connection.blpop(["release:started"], timeout=30)
+        leader.register(tasks.echo, "metrics", id="other", interval=3600)
+        leader.enqueue_jobs()
+        behind = why("other", None, connection)[0]
+        assert behind.facts["workers"] == ["busy bee"]
+        assert "position 1 of 1; 1 worker of it: busy bee" in behind.sentence
+        awaited(connection, job, "started")
+        answer = latest(connection)
+        assert answer.verdict == "running"
+        assert "has been running since" in answer.sentence
+        assert "on worker busy bee" in answer.sentence
+        assert "max_runtime" not in answer.sentence
+        with monkeypatch.context() as patch:
+            set_clock(patch, now() + timedelta(minutes=10))
+            assert "longer than its max_runtime" in latest(connection).sentence
+        connection.rpush("release", "go")
+        awaited(connection, job, "finished")
+        wait_until(lambda: "finished after" in latest(connection).sentence, timeout=30)
+    answer = latest(connection)
+    assert answer.verdict == "ran"
+    assert ", and finished after " in answer.sentence
+    follow(leader)
+    assert latest(connection) == answer
+    connection.delete(job.key)
+    assert latest(connection) == answer
+
+
+def follow(leader: RedisCronScheduler) -> None:
+    """The leader looks at the jobs in flight."""
+    token = leader.connection.get(LOCK).decode()
+    assert Following(leader.connection).sweep(token)
+
+
+def test_a_run_that_is_tried_again_and_fails(
+    connection: Redis, redis_url: str, leader: RedisCronScheduler
+) -> None:
+    job = run(leader, tasks.fail, retry={"max": 1, "intervals": [3600]})
+    with working(redis_url):
+        awaited(connection, job, "scheduled")
+        told = "waits for another attempt after 1"
+        wait_until(lambda: told in latest(connection).sentence, timeout=30)
+        assert latest(connection).verdict == "waiting"
+        job.refresh()
+        job.set_status("queued")
+        connection.rpush("rq:queue:metrics", job.id)
+        awaited(connection, job, "failed")
+        wait_until(lambda: "ValueError" in latest(connection).sentence, timeout=30)
+    answer = latest(connection)
+    assert answer.verdict == "ran"
+    assert "failed" in answer.sentence
+    assert "in attempt 2" in answer.sentence
+    assert "ValueError: it failed, with a reason" in answer.sentence
+
+
+def test_a_job_that_vanished_may_have_run(connection: Redis, leader: RedisCronScheduler) -> None:
+    job = run(leader, tasks.echo)
+    connection.delete(job.key)
+    answer = latest(connection)
+    assert answer.verdict == "ran"
+    assert "how it ended is unknown" in answer.sentence
+
+
+def test_a_run_by_hand_is_no_occurrence(connection: Redis, leader: RedisCronScheduler) -> None:
+    schedule = leader.register(tasks.echo, "metrics", id="report", cron="0 0 1 1 *")
+    schedule.enqueue(connection)
+    assert why("report", now(), connection)[0].verdict == "none"
