@@ -18,7 +18,7 @@ from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from django_rediscron import cli
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, UnreadableScheduleError
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, UnreadableScheduleError, why
 from django_rediscron.core.declared.declared_schedule import DeclaredSchedule
 from django_rediscron.core.declared.merging import merge
 from django_rediscron.core.monitoring.health import check_health
@@ -34,6 +34,7 @@ from django_rediscron.core.store.keys import (
     scheduler_key,
 )
 from django_rediscron.core.store.search import read_names, search
+from django_rediscron.core.story.why.asking import read_queue
 from tests import tasks
 from tests.processes import SCHEDULER, close, next_job_id, start_python, wait_until
 from tests.scripts import loaded_scripts
@@ -236,6 +237,8 @@ def test_an_editor_can_do_all_with_a_schedule(editor: User) -> None:
     assert len(list_schedules(connection).jobs) == 4
     assert check_health(connection).problem == "no-scheduler"
     assert len(RedisCronScheduler(connection).get_all_jobs()) == 4
+    assert why("often", None, connection)
+    assert read_queue("metrics", rq_job.id, connection).position == 1
     job.delete()
     assert editor.refusals() == set()
 
@@ -251,7 +254,7 @@ def test_a_reader_can_list_schedules_and_ask_for_their_health(
         assert "3 scheduled jobs total" in capsys.readouterr().out
         cli.main(["info", "--json", "--url", reader.url], standalone_mode=False)
         assert len(json.loads(capsys.readouterr().out)["jobs"]) == 3
-        for verb in ("history", "changes", "show"):
+        for verb in ("history", "changes", "show", "why"):
             cli.main([verb, "often", "--url", reader.url], standalone_mode=False)
         assert "created by" in capsys.readouterr().out
         wait_until(lambda: check_health(reader.connection).ok)

@@ -174,6 +174,35 @@ def test_history_for_programs(connection: Redis, told: Any) -> None:
     assert [run["cause"] for run in found["runs"]] == ["schedule", "hand", "schedule"]
 
 
+# why
+
+
+@pytest.mark.usefixtures("night")
+def test_why_answers_for_a_time_that_history_prints(told: Any) -> None:
+    times = [line.split()[0] for line in told("history", "billing").splitlines()[3:]]
+    answers = [told("why", "billing", time) for time in times]
+    assert [answer.split(": ")[0] for answer in answers] == [
+        "2026-06-03T04:00:00Z  ran",
+        "2026-06-03T03:30:00Z  none",
+        "2026-06-03T03:00:00Z  ran",
+    ]
+    assert "ValueError: \\x1b[2Jno 客户" in told("why", "billing", "2026-06-03", "04:00Z")
+
+    found = json.loads(told("why", "billing", "2026-06-03T04:00Z", "--json"))
+    assert (found["id"], found["verdict"], found["also"]) == ("billing", "ran", [])
+    assert found["occurrence"] == "2026-06-03T04:00:00.000000Z"
+    history = json.loads(told("history", "billing", "--json"))["runs"]
+    assert {"id": "billing", **found["run"]} == history[0]
+
+
+@pytest.mark.usefixtures("edited")
+def test_why_without_a_time_tells_the_latest_occurrence_and_the_next(told: Any) -> None:
+    *_, line = told("why", "mail").splitlines()
+    assert re.fullmatch(r"\S+Z  disabled: .* by cli:bob@web1\.", line)
+    found = json.loads(told("why", "mail", "--json"))
+    assert [answer["verdict"] for answer in (found, *found["also"])][-1] == "disabled"
+
+
 # changes
 
 
@@ -362,6 +391,8 @@ def test_lines_fit_a_terminal(redis_url: str) -> None:
         ),
         (["changes", "biling"], 1, "did you mean 'billing'?"),
         (["show", "biling"], 1, "did you mean 'billing'?"),
+        (["why", "biling", "03:00"], 1, "did you mean 'billing'?"),
+        (["why", "billing", "soon"], 2, "TIME: time must be a time of day such as 03:00, or "),
         (["history", "x*"], 1, "no schedule has an id like 'x*'"),
         (["history", "--limit", "0"], 2, "'--limit'"),
         (["history", "--since", "soon"], 2, "'soon' is neither a time such as "),
@@ -383,6 +414,7 @@ def test_a_project_tells_the_same(told: Any) -> None:
         ["history", "--json"],
         ["changes", "billing"],
         ["show", "billing", "--json"],
+        ["why", "billing", "2026-06-03T04:00Z"],
     )
     for verb in verbs:
         assert ours(*verb).stdout == told(*verb)

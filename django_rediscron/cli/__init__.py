@@ -21,6 +21,7 @@ from .listing import check_interval, reader, show
 from .rq_options import RQ_OPTIONS
 from .schedule_page import show as show_schedule
 from .verb import ConnectionOptions, Verb
+from .why import why
 
 
 class Verbs(click.Group):
@@ -166,5 +167,5 @@ def health(
         sys.exit(1)
 
 
-for verb in (history, changes, revert, show_schedule):
+for verb in (history, why, changes, revert, show_schedule):
     main.add_command(verb)
