@@ -15,8 +15,9 @@ from rq.cron import CronScheduler
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.store.keys import DISABLED, INDEX
+from django_rediscron.core.story.changes import read_changes
 from tests import tasks
-from tests.processes import next_job_id, running_scheduler
+from tests.processes import next_job_id, running_scheduler, wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -148,6 +149,40 @@ def test_an_edit_by_rq_rediscron_wakes_our_scheduler(
         RedisCronScheduler(connection).register(tasks.echo, "cron", id="c", cron="0 0 1 1 *")
         peer("job = RedisCronJob.fetch('c', redis); job.cron = '* * * * * *'; job.save()")
         next_job_id(connection, "cron", timeout=3)
+
+
+@pytest.mark.slow
+def test_what_rq_rediscron_changes_is_logged_as_made_outside(
+    connection: Redis, redis_url: str, peer: Any
+) -> None:
+    """Also what it creates and deletes; whether the leader hears of it, or begins to lead later."""
+    ours = RedisCronScheduler(connection)
+    for id in ("a", "b", "c"):
+        ours.register(tasks.echo, "q", id=id, interval=3600)
+    ours.start(burst=True)
+    with running_scheduler(redis_url):
+        peer("job = RedisCronJob.fetch('a', redis); job.queue_name = 'edited'; job.save()")
+        wait_until(lambda: len(read_changes("a", connection)) == 2)
+        peer("scheduler.register(echo, 'new', id='d', interval=3600)")
+        wait_until(lambda: read_changes("d", connection))
+        peer("RedisCronJob.fetch('b', redis).delete()")
+        wait_until(lambda: len(read_changes("b", connection)) == 2)
+    peer("RedisCronJob.fetch('a', redis).disable()")
+    peer("RedisCronJob.fetch('c', redis).delete()")
+    peer("scheduler.register(echo, 'new', id='e', interval=3600)")
+    ours.start(burst=True)
+    queue, enabled = ("q", "edited"), ("1", "0")
+    assert [dict(change.fields) for change in reversed(read_changes("a", connection))] == [
+        {},
+        {"queue_name": queue},
+        {"enabled": enabled},
+    ]
+    for id in ("b", "c"):
+        newest = read_changes(id, connection)[0]
+        assert (newest.what, newest.fields["queue_name"]) == ("outside", ("q", None))
+    for id in ("d", "e"):
+        (created,) = read_changes(id, connection)
+        assert (created.what, created.fields["queue_name"]) == ("outside", (None, "new"))
 
 
 def test_rqs_own_cron_shares_the_database(connection: Redis) -> None:
