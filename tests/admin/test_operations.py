@@ -8,12 +8,15 @@ from re import findall
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.test import Client
 from redis import Redis
 
 from django_rediscron import RedisCronJob
+from django_rediscron.core.story.changes import read_changes
 
 from .conftest import LIST
+from .forms import ADD, change_url, load, send
 from .test_actions import act
 from .test_declared_schedules import declare  # noqa: F401 - a fixture
 
@@ -86,6 +89,33 @@ def test_resets_to_code_after_asking(
     assert RedisCronJob.fetch("job", connection).interval == 300
     assert LogEntry.objects.get().get_change_message() == "Changed interval: 900 → 300."
     assert act(operator, "reset_selected", "job", post="yes") == ["1 was so already."]
+
+
+def test_every_way_to_change_a_schedule_is_logged_as_the_user_s(
+    declare: Callable[..., None],  # noqa: F811
+    operator: Client,
+    connection: Redis,
+) -> None:
+    declare()
+    form = load(operator, change_url("job"))
+    send(operator, change_url("job"), form, description="New")
+    for action in ("disable_selected", "enable_selected", "reset_selected"):
+        act(operator, action, "job", post="yes")
+    for _ in range(2):
+        form = load(operator, change_url("job"))
+        send(operator, change_url("job"), form, description="Newer")
+        operator.post(f"{LIST}job/reset/")
+    act(operator, "delete_selected", "job", post="yes")
+    form = load(operator, ADD)
+    build = "tests.app.tasks.build_report"
+    send(operator, ADD, form, id="job", func_name=build, args='["daily"]', cron="0 5 * * *")
+    operator.post(f"{LIST}job/delete/", {"post": "yes"})
+    changes = read_changes("job", connection)[::-1]
+    assert [change.what for change in changes] == ["created", "updated", "disabled", "enabled",
+        "reset", "updated", "reset", "updated", "reset", "deleted", "created", "deleted",
+    ]  # fmt: skip
+    user = User.objects.get().get_username()
+    assert {change.actor for change in changes[1:]} == {f"admin:{user}"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
--- Delete schedules with their index entries and their histories.
+-- Delete schedules with their index entries and the ids of their jobs. What happened to them, such
+-- as skipped runs and changes, stays on record.
 --
 -- KEYS: those of `changes`, then the hashes
 -- ARGV[1]: epoch seconds, ARGV[2]: the same as UTC text, ARGV[3]: the actor
