@@ -173,6 +173,18 @@ def test_what_the_code_declares_is_changed_by_the_code(connection: Redis, starti
     assert [what for _, what, _, _ in told(connection, "b")] == ["created", "synced"]
 
 
+def test_that_code_begins_to_declare_it_is_a_change_though_nothing_else_is(
+    connection: Redis, starting: None
+) -> None:
+    """Else that would look as if it had been done outside."""
+    make(connection, interval=600, args=(1,)).save()
+    deploy("a")
+    source = {"source": (None, "code"), "application": (None, "tests.settings")}
+    assert told(connection)[1:] == [("code:tests.settings", "synced", 0, source)]
+    fetch(connection).disable()
+    assert [what for _, what, _, _ in told(connection)] == ["created", "synced", "disabled"]
+
+
 @pytest.mark.parametrize("log", [b"text", [b"no JSON"], [b"[1]", b"2"], {"a": 1}])
 def test_a_log_that_is_none_blocks_no_change_and_is_replaced(connection: Redis, log: Any) -> None:
     make(connection).save(actor="amy")
@@ -363,6 +375,15 @@ def test_what_is_created_and_deleted_outside_is_noticed(connection: Redis) -> No
     assert read_log("a", connection).known == gone
 
 
+def test_what_was_deleted_without_a_trace_while_nobody_led_is_noticed(connection: Redis) -> None:
+    make(connection).save()
+    connection.delete(job_key("a"))
+    connection.zrem(INDEX, "a")
+    lead_once(connection)
+    assert [what for _, what, _, _ in told(connection)] == ["created", "outside"]
+    assert read_log("a", connection).known == {}
+
+
 def test_what_was_there_before_changes_were_logged_was_changed_by_nobody(
     connection: Redis,
 ) -> None:
@@ -383,15 +404,17 @@ def test_a_leader_notices_what_is_changed_while_it_leads(connection: Redis, redi
     make(connection, interval=1).save()
     make(connection, "b", interval=3600).save()
     with running_scheduler(redis_url):
+        wait_until(lambda: connection.exists(LOGGED_SINCE))  # it has looked at all
+        connection.delete("rq:queue:default")
         next_job_id(connection, "default")
         next_job_id(connection, "default")
         connection.hset(job_key("a"), "queue_name", "reports")
         next_job_id(connection, "reports")
+        wait_until(lambda: len(told(connection)) == 2)
         connection.hset(job_key("b"), "queue_name", "reports")
         connection.set(LAST_UPDATE, "1")
         connection.publish(EVENTS, json.dumps({"event": "updated", "job_id": "b"}))
         wait_until(lambda: len(told(connection, "b")) == 2)
-        wait_until(lambda: len(told(connection)) == 2)
     fields = {"queue_name": ("default", "reports")}
     for id in ("a", "b"):
         assert told(connection, id)[1:] == [("outside", "outside", 1, fields)]
@@ -574,6 +597,7 @@ def test_a_damaged_schedule_is_made_whole(connection: Redis) -> None:
         ("outside", "outside"),
         ("amy", "reverted"),
     ]
+    assert [each.reason for each in read_changes("a", connection)] == ["to revision 0", "", ""]
 
 
 def test_eight_editors_at_once_leave_an_entry_for_each_revision(redis_url: str) -> None:

@@ -224,7 +224,8 @@ class RedisCronJob(Record):
     def delete(self, pipeline: Any | None = None, *, actor: str | None = None) -> None:
         """Delete it with its index entry and the list of its RQ jobs, and tell the schedulers.
 
-        Its RQ jobs stay in their queues, and its runs, skips and changes on record. Deleting a schedule that does not exist does nothing.
+        Its RQ jobs stay in their queues, and its runs, skips and changes on record. Deleting a
+        schedule that does not exist does nothing.
         """
         with acting_as(actor):
             delete_schedules([self.id], self._connected(), pipeline)

@@ -68,9 +68,9 @@ local function push(id, state, definition, entries)
   redis.pcall('EXPIRE', key, CHANGES_TTL)
 end
 
-local function entry(told, what, by, revision, fields)
-  return cjson.encode({at = told.at, by = by, what = what, revision = revision,
-                       reason = told.reason, fields = fields})
+local function entry(at, by, what, revision, reason, fields)
+  return cjson.encode({at = at, by = by, what = what, revision = revision, reason = reason,
+                       fields = fields})
 end
 
 -- The revision of what was noticed when the schedule was gone, or had been.
@@ -107,14 +107,14 @@ local function log_change(id, state, definition, told)
   local fields = is_new or difference(state.actual, definition)
   if state.outside then
     local revision = told.revision > 0 and told.revision - 1 or next_revision(id)
-    entries[1] = entry(told, OUTSIDE, OUTSIDE, revision, state.outside)
+    entries[1] = entry(told.at, OUTSIDE, OUTSIDE, revision, nil, state.outside)
   end
   if is_new then
-    told.text = told.text or entry(told, 'created', told.by, told.revision)
+    told.text = told.text or entry(told.at, told.by, 'created', told.revision)
     entries[#entries + 1] = told.text
   elseif fields then
     local what = name_of(told.what, fields)
-    entries[#entries + 1] = entry(told, what, told.by, told.revision, fields)
+    entries[#entries + 1] = entry(told.at, told.by, what, told.revision, told.reason, fields)
   end
   if entries[1] or not state.known then push(id, state, definition, entries) end
 end
