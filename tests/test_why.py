@@ -19,7 +19,8 @@ from django_rediscron import (
     acting_as,
     why,
 )
-from django_rediscron.core.store.keys import job_key
+from django_rediscron.core.store.keys import LOCK, job_key
+from django_rediscron.core.story.following import Following
 from django_rediscron.core.story.why.asked import read_asked
 from django_rediscron.core.timing.cron_times import utc_text
 from tests import tasks
@@ -323,6 +324,8 @@ BERLIN = ZoneInfo("Europe/Berlin")
         ("2026-03-20 03:00:01.5", ["2026-03-20T03:00:01.500000+01:00"]),
         ("2026-03-20T03:00Z", ["2026-03-20T03:00+00:00"]),
         ("2026-03-20T03:00-05:00", ["2026-03-20T03:00-05:00"]),
+        ("2026-03-20T03:00-0500", ["2026-03-20T03:00-05:00"]),
+        ("2026-03-20T03:00:01.234567Z", ["2026-03-20T03:00:01.234567+00:00"]),
         ("2025-10-26T02:30", ["2025-10-26T02:30+02:00", "2025-10-26T02:30+01:00"]),
         ("2025-03-30T02:30", ["2025-03-30T03:00+02:00"]),  # the clocks skip it
     ],
@@ -341,3 +344,63 @@ def test_what_is_no_time_is_refused_by_name(value: Any) -> None:
     with pytest.raises(InvalidScheduleError, match="time must be") as refused:
         read_asked(value, None, MIDNIGHT)
     assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("cron", "day_of_change", "asked", "verdicts"),
+    [
+        ("*/30 * * * *", "2025-10-26", "02:30", ["waiting +0200", "waiting +0100"]),
+        ("30 2 * * *", "2025-10-26", "02:30", ["waiting +0200"]),
+        ("30 3 * * *", "2025-10-26", "02:30", ["none +0200"]),
+        ("30 2 * * *", "2025-03-30", "02:30", ["waiting +0200"]),  # at 03:00
+        ("30 2 * * *", "2025-03-30", "03:00", ["waiting +0200"]),
+        ("*/30 * * * *", "2025-03-30", "02:30", ["none +0200"]),
+        ("*/30 * * * *", "2025-03-30", "03:00", ["waiting +0200"]),
+    ],
+)
+def test_wall_times_that_the_clocks_repeat_or_skip(
+    day: Day, cron: str, day_of_change: str, asked: str, verdicts: list[str]
+) -> None:
+    day.clock.time = datetime.fromisoformat(f"{day_of_change}T00:00").replace(tzinfo=BERLIN)
+    day.lead("first")
+    day.register("a", cron=cron, timezone="Europe/Berlin")
+    for _ in range(12):
+        day.clock.time = (day.clock.time.astimezone(UTC) + 30 * MINUTE).astimezone(BERLIN)
+        day.leader.enqueue_jobs()
+    answers = why("a", f"{day_of_change}T{asked}", day.connection)
+    told = [f"{a.verdict} {a.time.astimezone(BERLIN):%z}" for a in answers]
+    assert told == verdicts
+    if "none" in told[0] and "03-30" in day_of_change:
+        assert "the clocks skipped 02:30" in answers[0].sentence
+
+
+def test_what_is_before_the_records_is_unknown(day: Day) -> None:
+    day.lead("first")
+    day.register("a")
+    day.minutes(10)
+    token = day.connection.get(LOCK).decode()
+    Following(day.connection, keep_runs=3).sweep(token)
+    old = day.connection.zrange("rq:cron_job:a:jobs", 0, -2)
+    day.connection.delete(*(b"rq:job:" + job_id for job_id in old))
+    answer = day.answer("a", MIDNIGHT + 2 * MINUTE)
+    assert (answer.verdict, answer.run) == ("ran", None)
+    assert "how it ended is not on record" in answer.sentence
+    day.connection.zrem("rq:cron_job:a:jobs", *old)  # of which RQ keeps 1,000
+    verdicts = [day.answer("a", MIDNIGHT + n * MINUTE).verdict for n in (2, 9, 10)]
+    assert verdicts == ["unknown", "ran", "waiting"]
+    day.connection.delete("rq:cron_jobs:changes:a")  # as of a schedule of an earlier version
+    assert day.answer("a", MIDNIGHT - HOUR).verdict == "unknown"
+    assert "the oldest is from 2026-03-23 00:00 UTC" in day.answer("a", MIDNIGHT - HOUR).sentence
+
+
+def test_an_interval_may_begin_within_a_minute(day: Day) -> None:
+    day.clock.advance(17 * SECOND)
+    day.lead("first")
+    day.register("a", interval=3600)
+    day.leader.enqueue_jobs()
+    day.clock.advance(2 * HOUR)
+    day.leader.enqueue_jobs()
+    (answer,) = why("a", "2026-03-23T01:00Z", day.connection)
+    assert (answer.verdict, answer.time) == ("missed", MIDNIGHT + HOUR + 17 * SECOND)
+    (answer,) = why("a", "2026-03-23T01:00:00.5Z", day.connection)
+    assert answer.verdict == "none"

@@ -42,12 +42,18 @@ def read_asked(value: object, zone: tzinfo | None, moment: datetime) -> list[Ask
         if found is not None:
             hour, minute, second = (int(part or 0) for part in found.groups())
             return _latest(hour, minute, second, zone, moment)
-        wall = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))
+        wall = datetime.fromisoformat(_as_python_writes_it(text))
     except (ValueError, OverflowError):
         raise _no_time(value) from None
     if not _HAS_TIME.search(text):
         raise _no_time(value)
     return _exactly(wall) if wall.tzinfo is not None else _instants(wall, zone)
+
+
+def _as_python_writes_it(text: str) -> str:
+    """As Python 3.10 reads it: six digits after the point, and a numeric offset."""
+    text = re.sub(r"\.(\d{1,6})", lambda found: f".{found[1]:0<6}", re.sub("[Zz]$", "+00:00", text))
+    return re.sub(r"(\d[+-]\d{2})(\d{2})$", r"\1:\2", text) if ":" in text else text
 
 
 def _no_time(value: str) -> InvalidScheduleError:
