@@ -377,6 +377,24 @@ def test_lines_fit_a_terminal(redis_url: str) -> None:
     assert any(line.endswith("...") for line in lines)
 
 
+@pytest.mark.usefixtures("night", "leader")
+@pytest.mark.parametrize(
+    ("verb", "parts"),
+    [
+        ("history", ["runs", "skips"]),
+        ("why", []),
+        ("changes", ["changes"]),
+        ("show", ["outcomes", "reigns"]),
+    ],
+)
+def test_help_names_every_key_of_the_json(verb: str, parts: list[str], told: Any) -> None:
+    found = json.loads(told(verb, "billing", "--json"))
+    keys = set(found)
+    for part in parts:
+        keys.update(found[part] if isinstance(found[part], dict) else found[part][0])
+    assert keys <= set(re.findall(r"\w+", rqrcron(verb, "--help").stdout))
+
+
 # What goes wrong
 
 

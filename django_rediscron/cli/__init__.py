@@ -37,7 +37,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rqrcron")
 def main() -> None:
-    """See and repair the recurring jobs of RQ that are kept in Redis."""
+    """Show, explain and repair the recurring jobs of RQ that are kept in Redis."""
     take_any_text()
 
 
