@@ -173,7 +173,7 @@ def test_kinds_outcomes_and_days_narrow_it_down() -> None:
     assert [choice.chosen for choice in failed.outcomes] == [False, False, True]
     assert failed.kinds[1].url == "?day=2026-03-01&kind=run#rediscron-story"
     assert failed.any_day == "?outcome=failed#rediscron-story"
-    assert failed.kept == [("outcome", "failed")]
+    assert failed.beside_day == [("outcome", "failed")]
     assert not page_of(entries, "kind=error").page.object_list
 
 
@@ -245,7 +245,7 @@ def test_what_cannot_be_read_is_told(
         raise NoPermissionError("this user has no permissions to run the 'lrange' command")
 
     schedule("job")
-    monkeypatch.setattr(details, "read_records", refuse)
+    monkeypatch.setattr(details, "gather", refuse)
     page = operator.get(change_url("job"))
     assert "What happened could not be read:" in page.text
     assert "no permissions to run" in page.text

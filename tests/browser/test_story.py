@@ -83,19 +83,33 @@ def test_is_narrowed_down_and_read_page_by_page(log_in: LogIn, told: RedisCronJo
     expect(entries).to_have_count(count)
 
 
+def test_tells_why(log_in: LogIn, told: RedisCronJob, connection: Redis) -> None:
+    page = log_in("view")
+    page.goto(f"{CHANGE}?kind=run")
+    why = page.locator(".rediscron-why")
+    expect(why.locator("ul > li")).to_have_count(2)
+    failed = next(run for run in told.get_runs(connection) if run.status == "failed")
+    assert failed.occurrence is not None
+    why.get_by_label("Time").fill(f"{failed.occurrence:%Y-%m-%dT%H:%M:%S}")
+    why.get_by_role("button", name="Why?").click()
+    expect(why.locator("ul > li")).to_have_count(1)
+    expect(why.locator("ul > li")).to_contain_text(ERROR)
+    expect(page.locator(".rediscron-filters [aria-current]").first).to_contain_text("Runs")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [{"width": 1280, "height": 900}, PHONE])
 def test_can_be_read_in_both_themes_and_on_a_phone(
     scheme: str, viewport: dict[str, int], log_in: LogIn, told: RedisCronJob
 ) -> None:
     page = log_in(color_scheme=scheme, viewport=viewport)
-    page.goto(f"{CHANGE}#rediscron-story")
+    page.goto(f"{CHANGE}#rediscron-why")
     page.wait_for_load_state("networkidle")
     width: Any = page.evaluate("document.documentElement.scrollWidth")
     assert width <= viewport["width"]
-    texts = ".rediscron-mark, time, strong, bdi, del, ins, code, a, h3, label"
+    texts = ".rediscron-mark, time, strong, bdi, del, ins, code, a, h2, h3, label"
     shown = {text.evaluate("e => e.outerHTML.slice(0, 40)"): text
-             for text in page.locator(".rediscron-story").locator(texts).all()[:150]}  # fmt: skip
+             for text in page.locator(".rediscron-details").locator(texts).all()[:150]}  # fmt: skip
     assert len(shown) > 20
     dim = [html for html, text in shown.items() if contrast(text) < 4.5]
     assert dim == []  # WCAG 2.1, success criterion 1.4.3

@@ -11,11 +11,14 @@ from redis.exceptions import RedisError
 
 from ...core.job import RedisCronJob
 from ...core.story.runs import Run
+from ...core.story.why import gather
 from ...models import Schedule
 from ..display import RECENT_RUNS
 from ..log import display_value, label
-from .story import entries_of, read_records
+from ..runs import recent_runs
+from .story import MOST_RUNS, Records, entries_of
 from .story_page import StoryPage, narrow
+from .why import Question, ask
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Details:
 
     overrides: list[Override] = field(default_factory=list)
     story: StoryPage | None = None
+    question: Question | None = None
     latest_runs: Sequence[Run] = ()
     unread: str = ""
     """Why the story could not be read."""
@@ -46,9 +50,12 @@ def read_details(schedule: Schedule, connection: Redis, query: QueryDict) -> Det
     if schedule.job is not None:
         details.overrides = list(_overrides(schedule.job))
     try:
-        records = read_records(schedule.id, connection)
+        evidence = gather(schedule.id, connection)
+        runs = evidence.runs or recent_runs([schedule.id], connection, MOST_RUNS)[schedule.id]
+        records = Records.of(evidence, runs)
         details.latest_runs = records.runs[:RECENT_RUNS]
         details.story = narrow(entries_of(records), query)
+        details.question = ask(evidence, query.get("why", ""), connection)
     except RedisError as error:
         details.unread = str(error)
     return details

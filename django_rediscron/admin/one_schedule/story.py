@@ -13,20 +13,18 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from redis import Redis
 
 from ...conf import local
 from ...core.schedule.missed import Failure, Skip
-from ...core.story.changes import CREATED, DELETED, LoggedChange, read_changes
-from ...core.story.reigns import Reign, read_reigns
+from ...core.story.changes import CREATED, DELETED, LoggedChange
+from ...core.story.reigns import Reign
 from ...core.story.runs import Run
-from ...core.story.skips import read_skips
+from ...core.story.why import Evidence
 from ..display import LATE, NOTHING, clock_tag, job_url, mark, outcome, span
 from ..log import display_value, label
-from ..runs import recent_runs
 
-MOST = 1000
-"""Entries of one kind that are read; `rqrcron history` shows them all."""
+MOST_RUNS = 1000
+"""Runs in a story; `rqrcron history` shows all that are kept."""
 LONGEST_TEXT = 500
 """Characters of an error."""
 LONGEST_VALUE = 80
@@ -80,8 +78,7 @@ class StoryEntry:
     outcome: str = ""
     """The state of a run, and of nothing else."""
     job_id: str = ""
-    url: str | None = None
-    """The page of the job in django-rq."""
+    queue_name: str = ""
     fields: Sequence[FieldChange] = ()
     revision: int | None = None
     """What a change made of the schedule, to which one can revert."""
@@ -89,6 +86,11 @@ class StoryEntry:
     @property
     def mark(self) -> SafeString:
         return mark(self.outcome or self.kind)
+
+    @property
+    def url(self) -> str | None:
+        """The page of the job in django-rq."""
+        return job_url(self.queue_name, self.job_id)
 
     @property
     def time(self) -> SafeString | str:
@@ -102,22 +104,18 @@ class StoryEntry:
 
 @dataclass(frozen=True)
 class Records:
-    """All that is on record of a schedule, newest first."""
+    """What is on record of a schedule, newest first."""
 
     runs: Sequence[Run] = ()
     skips: Sequence[Skip | Failure] = ()
     changes: Sequence[LoggedChange] = ()
     reigns: Sequence[Reign] = ()
 
-
-def read_records(id: str, connection: Redis) -> Records:
-    """The newest of each kind, of runs and leaders at most `MOST`, in a handful of round trips."""
-    return Records(
-        runs=recent_runs([id], connection, MOST)[id],
-        skips=read_skips([id], connection, MOST)[id],
-        changes=read_changes(id, connection),
-        reigns=read_reigns(connection, 0, MOST - 1),
-    )
+    @classmethod
+    def of(cls, evidence: Evidence, runs: Sequence[Run]) -> Records:
+        """What was read of it, with these runs."""
+        newest = sorted(runs, key=lambda run: run.enqueued_at or _NEVER, reverse=True)[:MOST_RUNS]
+        return cls(newest, evidence.records, evidence.log.changes, evidence.reigns)
 
 
 def entries_of(records: Records) -> list[StoryEntry]:
@@ -145,7 +143,7 @@ def _run_entries(runs: Iterable[Run]) -> Iterable[StoryEntry]:
             quote=Truncator(run.error).chars(LONGEST_TEXT),
             outcome=run.status or "unknown",
             job_id=run.job_id,
-            url=job_url(run.queue_name, run.job_id),
+            queue_name=run.queue_name,
         )
 
 

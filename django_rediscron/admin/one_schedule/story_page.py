@@ -74,9 +74,14 @@ class StoryPage:
             yield str(number), _url(self.query, page=str(number)) if is_link else None
 
     @property
-    def kept(self) -> list[tuple[str, str]]:
+    def beside_day(self) -> list[tuple[str, str]]:
         """What the form that asks for a day sends along."""
-        return [(name, str(self.query[name])) for name in self.query if name not in ("day", "page")]
+        return _without(self.query, "day", "page")
+
+    @property
+    def beside_time(self) -> list[tuple[str, str]]:
+        """What the form that asks why sends along."""
+        return _without(self.query, "why")
 
     @property
     def any_day(self) -> str:
@@ -128,6 +133,10 @@ def _url(query: QueryDict, **changes: str | None) -> str:
         if value is not None:
             changed[name] = value
     return f"?{changed.urlencode()}{PLACE}"
+
+
+def _without(query: QueryDict, *names: str) -> list[tuple[str, str]]:
+    return [(name, str(query[name])) for name in query if name not in names]
 
 
 def _day(text: str) -> date | None:

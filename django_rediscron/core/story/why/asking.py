@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 
 from redis import Redis
 from rq.utils import now
@@ -43,14 +43,23 @@ def why(id: str, time: datetime | str | None, connection: Redis) -> list[Answer]
     Raises `InvalidScheduleError` (a `ValueError`) for what is no time, and `NoSuchJobError` if
     nothing is on record under this id.
     """
-    evidence = gather(id, connection)
+    return answers(gather(id, connection), time, connection)
+
+
+def answers(
+    evidence: Evidence,
+    time: datetime | str | None,
+    connection: Redis,
+    zone: tzinfo | None = None,
+) -> list[Answer]:
+    """The same from what was read; `zone`: of texts that name none, in place of the schedule's."""
     if time is None:
         times = evidence.around() or [evidence.moment]
         return _answers(evidence, [Asked(each, timedelta()) for each in times], connection)
-    asked = read_asked(time, evidence.zone, evidence.moment)
-    answers = _answers(evidence, asked, connection)
-    telling = [answer for answer in answers if answer.verdict != "none"]
-    return telling or answers[:1]
+    asked = read_asked(time, zone or evidence.zone, evidence.moment)
+    found = _answers(evidence, asked, connection)
+    telling = [answer for answer in found if answer.verdict != "none"]
+    return telling or found[:1]
 
 
 def gather(id: str, connection: Redis) -> Evidence:
