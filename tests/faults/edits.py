@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 from rq.utils import now
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, revert
 from django_rediscron.core.store.keys import INDEX
 from django_rediscron.core.timing.cron_times import utc_text
 from tests import tasks
@@ -184,6 +184,20 @@ def delete_one_in_pipeline(connection: Redis) -> None:
     with connection.pipeline() as pipe:
         RedisCronJob.fetch("one", connection).delete(pipeline=pipe)
         pipe.execute()
+
+
+def create_move_and_delete_one(connection: Redis) -> None:
+    create_and_move_one(connection)
+    RedisCronJob.fetch("one", connection).delete()
+
+
+def create_and_move_one(connection: Redis) -> None:
+    create_one(connection)
+    move_one(connection)
+
+
+def revert_one(connection: Redis) -> None:
+    revert("one", 0, connection)
 
 
 def enqueue_one(connection: Redis) -> None:

@@ -180,6 +180,8 @@ ACTIONS: dict[str, tuple[Prepare, Prepare]] = {
     "edit": (edits.create_one, edits.move_one),
     "edit in pipeline": (edits.create_one, edits.move_one_in_pipeline),
     "delete": (edits.create_one, edits.delete_one),
+    "revert": (edits.create_and_move_one, edits.revert_one),
+    "revert to before deletion": (edits.create_move_and_delete_one, edits.revert_one),
     "delete in pipeline": (edits.create_one, edits.delete_one_in_pipeline),
 }
 
