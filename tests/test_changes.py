@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -496,7 +497,8 @@ def test_a_revision_that_changed_nothing_is_that_of_the_change_before() -> None:
 
 def test_what_is_no_entry_of_the_log_is_left_out(connection: Redis) -> None:
     entry = {"at": "2026-06-03T12:00:00.000000Z", "by": "amy", "what": "updated", "revision": 1}
-    damaged = (b"\xff", b"5", b"{}", json.dumps({**entry, "fields": {"cron": "*"}}))
+    endless = json.dumps({**entry, "revision": math.inf})
+    damaged = (b"\xff", b"5", b"{}", endless, json.dumps({**entry, "fields": {"cron": "*"}}))
     connection.rpush(changes_key("a"), json.dumps({"cron": "*"}), *damaged, json.dumps(entry))
     assert read_changes("a", connection) == [LoggedChange(NOON, "amy", "updated", 1)]
     assert read_log("a", connection).known == {"cron": "*"}

@@ -16,7 +16,7 @@ from .schedule.missed import Skip
 from .schedule.options import ScheduleArguments, ScheduleOptions
 from .scheduler import RedisCronScheduler
 from .store.actors import acting_as
-from .story.changes import LoggedChange
+from .story.changes import LoggedChange, read_changes
 from .story.outcomes import Outcomes
 from .story.reigns import Reign, read_reigns
 from .story.reverting import revert
@@ -46,6 +46,7 @@ __all__ = [
     "UnreadableScheduleError",
     "acting_as",
     "current_occurrence",
+    "read_changes",
     "read_reigns",
     "revert",
     "why",

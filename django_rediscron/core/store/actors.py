@@ -31,7 +31,8 @@ def acting_as(actor: str | None) -> Iterator[None]:
 
     `actor`: any text that tells who or what it is, such as `"api:alice"`. Control characters become
     spaces, and at most 150 characters are kept. With None, or an empty text, nothing changes, so an
-    optional argument can be passed on. Blocks may be nested; the innermost counts.
+    optional argument can be passed on. Blocks may be nested; the innermost counts. Of a change in a
+    pipeline it is the actor when that is queued.
 
     Raises TypeError if it is not a text.
     """

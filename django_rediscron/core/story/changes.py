@@ -54,7 +54,7 @@ class LoggedChange:
                 str(facts.get("reason", "")),
                 {name: (_text(old), _text(new)) for name, (old, new) in fields.items()},
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None
 
     def undone(self, definition: Definition) -> Definition:
@@ -89,7 +89,8 @@ def read_log(id: str, connection: Redis) -> ChangeLog:
     if not texts:
         return ChangeLog(None, [])
     first, *others = texts
-    known = load_object(first.decode(errors="replace"))
+    stored = load_object(first.decode(errors="replace"))
+    known = None if stored is None else {n: t for n, t in stored.items() if isinstance(t, str)}
     found = (LoggedChange.from_text(text) for text in others)
     return ChangeLog(known, [change for change in found if change is not None])
 
