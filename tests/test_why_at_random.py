@@ -43,7 +43,7 @@ class World:
         self.jitters: list[tuple[datetime, float]] = []
         self.passed_at: list[datetime] = []
         self.keep_runs = self.random.choice([100, 100, 100, 3, 0])
-        self.has_interval = self.random.random() < 0.3
+        self.kind = self.random.choice(["cron", "cron", "interval", "rhythm"])
         self.ends = False
         # What was so from a moment on: (moment, N or 0 for no schedule, enabled, led, broken)
         self.facts: list[tuple[datetime, int, bool, bool, bool]] = []
@@ -83,7 +83,9 @@ class World:
         self.tell(f"created */{step} {options} enabled={enabled}")
 
     def timing(self, step: int) -> dict[str, Any]:
-        if self.has_interval:
+        if self.kind == "rhythm":  # of its own: it begins when it is created or changed
+            return {"interval": 60 * step}
+        if self.kind == "interval":
             return {"interval": 60 * step, "start_at": MIDNIGHT}
         return {"cron": f"*/{step} * * * *", "timezone": "UTC"}
 
@@ -279,6 +281,8 @@ class World:
             return ""
         if verdict in ("lost", "unknown"):
             return "nothing was deleted"
+        if self.kind == "rhythm" and (step or any(fact[0] == time for fact in self.facts)):
+            return ""
         if not step or time.minute % step:
             return "" if verdict == "none" else "no run was due"
         if verdict == "none":
@@ -326,8 +330,14 @@ def test_no_answer_contradicts_what_was_done(
     time = MIDNIGHT
     while time + MINUTE <= clock.time:
         time += MINUTE
-        answer = judge(evidence, time)
-        objection = world.objection(time, answer)
+        asked = evidence.meant(time, MINUTE)
+        if asked > evidence.moment:
+            break
+        answer = judge(evidence, asked)
+        objection = world.objection(asked, answer)
         if objection:
             wrong.append(f"{time:%H:%M} {answer.verdict}, but {objection}: {answer.sentence}")
+    for ran in world.ran:
+        if judge(evidence, ran).run is None and world.keep_runs == 100:
+            wrong.append(f"{ran:%H:%M:%S} ran")
     assert wrong == [], "\n".join(world.told)

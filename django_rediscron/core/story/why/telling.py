@@ -76,9 +76,15 @@ class Teller:
     def _recorded(self, era: Era) -> Answer | None:
         trouble = self.evidence.trouble_at(self.time, self.own)
         skip = self.evidence.skip_of(era, self.time)
-        if trouble is not None:
+        if trouble is not None and self._is_known_to_last(trouble):
             return self._of_trouble(trouble, skip)
         return self._skipped(skip, self.timeline.before(skip.at)) if skip else None
+
+    def _is_known_to_last(self, trouble: Trouble) -> bool:
+        """Not so if the run in which it ended need not be on record."""
+        since = self.evidence.pending_since
+        is_pending = since is not None and since <= self.time
+        return is_pending or trouble.run is not None or self.evidence.is_on_record(self.own)
 
     def _of_trouble(self, trouble: Trouble, skip: Skip | None) -> Answer:
         failure, run, change = trouble.failure, trouble.run, trouble.change
