@@ -197,8 +197,9 @@ def test_a_day_with_every_cause_of_not_running(day: Day) -> None:
 def test_before_and_after_there_is_a_schedule_none_was_due(day: Day) -> None:
     day.lead("first")
     day.minute()
-    day.register("a", cron="* * * * *")
-    day.minutes(3)
+    day.register("a", cron="* * * * *", overlap="skip")
+    day.minutes(2)
+    day.minute(a="overlap")
     with acting_as("carol"):
         RedisCronJob.fetch("a", day.connection).delete()
     day.minutes(3, a="none")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,11 +13,12 @@ from rq.job import Job
 from rq.utils import now
 
 from django_rediscron import Answer, RedisCronScheduler, why
+from django_rediscron.core.schedule.texts import parse_time
 from django_rediscron.core.store.keys import LOCK
 from django_rediscron.core.story.following import Following
 from tests import tasks
 from tests.clock import set_clock
-from tests.processes import close, start_python, wait_until
+from tests.processes import close, running_scheduler, start_python, wait_until
 
 WORKER = """
 from redis import Redis
@@ -135,3 +136,41 @@ def test_a_run_by_hand_is_no_occurrence(connection: Redis, leader: RedisCronSche
     schedule = leader.register(tasks.echo, "metrics", id="report", cron="0 0 1 1 *")
     schedule.enqueue(connection)
     assert why("report", now(), connection)[0].verdict == "none"
+
+
+def test_each_second_of_a_leader_that_is_killed(connection: Redis, redis_url: str) -> None:
+    """The next one runs what is due then, which stands for what was missed."""
+    begin = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
+    RedisCronScheduler(connection).register(
+        tasks.echo, "metrics", id="report", cron="* * * * * *", timezone="UTC"
+    )
+    with running_scheduler(redis_url, "first", lock_ttl=2) as first:
+        wait_until(lambda: connection.llen("rq:queue:metrics") >= 3, timeout=30)
+        first.kill()
+        first.wait()
+    killed = connection.llen("rq:queue:metrics")
+    wait_until(lambda: not connection.exists(LOCK), timeout=30)
+    with running_scheduler(redis_url, "second"):
+        wait_until(lambda: connection.llen("rq:queue:metrics") >= killed + 2, timeout=30)
+    ran = {occurrence_of(job_id, connection) for job_id in job_ids(connection)}
+    times = [time for time in seconds(begin, max(ran)) if time >= min(ran)]
+    told = {time: why("report", time, connection)[0] for time in times}
+    missed = [answer for answer in told.values() if answer.verdict == "missed"]
+    assert {time for time in times if told[time].verdict == "waiting"} == ran
+    assert len(missed) + len(ran) == len(times)
+    assert missed
+    assert all("(catch_up='latest')" in answer.sentence for answer in missed)
+    assert all("first died" in answer.sentence for answer in missed[1:])
+    assert why("report", None, connection)[-1].verdict == "coming"
+
+
+def job_ids(connection: Redis) -> list[str]:
+    return [job_id.decode() for job_id in connection.zrange("rq:cron_job:report:jobs", 0, -1)]
+
+
+def occurrence_of(job_id: str, connection: Redis) -> datetime:
+    return parse_time(connection.hget(f"rq:job:{job_id}", "occurrence").decode())
+
+
+def seconds(first: datetime, last: datetime) -> list[datetime]:
+    return [first + timedelta(seconds=n) for n in range(int((last - first).total_seconds()) + 1)]
