@@ -16,13 +16,21 @@ from rq.job import Job
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.store import reindex
-from django_rediscron.core.store.keys import DISABLED, INDEX, history_key, job_key
+from django_rediscron.core.store.keys import (
+    DISABLED,
+    INDEX,
+    LOCK,
+    LOGGED_SINCE,
+    history_key,
+    job_key,
+)
+from django_rediscron.core.story.changes import read_changes
 from tests import tasks
 from tests.processes import next_job_id
 
 from . import edits
 from .edits import WRITTEN, Edit
-from .proxy import Proxy, RoundTrip, is_batch
+from .proxy import Fault, Proxy, RoundTrip, cut_after, cut_before, is_batch
 from .resp import arguments
 from .victims import STOPPED, Victim, lead
 from .world import (
@@ -206,6 +214,31 @@ def test_repairing_the_index_does_not_undo_an_enable(connection: Redis, proxy: P
     assert proxy.struck, "the repair has another form now: find the moment before it writes"
     assert connection.zscore(INDEX, "off") is not None
     assert_indexed(connection, read_hashes(connection))
+
+
+@pytest.mark.parametrize("retries", [0, 3])
+@pytest.mark.parametrize("fault", [cut_before, cut_after])
+def test_what_was_changed_outside_is_logged_once_though_the_leader_is_cut_off(
+    connection: Redis, proxy: Proxy, fault: Fault, retries: int
+) -> None:
+    """Redis-py may send it again; the next leader looks again."""
+    edits.create_one(connection)
+    edits.foreign_queue(RedisCronJob.fetch("one", connection))
+    connection.script_flush()
+
+    def is_note(trip: RoundTrip) -> bool:
+        command = arguments(trip.request)
+        return command[0] == b"EVAL" and LOGGED_SINCE.encode() in command
+
+    proxy.strike(is_note, fault)
+    Victim(lead, proxy.url, retries=retries).start().wait()
+    proxy.raise_errors()
+    assert proxy.struck
+    connection.delete(LOCK)
+    RedisCronScheduler(connection, logging.ERROR).start(burst=True)
+    changes = read_changes("one", connection)
+    assert [(each.what, each.revision) for each in changes] == [("outside", 1), ("created", 0)]
+    assert_whole(connection)
 
 
 def run_with_edit(
