@@ -65,9 +65,11 @@ def test_an_unknown_queue_is_refused(connection: Redis) -> None:
 
 def test_a_scheduler_takes_its_settings_from_rediscron() -> None:
     assert (get_scheduler().lock_ttl, get_scheduler().max_sleep_interval) == (30, 60.0)
-    with override_settings(REDISCRON={"QUEUE": "elsewhere", "LOCK_TTL": 7}):
+    assert get_scheduler().keep_runs == 100
+    with override_settings(REDISCRON={"QUEUE": "elsewhere", "LOCK_TTL": 7, "KEEP_RUNS": 5}):
         scheduler = get_scheduler(max_sleep_interval=1.5, name="seven")
     assert (scheduler.lock_ttl, scheduler.max_sleep_interval) == (7, 1.5)
+    assert scheduler.keep_runs == 5
     assert scheduler.name == "seven"
     assert same_server(scheduler.connection, get_connection("elsewhere"))
 

@@ -308,6 +308,19 @@ def test_stopped(followed: Followed, redis_url: str) -> None:
     assert followed.outcomes == Outcomes(counts={"stopped": 1})
 
 
+def test_canceled_while_it_runs(followed: Followed, redis_url: str) -> None:
+    """RQ does not stop it, and notes its end."""
+    job = followed.enqueue(tasks.wait_for_release, args=("release",))
+    with working(redis_url):
+        await_start(followed.connection)
+        job.cancel()
+        followed.look()
+        assert list(in_flight(followed.connection)) == [job.id]
+        followed.connection.rpush("release", "go")
+        wait_until(lambda: job.get_status() == "finished")
+    followed.ended("finished")
+
+
 def test_a_work_horse_that_is_killed(followed: Followed, redis_url: str) -> None:
     job = followed.enqueue(tasks.die)
     with working(redis_url):

@@ -71,6 +71,12 @@ def test_durations_must_be_positive(connection: Redis, options: dict[str, int]) 
         RedisCronScheduler(connection, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("keep_runs", [-1, True, 1.5, "5", 100_001])
+def test_a_number_of_runs_is_kept(connection: Redis, keep_runs: Any) -> None:
+    with pytest.raises(ValueError, match="keep_runs must be a whole number from 0 to 100000, got"):
+        RedisCronScheduler(connection, keep_runs=keep_runs)
+
+
 def test_sleep_interval_reaches_to_the_next_due_schedule(connection: Redis) -> None:
     scheduler = RedisCronScheduler(connection, max_sleep_interval=10)
     assert scheduler.calculate_sleep_interval() == 10

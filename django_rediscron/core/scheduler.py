@@ -240,6 +240,11 @@ class RedisCronScheduler(CronScheduler):
         self._session.lock_ttl = seconds
 
     @property
+    def keep_runs(self) -> int:
+        """How many runs of each schedule are kept when they have ended."""
+        return self._following.keep_runs
+
+    @property
     def role(self) -> str:
         """`leader` if this scheduler took the lock, else `standby`."""
         return self._session.role

@@ -31,6 +31,8 @@ from .keys import (
     EDIT_FIELDS,
     ERRORS,
     EVENTS,
+    EXECUTION_PREFIX,
+    EXECUTIONS_PREFIX,
     INDEX,
     INDEXED,
     LAST_UPDATE,
@@ -59,6 +61,7 @@ LARGEST_LOG = 2 * 1024 * 1024
 _DEFAULT_TEXTS = [each for item in LEFT_OUT.items() if item[1] for each in item]
 
 INCLUDES: Mapping[str, Mapping[str, Constant]] = {
+    "alive": {"EXECUTION_PREFIX": EXECUTION_PREFIX, "EXECUTIONS_PREFIX": EXECUTIONS_PREFIX},
     "as_expected": {"GUARDED_FIELDS": GUARDED_FIELDS},
     "as_leader": {"RULES": RULES},
     "change_log": {

@@ -14,6 +14,7 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
 
 -- include: look
 -- include: epoch
+-- include: alive
 
 local most, room, found, some_left = tonumber(ARGV[4]), tonumber(ARGV[5]), {}, false
 local is_over = {[false] = true} -- there is no hash, or no status in it
@@ -37,8 +38,11 @@ local function may_be_news(entry, status)
   return is_over[status] or type(status) == 'table' or limit_of(entry, status)
 end
 
-local function is_news(entry, values)
-  return is_over[values[1]] or is_too_long(entry, values[1], values[2])
+-- What was canceled while it ran may still finish.
+local function is_news(job_id, entry, values)
+  local status, started_at = values[1], values[2]
+  if status == 'canceled' and is_alive(job_id, redis.pcall) then return false end
+  return is_over[status] or is_too_long(entry, status, started_at)
 end
 
 local function take(job_id, entry, values)
@@ -56,6 +60,6 @@ for i = 1, #entries, 2 do
   local job_id, entry = entries[i], entries[i + 1]
   local status = redis.pcall('HGET', key_of(job_id, entry), 'status')
   local values = may_be_news(entry, status) and look(job_id, entry)
-  if values and is_news(entry, values) then take(job_id, entry, values) end
+  if values and is_news(job_id, entry, values) then take(job_id, entry, values) end
 end
 return cjson.encode({cursor, #entries / 2, some_left, found})

@@ -2,22 +2,13 @@
 -- the wrong type hold no jobs; what may not be read at all is an error of the schedule.
 
 -- include: refusals
+-- include: alive
 
 -- What RQ says of jobs that no worker can take yet.
 local WAITING = {deferred = true, scheduled = true, rate_limited = true, ready_to_enqueue = true}
 
 -- Jobs that this very script makes are not in their queue before it ends.
 local created = {}
-
--- Whether RQ's heartbeat for an execution of the job has not run out.
-local function is_alive(job_id)
-  local executions = read('ZRANGE', EXECUTIONS_PREFIX .. job_id, 0, -1)
-  for _, execution in ipairs(executions) do
-    local key = EXECUTION_PREFIX .. job_id .. ':' .. execution
-    if redis.call('EXISTS', key) == 1 then return true end
-  end
-  return false
-end
 
 -- `queue`: '' if its jobs run in the scheduler's process.
 local function is_listed(queue, job_id)
@@ -34,7 +25,7 @@ local function is_queued(job_id, job, queue, origin, missing_since, now)
     if missing_since ~= '' then redis.call('HDEL', job, 'missing_since') end
     return true
   end
-  if is_alive(job_id) then return true end
+  if is_alive(job_id, read) then return true end
   if missing_since == '' then
     redis.call('HSET', job, 'missing_since', now)
     return true
@@ -54,7 +45,7 @@ local function overlaps(history, prefix, queue, waiting_only, now)
     if status == 'queued' and is_queued(job_id, job, queue, origin, missing_since, now) then
       return true
     end
-    if status == 'started' and not waiting_only and is_alive(job_id) then return true end
+    if status == 'started' and not waiting_only and is_alive(job_id, read) then return true end
   end
   return false
 end
