@@ -240,6 +240,7 @@ def test_an_editor_can_do_all_with_a_schedule(editor: User) -> None:
     assert why("often", None, connection)
     assert read_queue("metrics", rq_job.id, connection).position == 1
     job.delete()
+    assert why("often", None, connection)  # also of a deleted one
     assert editor.refusals() == set()
 
 

@@ -405,3 +405,23 @@ def test_an_interval_may_begin_within_a_minute(day: Day) -> None:
     assert (answer.verdict, answer.time) == ("missed", MIDNIGHT + HOUR + 17 * SECOND)
     (answer,) = why("a", "2026-03-23T01:00:00.5Z", day.connection)
     assert answer.verdict == "none"
+
+
+def test_what_was_damaged_or_deleted_by_hand(day: Day) -> None:
+    day.lead("first")
+    for id in ("a", "b", "c"):
+        day.register(id)
+    day.minutes(2)
+    day.connection.hset(job_key("a"), "cron", "61 * * * *")
+    day.connection.delete(job_key("b"))
+    RedisCronScheduler(day.connection).register(
+        tasks.echo, "c", id="c", cron="* * * * *", timezone="UTC", enabled=False
+    )
+    day.stop()
+    day.lead("second")  # which remembers none of them
+    day.minutes(2, a="error", b="lost", c="disabled")
+    day.check()
+    assert "61" in day.answer("a").sentence
+    assert day.answer("a", day.clock.time + HOUR).verdict == "error"
+    assert day.answer("b", day.clock.time + HOUR).verdict == "none"
+    assert "no deletion is on record" in day.answer("b").sentence

@@ -81,7 +81,7 @@ def gather(id: str, connection: Redis) -> Evidence:
         reigns=read_reigns(connection),
         unknown_jobs=unknown,
     )
-    if isinstance(stored, Absent) and not (evidence.log.changes or evidence.runs):
+    if isinstance(stored, Absent) and not (log.changes or evidence.runs or evidence.records):
         raise NoSuchJobError(
             f"there is no schedule {quoted_id(id)}, and nothing is on record of it"
         )
@@ -93,11 +93,11 @@ def _trimmed_until(id: str, connection: Redis) -> datetime | None:
     ended = sum(read_outcomes([id], connection)[id].counts.values())
     with bytes_client(connection).pipeline(transaction=False) as pipe:
         pipe.llen(runs_key(id))
-        pipe.lindex(runs_key(id), -1)
-        count, text = pipe.execute(raise_on_error=False)
+        pipe.lrange(runs_key(id), -1, -1)
+        count, last = pipe.execute(raise_on_error=False)
     if not isinstance(count, int) or ended <= count:
         return None
-    oldest = Run.from_text(lossy_text(text)) if text else None
+    oldest = Run.from_text(lossy_text(last[0])) if isinstance(last, list) and last else None
     return now() if oldest is None or oldest.ended_at is None else oldest.ended_at + _LAG
 
 

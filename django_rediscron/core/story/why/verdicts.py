@@ -6,7 +6,7 @@ from datetime import datetime
 
 from ...schedule.record import Record
 from ...store.reading import Absent, Damaged
-from ..changes import LoggedChange
+from ..changes import CREATED, DELETED, LoggedChange
 from .answer import Answer
 from .asked import Asked
 from .evidence import Evidence
@@ -144,7 +144,7 @@ class _Judgement(Teller):
         sentence = (
             "There is no schedule of this id" if era.until is None else "There was no schedule then"
         )
-        if era.begun is not None:
+        if era.begun is not None and era.begun.what == DELETED:
             sentence += f"; it was deleted{tell_change(era.begun, self.zone)}"
         if era.ended is not None:
             sentence += f"; it was created{tell_change(era.ended, self.zone)}"
@@ -170,10 +170,9 @@ class _Judgement(Teller):
 
     def _disabled(self, era: Era) -> Answer:
         begun, ended = self.timeline.disabled_by(era)
-        sentence = f"The schedule was disabled{tell_change(begun, self.zone)}"
-        if ended is None:
-            sentence = sentence.replace("was", "is", 1)
-        else:
+        how = "created, disabled," if begun and begun.what == CREATED else "disabled"
+        sentence = f"The schedule was {how}{tell_change(begun, self.zone)}"
+        if ended is not None:
             sentence += f", and {told(ended)}{tell_change(ended, self.zone)}"
         return self._disabled_by(sentence, begun)
 
