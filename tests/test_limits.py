@@ -1,4 +1,14 @@
-"""What is too much: `max_failures` disables a schedule, `max_runtime` reports a run."""
+"""What is too much: `max_failures` disables a schedule, `max_runtime` reports a run.
+
+Seen to fail, each with this taken out of the scripts:
+
+- HDEL in `begin_count` of `change_log` (enabled again, it is disabled after one failure);
+- `since_enabled` in `failing` (the same, if another program enabled it);
+- the look at `enabled` in `failing` (it is disabled twice);
+- HSET in `mark_told` (a run is told again and again);
+- the tokens in `follow` and `mark_told`;
+- `is_told` in `Following._record` (a run is told again at its end).
+"""
 
 from __future__ import annotations
 
