@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+import rq
 from redis import Redis
+
+from tests.forks import forks
 
 SCHEDULER = """
 import logging, sys
@@ -23,33 +26,21 @@ scheduler = RedisCronScheduler(
 scheduler.start()
 """
 
-WORKER = """
-from redis import Redis
-from rq import Queue, {kind} as Worker
-
-class Beating(Worker):
-    def get_heartbeat_ttl(self, job, working_time=0.0):
-        return 2
-
-connection = Redis.from_url({url!r})
-worker = Beating(
-    [Queue("metrics", connection=connection)], connection=connection, job_monitoring_interval=1
-)
-worker.work(logging_level="WARNING")
-"""
-
 
 @contextmanager
 def running_scheduler(
-    url: str, name: str = "first", lock_ttl: float = 30, max_sleep: float = 60.0
+    url: str, name: str = "first", lock_ttl: float = 120, max_sleep: float = 60.0
 ) -> Iterator[subprocess.Popen[str]]:
-    """A scheduler process that holds the lock; killed at the end if it still lives."""
+    """A scheduler process that holds the lock; killed at the end if it still lives.
+
+    It sleeps for longer than the tests wait, unless something wakes it or it is told otherwise.
+    """
     script = SCHEDULER.format(url=url, name=name, lock_ttl=lock_ttl, max_sleep=max_sleep)
     process = start_python("-c", script)
     try:
         connection = Redis.from_url(url)
         lock = "rq:cron_jobs:lock"
-        wait_until(lambda: (connection.get(lock) or b"").startswith(name.encode()), timeout=30)
+        wait_until(lambda: (connection.get(lock) or b"").startswith(name.encode()), timeout=60)
         wait_until(lambda: connection.pubsub_numsub("rq:cron_jobs:events")[0][1] >= 1)
         connection.close()
         yield process
@@ -62,13 +53,28 @@ def running_scheduler(
 @contextmanager
 def working(url: str, kind: str = "Worker") -> Iterator[int]:
     """A worker of queue `metrics` whose heartbeats last for two seconds; its pid."""
-    process = start_python("-c", WORKER.format(url=url, kind=kind), PYTHONPATH=".")
+    process = forks.Process(target=_work, args=(url, kind))
+    process.start()
     try:
+        assert process.pid is not None
         yield process.pid
     finally:
         process.kill()
-        process.wait()
-        close(process.stdout)
+        process.join()
+
+
+def _work(url: str, kind: str) -> None:
+    def heartbeat_ttl(*arguments: object, **options: object) -> int:
+        return 2
+
+    connection = Redis.from_url(url)
+    beating = type("Beating", (getattr(rq, kind),), {"get_heartbeat_ttl": heartbeat_ttl})
+    worker = beating(
+        [rq.Queue("metrics", connection=connection)],
+        connection=connection,
+        job_monitoring_interval=1,
+    )
+    worker.work(logging_level="WARNING")
 
 
 def start_python(*arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -87,7 +93,7 @@ def close(stream: IO[str] | None) -> None:
         stream.close()
 
 
-def next_job_id(connection: Redis, queue_name: str, timeout: float = 10) -> str:
+def next_job_id(connection: Redis, queue_name: str, timeout: float = 20) -> str:
     """Await the next job in a queue, and take it out."""
     popped = connection.blpop([f"rq:queue:{queue_name}"], timeout=timeout)
     assert popped is not None, f"nothing came into queue {queue_name!r} within {timeout} s"
@@ -116,7 +122,7 @@ def _slowness() -> float:
     return (time.monotonic() - begin) / 0.1
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 10) -> None:
+def wait_until(condition: Callable[[], object], timeout: float = 30) -> None:
     """For what nothing announces: ask until it is so."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -284,6 +284,7 @@ def stored_definition(connection: Redis) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_undoing_the_log_gives_each_earlier_definition(
     connection: Redis, starting: None, seed: int
@@ -400,6 +401,7 @@ def test_what_was_there_before_changes_were_logged_was_changed_by_nobody(
     assert [what for _, what, _, _ in told(connection, "b")] == ["outside"]
 
 
+@pytest.mark.slow
 def test_a_leader_notices_what_is_changed_while_it_leads(connection: Redis, redis_url: str) -> None:
     """An edit that is announced, as those of rq-rediscron; one that is not, at the next run."""
     make(connection, interval=1).save()

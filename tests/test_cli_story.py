@@ -358,6 +358,7 @@ def test_the_newest_of_many_schedules_are_found(connection: Redis) -> None:
     assert {each.time for each in found} == {e.time for e in everything if e.time >= since}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("night")
 def test_lines_fit_a_terminal(redis_url: str) -> None:
     ours, theirs = pty.openpty()
@@ -422,6 +423,7 @@ def test_what_cannot_be_told_is_one_line(
     assert reason in told(*arguments, status=status).splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("night")
 def test_a_project_tells_the_same(told: Any) -> None:
     def ours(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -91,7 +91,7 @@ def test_without_any_scheduler(connection: Redis) -> None:
 def test_a_scheduler_that_signed_off_is_none(connection: Redis, redis_url: str) -> None:
     with running_scheduler(redis_url) as process:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=5)
+        process.wait(timeout=30)
     assert check_health(connection).problem == "no-scheduler"
 
 

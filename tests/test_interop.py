@@ -142,13 +142,13 @@ def test_an_edit_by_rq_rediscron_wakes_our_scheduler(
         peer("scheduler.register(echo, 'edited', id='a', interval=1)")
         next_job_id(connection, "edited")
         peer("scheduler.register(echo, 'new', id='b', interval=3600)")
-        next_job_id(connection, "new", timeout=3)
+        next_job_id(connection, "new")
         # It keeps the next time of the old interval, an hour from now; here an edit counts at once.
         peer("job = RedisCronJob.fetch('b', redis); job.interval = 1; job.save()")
-        next_job_id(connection, "new", timeout=3)
+        next_job_id(connection, "new")
         RedisCronScheduler(connection).register(tasks.echo, "cron", id="c", cron="0 0 1 1 *")
         peer("job = RedisCronJob.fetch('c', redis); job.cron = '* * * * * *'; job.save()")
-        next_job_id(connection, "cron", timeout=3)
+        next_job_id(connection, "cron")
 
 
 @pytest.mark.slow

@@ -208,15 +208,15 @@ def test_what_is_no_limit_disables_nothing(leader: RedisCronScheduler) -> None:
     assert failing.switches() == []
 
 
+@pytest.mark.slow
 def test_a_real_scheduler_disables_what_a_real_worker_fails(
     connection: Redis, redis_url: str
 ) -> None:
     RedisCronScheduler(connection).register(
-        tasks.fail, "metrics", "a", interval=1, max_failures=2, failure_ttl=60
+        tasks.fail, "metrics", "a", interval=1, max_failures=2, overlap="skip"
     )
     with working(redis_url), running_scheduler(redis_url, name="real"):
-        wait_until(lambda: not RedisCronJob.fetch("a", connection).enabled, timeout=30)
-        wait_until(lambda: not connection.exists(IN_FLIGHT))
+        wait_until(lambda: not RedisCronJob.fetch("a", connection).enabled, timeout=60)
     (change,) = (e for e in read_changes("a", connection) if e.what == "disabled")
     assert (change.actor, change.reason) == ("scheduler:real", "2 failed runs in a row")
 
@@ -230,9 +230,10 @@ TOO_LONG = "longer than 0.5 s"
 def output_of(scheduler: subprocess.Popen[str]) -> str:
     """What it logged, after it was stopped."""
     scheduler.terminate()
-    return scheduler.communicate(timeout=30)[0]
+    return scheduler.communicate(timeout=60)[0]
 
 
+@pytest.mark.slow
 def test_a_run_that_lasts_too_long_is_told_once(connection: Redis, redis_url: str) -> None:
     """Also if another scheduler takes over meanwhile."""
     job = RedisCronScheduler(connection).register(
@@ -245,13 +246,13 @@ def test_a_run_that_lasts_too_long_is_told_once(connection: Redis, redis_url: st
 
     with working(redis_url):
         with running_scheduler(redis_url, name="one") as one:
-            assert connection.blpop(["go:started"], timeout=30)
-            wait_until(lambda: b"0.5! " in connection.hvals(IN_FLIGHT)[0], timeout=30)
+            assert connection.blpop(["go:started"], timeout=50)
+            wait_until(lambda: b"0.5! " in connection.hvals(IN_FLIGHT)[0], timeout=40)
             assert (the_run().is_too_long, the_run().status) == (True, "started")
             told = output_of(one)
         with running_scheduler(redis_url, name="two") as two:
             connection.rpush("go", 1)
-            wait_until(lambda: not connection.exists(IN_FLIGHT), timeout=30)
+            wait_until(lambda: not connection.exists(IN_FLIGHT), timeout=60)
             silence = output_of(two)
     assert told.count(TOO_LONG) == 1
     assert f"Schedule 'a': job {the_run().job_id} has been running {TOO_LONG}" in told

@@ -74,7 +74,7 @@ def test_a_systemd_that_does_not_listen_stops_nobody(systemd: socket.socket) -> 
     started = time.monotonic()
     while time.monotonic() - started < 0.9:  # until its queue is full, and one second more
         notify("WATCHDOG=1")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert received(systemd) == ["WATCHDOG=1"]
 
 
@@ -105,7 +105,7 @@ def test_a_scheduler_says_when_it_is_ready_alive_and_stopping(
         for _ in range(3):  # after each pass
             assert received(systemd) == ["WATCHDOG=1", "STATUS=leading"]
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=5)
+        process.wait(timeout=30)
     messages = []
     while not silent(systemd):
         messages.append(received(systemd))

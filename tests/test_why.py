@@ -120,6 +120,7 @@ def day(connection: Redis, clock: Clock) -> Day:
     return Day(connection, clock)
 
 
+@pytest.mark.slow
 def test_a_day_with_every_cause_of_not_running(day: Day) -> None:
     """Asked again and again, for each minute so far."""
     day.lead("first")

@@ -33,9 +33,9 @@ def told(client: Redis) -> list[tuple[str, str]]:
 
 
 def leading(client: Redis, run: Run, name: str, **options: object) -> Living:
-    """A scheduler that leads and was on record before it was returned."""
+    """A scheduler that leads, listens, and was on record before it was returned."""
     scheduler = run(name, **options)
-    wait_until(lambda: leads(client, name) and (name, "") in told(client))
+    wait_until(lambda: leads(client, name) and (name, "") in told(client) and listens(client))
     return scheduler
 
 
@@ -66,7 +66,6 @@ def test_one_that_was_taken_over_from_at_once(server: Server, run: Run) -> None:
     """Its machine sees that it died, and does not wait for its lock to expire."""
     client = server.client()
     one = leading(client, run, "one", lock_ttl=60)
-    wait_until(lambda: listens(client))
     run("two", lock_ttl=60, standby=True)
     one.send(signal.SIGKILL)
     wait_until(lambda: told(client) == [("two", ""), ("one", "died")])
@@ -75,7 +74,6 @@ def test_one_that_was_taken_over_from_at_once(server: Server, run: Run) -> None:
 def test_one_that_froze_comes_back_after_its_successor(server: Server, run: Run) -> None:
     client = server.client()
     one = leading(client, run, "one", lock_ttl=1, standby=True)
-    wait_until(lambda: listens(client))
     run("two", standby=True)
     one.send(signal.SIGSTOP)
     wait_until(lambda: told(client) == [("two", ""), ("one", "died")])
@@ -123,7 +121,7 @@ def test_redis_is_restarted(server: Server, run: Run) -> None:
     (before,) = read_reigns(client)
     server.stop(signal.SIGKILL)
     server.start()
-    wait_until(lambda: answers(server) and one.said("is back after"))
+    wait_until(lambda: answers(server) and one.said("is back after") and listens(client))
     assert read_reigns(client) == [before]
     server.stop(signal.SIGKILL)
     server.lose_data()

@@ -71,7 +71,7 @@ class Victim:
     @property
     def pid(self) -> int:
         """Its number; waits for its start."""
-        assert self._started.wait(10)
+        assert self._started.wait(60)
         assert self._process.pid is not None
         return self._process.pid
 
@@ -88,7 +88,7 @@ class Victim:
     def has_ended(self) -> bool:
         return self._process.exitcode is not None
 
-    def wait(self, timeout: float = 10) -> int:
+    def wait(self, timeout: float = 60) -> int:
         """Its exit code, when it has ended; `error` is what it raised."""
         self._process.join(timeout)
         code = self._process.exitcode
