@@ -51,9 +51,11 @@ def running_scheduler(
 
 
 @contextmanager
-def working(url: str, kind: str = "Worker") -> Iterator[int]:
-    """A worker of queue `metrics` whose heartbeats last for two seconds; its pid."""
-    process = forks.Process(target=_work, args=(url, kind))
+def working(
+    url: str, kind: str = "Worker", name: str | None = None, heartbeat_ttl: int = 2
+) -> Iterator[int]:
+    """A worker of queue `metrics` whose heartbeats last for so many seconds; its pid."""
+    process = forks.Process(target=_work, args=(url, kind, name, heartbeat_ttl))
     process.start()
     try:
         assert process.pid is not None
@@ -63,14 +65,15 @@ def working(url: str, kind: str = "Worker") -> Iterator[int]:
         process.join()
 
 
-def _work(url: str, kind: str) -> None:
-    def heartbeat_ttl(*arguments: object, **options: object) -> int:
-        return 2
+def _work(url: str, kind: str, name: str | None, heartbeat_ttl: int) -> None:
+    def ttl(*arguments: object, **options: object) -> int:
+        return heartbeat_ttl
 
     connection = Redis.from_url(url)
-    beating = type("Beating", (getattr(rq, kind),), {"get_heartbeat_ttl": heartbeat_ttl})
+    beating = type("Beating", (getattr(rq, kind),), {"get_heartbeat_ttl": ttl})
     worker = beating(
         [rq.Queue("metrics", connection=connection)],
+        name=name,
         connection=connection,
         job_monitoring_interval=1,
     )

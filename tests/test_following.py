@@ -296,7 +296,6 @@ def await_start(connection: Redis) -> None:
     assert connection.blpop(["release:started"], timeout=50) is not None
 
 
-@pytest.mark.slow
 def test_stopped(followed: Followed, redis_url: str) -> None:
     job = followed.enqueue(tasks.wait_for_release, args=("release",), retry=2)
     with working(redis_url):
@@ -331,7 +330,6 @@ def test_a_work_horse_that_is_killed(followed: Followed, redis_url: str) -> None
     assert run.error.startswith("Work-horse terminated unexpectedly; waitpid returned 9")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("retries", [None, 1])
 def test_a_worker_that_is_killed(followed: Followed, redis_url: str, retries: int | None) -> None:
     """RQ sees to it when the heartbeat has expired and a worker does its maintenance."""

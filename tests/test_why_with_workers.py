@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -18,28 +16,7 @@ from django_rediscron.core.store.keys import LOCK
 from django_rediscron.core.story.following import Following
 from tests import tasks
 from tests.clock import set_clock
-from tests.processes import close, running_scheduler, start_python, wait_until
-
-WORKER = """
-from redis import Redis
-from rq import Queue, Worker
-
-connection = Redis.from_url({url!r})
-worker = Worker([Queue("metrics", connection=connection)], connection=connection, name="busy bee")
-worker.work(logging_level="WARNING", with_scheduler=False)
-"""
-
-
-@contextmanager
-def working(url: str) -> Iterator[None]:
-    process = start_python("-c", WORKER.format(url=url), PYTHONPATH=".")
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.terminate()
-        process.wait()
-        close(process.stdout)
+from tests.processes import running_scheduler, wait_until, working
 
 
 def run(leader: RedisCronScheduler, func: Any, **options: Any) -> Job:
@@ -55,7 +32,7 @@ def latest(connection: Redis) -> Answer:
 
 
 def awaited(connection: Redis, job: Job, status: str) -> None:
-    wait_until(lambda: job.get_status() == status, timeout=30)
+    wait_until(lambda: job.get_status() == status, timeout=50)
 
 
 def test_a_run_from_its_queue_to_its_end(
@@ -69,8 +46,8 @@ def test_a_run_from_its_queue_to_its_end(
     assert answer.run.job_id == job.id
     assert "at position 2 of 2; no worker listens on it" in answer.sentence
     connection.lrem("rq:queue:metrics", 0, "another job")
-    with working(redis_url):
-        connection.blpop(["release:started"], timeout=30)
+    with working(redis_url, name="busy bee", heartbeat_ttl=60):
+        connection.blpop(["release:started"], timeout=50)
         leader.register(tasks.echo, "metrics", id="other", interval=3600)
         leader.enqueue_jobs()
         behind = why("other", None, connection)[0]
@@ -87,7 +64,7 @@ def test_a_run_from_its_queue_to_its_end(
             assert "longer than its max_runtime" in latest(connection).sentence
         connection.rpush("release", "go")
         awaited(connection, job, "finished")
-        wait_until(lambda: "finished after" in latest(connection).sentence, timeout=30)
+        wait_until(lambda: "finished after" in latest(connection).sentence, timeout=50)
     answer = latest(connection)
     assert answer.verdict == "ran"
     assert ", and finished after " in answer.sentence
@@ -107,16 +84,16 @@ def test_a_run_that_is_tried_again_and_fails(
     connection: Redis, redis_url: str, leader: RedisCronScheduler
 ) -> None:
     job = run(leader, tasks.fail, retry={"max": 1, "intervals": [3600]})
-    with working(redis_url):
+    with working(redis_url, name="busy bee", heartbeat_ttl=60):
         awaited(connection, job, "scheduled")
         told = "waits for another attempt after 1"
-        wait_until(lambda: told in latest(connection).sentence, timeout=30)
+        wait_until(lambda: told in latest(connection).sentence, timeout=50)
         assert latest(connection).verdict == "waiting"
         job.refresh()
         job.set_status("queued")
         connection.rpush("rq:queue:metrics", job.id)
         awaited(connection, job, "failed")
-        wait_until(lambda: "ValueError" in latest(connection).sentence, timeout=30)
+        wait_until(lambda: "ValueError" in latest(connection).sentence, timeout=50)
     answer = latest(connection)
     assert answer.verdict == "ran"
     assert "failed" in answer.sentence
