@@ -34,7 +34,7 @@ from django_rediscron.core.store.keys import (
 )
 from django_rediscron.core.story.changes import read_changes
 from django_rediscron.core.story.following import Following
-from django_rediscron.core.story.in_flight import entry_text, terms
+from django_rediscron.core.story.in_flight import Entry, entry_text, terms
 from django_rediscron.core.story.outcomes import read_outcomes
 from tests import tasks
 from tests.processes import running_scheduler, wait_until, working
@@ -258,6 +258,18 @@ def test_a_run_that_lasts_too_long_is_told_once(connection: Redis, redis_url: st
     assert f"Schedule 'a': job {the_run().job_id} has been running {TOO_LONG}" in told
     assert silence.count(TOO_LONG) == 0
     assert (the_run().is_too_long, the_run().status) == (True, "finished")
+
+
+def test_each_schedule_has_a_limit_of_its_own(
+    connection: Redis, leader: RedisCronScheduler
+) -> None:
+    """Though their jobs are alike."""
+    limits = {"a": 60, "b": None, "c": 5}
+    for id, limit in limits.items():
+        leader.register(tasks.echo, "metrics", id, interval=60, max_runtime=limit)
+    assert len(leader.enqueue_jobs()) == 3
+    entries = [Entry.from_text(text.decode()) for text in connection.hvals(IN_FLIGHT)]
+    assert {entry.schedule_id: entry.max_runtime for entry in entries if entry} == limits
 
 
 def test_a_run_that_took_too_long_is_told_when_its_end_is_seen(

@@ -132,7 +132,8 @@ def _kind(schedule: Record, queue: Queue) -> tuple[Any, ...] | None:
     options = schedule.job_options
     if queue.job_class is not Job or any(map(options.get, _SPECIAL_OPTIONS)):
         return None
-    return (id(queue), schedule.func_name, *map(options.get, _COMMON_OPTIONS))
+    limit = schedule.max_runtime
+    return (id(queue), schedule.func_name, limit, *map(options.get, _COMMON_OPTIONS))
 
 
 def _packed(values: Iterable[Any]) -> bytes:
