@@ -328,6 +328,7 @@ def test_a_work_horse_that_is_killed(followed: Followed, redis_url: str) -> None
         wait_until(lambda: job.get_status() == "failed", timeout=60)
     run = followed.ended("failed")
     assert run.error.startswith("Work-horse terminated unexpectedly; waitpid returned 9")
+    assert run.worker == job.latest_result().worker_name != ""
 
 
 @pytest.mark.parametrize("retries", [None, 1])

@@ -113,7 +113,7 @@ class Look(NamedTuple):
         """Of an item of a script's reply; None if its entry is damaged.
 
         `reply`: id of the job, entry, values of `LOOKED_AT_FIELDS` (False if they cannot be read)
-        and, if it failed, id, type and packed traceback of its newest result.
+        and, if it failed, id, type, packed traceback and worker of its newest result.
         """
         job_id, text, values, *results = reply
         entry = Entry.from_text(text)
@@ -130,7 +130,10 @@ class Look(NamedTuple):
         attempts = 0
         if started_at is not None:
             attempts = max(1, tries) if status == "canceled" else tries + (status != "queued")
-        error = _error(result) if result else ""
+        error = ""
+        if result:
+            error = _error(result)
+            worker = worker or result[3]  # RQ clears it if the process of the job died
         return cls(job_id, entry, status, started_at, ended_at, worker, queue_name, attempts, error)
 
     @property
@@ -185,7 +188,7 @@ def _count(text: str, default: int) -> int:
 
 def _error(result: Sequence[str]) -> str:
     """The last line of a traceback."""
-    _, kind, packed = result
+    kind, packed = result[1:3]
     if not packed:
         return "it returned Retry after its last attempt" if kind == _MAX_RETRIES_EXCEEDED else ""
     try:

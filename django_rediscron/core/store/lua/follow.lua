@@ -7,8 +7,8 @@
 --   more are returned, ARGV[6]: epoch seconds
 -- Returns false if the token does not hold the lock; otherwise a JSON list: the next cursor, 0 at
 --   the end; how many were looked at; whether any of these is not returned; of each, also if its
---   hash is gone: its id, its entry, the values of LOOKED_AT_FIELDS in its hash, and id, type and
---   packed traceback of its newest result if it failed.
+--   hash is gone: its id, its entry, the values of LOOKED_AT_FIELDS in its hash, and of its
+--   newest result, if it failed: id, type, packed traceback, worker.
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
 

@@ -4,7 +4,8 @@
 -- ARGV[1]: how many of each, -1 for all, then ids
 -- Returns a JSON list, for each id: the records of runs that have ended, newest first; of each job
 --   in flight, newest first: its id, its entry, the values of LOOKED_AT_FIELDS in its hash (false
---   if it cannot be read), and id, type and packed traceback of its newest result if it failed.
+--   if it cannot be read), and of its newest result, if it failed: id, type, packed traceback,
+--   worker.
 
 -- include: look
 

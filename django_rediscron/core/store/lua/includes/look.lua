@@ -6,14 +6,14 @@ local function is_of_another_type(reply)
   return type(reply) == 'table' and reply.err and string.find(reply.err, 'WRONGTYPE', 1, true)
 end
 
--- Id, type and packed traceback of the newest result of a job.
+-- Id, type, packed traceback and worker of the newest result of a job.
 local function latest_result(job_id)
   local reply = redis.pcall('XREVRANGE', RESULTS_PREFIX .. job_id, '+', '-', 'COUNT', 1)
   local newest = not reply.err and reply[1]
   if not newest then return nil end
   local found = {}
   for i = 1, #newest[2], 2 do found[newest[2][i]] = newest[2][i + 1] end
-  return {newest[1], found.type or '', found.exc_string or ''}
+  return {newest[1], found.type or '', found.exc_string or '', found.worker_name or ''}
 end
 
 -- The key of the job's hash, by its entry in IN_FLIGHT.
