@@ -28,7 +28,7 @@ from django_rediscron import Outcomes, RedisCronJob, RedisCronScheduler, Run
 from django_rediscron.core.store.keys import IN_FLIGHT, LOCK, outcomes_key, runs_key
 from django_rediscron.core.store.rq_queues import use_queue_factory
 from django_rediscron.core.story import following as following_module
-from django_rediscron.core.story.following import Following
+from django_rediscron.core.story.following import MOST_ENDED, Following
 from django_rediscron.core.story.in_flight import Entry, entry_text, terms
 from tests import tasks
 from tests.app import queues
@@ -113,8 +113,13 @@ def followed(leader: RedisCronScheduler) -> Followed:
 @pytest.mark.parametrize("kind", [Queue, queues.TaggingQueue, queues.ReportQueue])
 @pytest.mark.parametrize("is_async", [True, False])
 def test_each_job_is_in_flight_as_soon_as_it_exists(
-    connection: Redis, leader: RedisCronScheduler, kind: type, is_async: bool
+    connection: Redis,
+    leader: RedisCronScheduler,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type,
+    is_async: bool,
 ) -> None:
+    monkeypatch.setattr(Following, "step", lambda *_: True)  # some have ended
     use_queue_factory(lambda name, client: kind(name, connection=client, is_async=is_async))
     begin = now()
     job = leader.register(tasks.echo, "metrics", id="a b", interval=60, retry=3)
@@ -141,6 +146,7 @@ def test_jobs_run_that_cannot_be_followed(
     followed.schedule.enqueue(connection)
     assert connection.llen("rq:queue:metrics") == 2
     assert connection.get(IN_FLIGHT) == b"something else"
+    caplog.clear()
     followed.look()
     followed.look()
     assert caplog.text.count("The ends of jobs cannot be recorded: WRONGTYPE") == 1
@@ -386,6 +392,13 @@ def test_a_single_pass_sees_what_has_ended(followed: Followed) -> None:
     assert not connection.exists(IN_FLIGHT)
 
 
+def test_a_program_that_makes_the_passes_itself_sees_what_has_ended(followed: Followed) -> None:
+    followed.enqueue()
+    followed.work()
+    wait_until(lambda: followed.leader.enqueue_jobs() or not in_flight(followed.connection))
+    assert [run.status for run in followed.schedule.get_runs(followed.connection)] == ["finished"]
+
+
 # What is kept
 
 
@@ -432,6 +445,10 @@ def test_as_many_runs_are_kept_as_are_wanted(followed: Followed, keep_runs: int)
     assert job.get_outcomes(connection).counts == {"finished": 3}
     assert connection.ttl(outcomes_key("a")) > YEAR - 60
     assert not keep_runs or connection.ttl(runs_key("a")) > YEAR - 60
+    followed.following.keep_runs = 0
+    put_in_flight(connection, "a", "3", "finished", NOON)
+    followed.look()
+    assert job.get_runs(connection) == []
 
 
 def test_the_story_outlives_its_schedule(followed: Followed) -> None:
@@ -471,7 +488,10 @@ def test_keys_of_another_kind_make_room(followed: Followed) -> None:
 
 def test_damaged_entries_harm_nobody(followed: Followed) -> None:
     followed.enqueue()
-    followed.connection.hset(IN_FLIGHT, mapping={"a": "b", "c": b"\xff", "": ""})
+    odd = followed.connection.hgetall(IN_FLIGHT).popitem()[1]
+    damaged = {f"{number}": "" for number in range(2 * MOST_ENDED)}
+    damaged |= {b"\xff%d" % number: odd for number in range(2 * MOST_ENDED)}
+    followed.connection.hset(IN_FLIGHT, mapping={"a": "b", "c": b"\xff", "": "", **damaged})
     followed.work()
     assert followed.run().status == "finished"
 

@@ -167,11 +167,16 @@ class RedisCronScheduler(CronScheduler):
     # A pass
 
     def enqueue_jobs(self) -> list[RedisCronJob]:  # type: ignore[override]
-        """Enqueue what is due and return it; nothing if this scheduler does not lead."""
+        """Enqueue what is due and return it; nothing if this scheduler does not lead.
+
+        Also looks at some of the jobs in flight, so that the outcomes of a program that calls this
+        itself are recorded.
+        """
         enqueued: list[RedisCronJob] = []
         with suppress(LockLostError):
             for batch in self._dispatcher.enqueue_due(self._session.token, self.lock_ttl):
                 enqueued += cast("list[RedisCronJob]", [job.snapshot() for job in batch])
+            self._leading.follow()
         return enqueued
 
     def calculate_sleep_interval(self) -> float:

@@ -190,14 +190,14 @@ class Leading:
         for enqueued in self._dispatcher.enqueue_due(session.token, session.lock_ttl):
             if enqueued:
                 self._following.expect_jobs()
-            self._follow()
+            self.follow()
             self.keep_alive()
             self._inbox.wait(0)
             if self._inbox.sync_wanted:
                 self._sync()  # else SIGHUP would be heard when all that is due has been enqueued
 
-    def _follow(self) -> None:
-        """Look at a slice of the jobs in flight if it is due."""
+    def follow(self) -> None:
+        """Look at a slice of the jobs in flight if it is due. Raises `LockLostError`."""
         if not self._following.pause and not self._following.step(self._session.token):
             raise LockLostError
 
@@ -208,7 +208,7 @@ class Leading:
         while not self._inbox.wait(min(until - time.monotonic(), *(each.pause for each in work))):
             if time.monotonic() >= until:
                 return
-            self._follow()
+            self.follow()
             if not self._outside.pause:
                 self._outside.step()
 

@@ -162,16 +162,17 @@ class Following:
         moment = now()
         looks = [look for each in found if (look := Look.from_reply(each, moment)) is not None]
         ended = [(look, Run.of(look, moment)) for look in looks if look.is_over]
-        if ended and not self._record(token, ended):
-            return None
+        recorded = self._record(token, ended) if ended else 0
         lasting = [look for look in looks if not look.is_over and look.is_too_long(moment)]
-        if lasting and not self._tell(token, lasting):
+        told = self._tell(token, lasting) if lasting else 0
+        if recorded is None or told is None:
             return None
-        if not (some_left and (ended or lasting)):  # else the same slice again
+        if not (some_left and recorded + told):  # else the same slice again
             self._cursor, self._is_over = cursor, cursor == "0"
         return int(looked)
 
-    def _record(self, token: str, ended: Sequence[tuple[Look, Run]]) -> bool:
+    def _record(self, token: str, ended: Sequence[tuple[Look, Run]]) -> int | None:
+        """How many were recorded; None if the token does not hold the lock."""
         runs = [
             [run.job_id, look.entry.schedule_id, run.status, utc_text(run.ended_at), run.to_text()]
             for look, run in sorted(ended, key=_end)
@@ -184,8 +185,8 @@ class Following:
         ]
         reply = run_script(self._connection, END_RUNS, [*CHANGES_KEYS, LOCK, IN_FLIGHT], arguments)
         if reply is None:
-            return False
-        _, disabled = json.loads(reply.decode(errors="replace"))
+            return None
+        recorded, disabled = json.loads(reply.decode(errors="replace"))
         for id, failures in disabled:
             words = ("failed run", "failed runs in a row")[failures > 1]
             extra = {"schedule_id": id}
@@ -193,18 +194,18 @@ class Following:
         for look, run in ended:
             if run.is_too_long and not look.entry.is_told:
                 _warn_of_long_run(look, "took")
-        return True
+        return int(recorded)
 
-    def _tell(self, token: str, lasting: Sequence[Look]) -> bool:
-        """Warn of runs that last too long."""
+    def _tell(self, token: str, lasting: Sequence[Look]) -> int | None:
+        """Warn of runs that last too long. How many; None if the token does not hold the lock."""
         arguments = [token, *(look.job_id for look in lasting)]
         marked = run_script(self._connection, MARK_TOLD, [LOCK, IN_FLIGHT], arguments)
         if marked is None:
-            return False
+            return None
         for look in lasting:
             if look.job_id.encode() in marked:
                 _warn_of_long_run(look, "has been running")
-        return True
+        return len(marked)
 
     def _refused(self, error: ResponseError) -> None:
         self._is_over = True

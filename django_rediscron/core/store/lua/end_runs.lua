@@ -28,8 +28,11 @@ local function prepare(key, ...)
 end
 
 local function keep(id, record)
-  if runs_kept == 0 then return end
   local key = RUNS_PREFIX .. id
+  if runs_kept == 0 then
+    call('DEL', key)
+    return
+  end
   call('LPUSH', key, record)
   call('LTRIM', key, 0, runs_kept - 1)
   call('EXPIRE', key, ttl)

@@ -33,6 +33,11 @@ local function is_too_long(entry, status, started_at)
   return since and tonumber(ARGV[6]) - since > limit
 end
 
+-- What is damaged would only keep others from being looked at; RQ's ids of jobs are ASCII.
+local function is_sound(job_id, entry)
+  return string.find(entry, PREFIX_PATTERN) and not string.find(job_id, '[\128-\255]')
+end
+
 -- Whether more of its hash is to be read; `status`: the reply of Redis.
 local function may_be_news(entry, status)
   return is_over[status] or type(status) == 'table' or limit_of(entry, status)
@@ -58,8 +63,10 @@ end
 local cursor, entries = unpack(redis.call('HSCAN', IN_FLIGHT, ARGV[2], 'COUNT', ARGV[3]))
 for i = 1, #entries, 2 do
   local job_id, entry = entries[i], entries[i + 1]
-  local status = redis.pcall('HGET', key_of(job_id, entry), 'status')
-  local values = may_be_news(entry, status) and look(job_id, entry)
-  if values and is_news(job_id, entry, values) then take(job_id, entry, values) end
+  if is_sound(job_id, entry) then
+    local status = redis.pcall('HGET', key_of(job_id, entry), 'status')
+    local values = may_be_news(entry, status) and look(job_id, entry)
+    if values and is_news(job_id, entry, values) then take(job_id, entry, values) end
+  end
 end
 return cjson.encode({cursor, #entries / 2, some_left, found})
