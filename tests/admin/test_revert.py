@@ -81,7 +81,7 @@ def test_who_saw_an_older_version_looks_again(
 
     done = operator.post(revert_url(), asked, follow=True)
 
-    assert "Somebody changed the schedule meanwhile" in done.text
+    assert "The schedule was changed meanwhile" in done.text
     assert done.context["revision"] == changed.revision - 1
     assert (stored(connection).interval, stored(connection).jitter) == (600, 5)
     assert not LogEntry.objects.exists()
@@ -164,5 +164,5 @@ def test_odd_revisions(changed: RedisCronJob, operator: Client, connection: Redi
         told = messages(operator.get(revert_url(), {"revision": number}))
         assert "is not on record" in told[0]
     asked = operator.get(revert_url(), {"revision": changed.revision})
-    assert "already is as it was" in asked.text
+    assert "already matches revision" in asked.text
     assert operator.get(revert_url("gone"), {"revision": 1}).status_code == 404

@@ -12,6 +12,7 @@ import pytest
 from django.http import QueryDict
 from django.test import Client
 from redis import Redis
+from redis.connection import AbstractConnection
 from redis.exceptions import NoPermissionError
 from rq import Queue, SimpleWorker
 
@@ -21,7 +22,7 @@ from django_rediscron.admin.one_schedule.story import Records, StoryEntry, entri
 from django_rediscron.admin.one_schedule.story_page import PER_PAGE, StoryPage, narrow
 from django_rediscron.core.schedule.missed import Skip
 from django_rediscron.core.scheduler import RedisCronScheduler
-from django_rediscron.core.store.keys import REIGNS, changes_key, skipped_key
+from django_rediscron.core.store.keys import REIGNS, changes_key, runs_key, skipped_key
 from django_rediscron.core.story.reigns import Reign
 
 from .forms import change_url, load, send
@@ -137,6 +138,9 @@ def test_what_was_changed_is_cut_and_masked(
 def test_nobody_reverts_to_what_another_schedule_of_the_id_was() -> None:
     log = [change(4), change(3, 1, "created"), change(2, 9, "deleted"), change(1, 8)]
     assert [each.revision for each in entries_of(Records(changes=log))] == [2, 1, None, None]
+    assert [each.revision for each in entries_of(Records(changes=log[2:]))] == [None, None]
+    replaced = [*log[:2], log[3]]
+    assert [each.revision for each in entries_of(Records(changes=replaced))] == [2, 1, None]
 
 
 def test_changes_of_all_ways_are_told_with_who_made_them(
@@ -210,7 +214,7 @@ def test_odd_questions_harm_nobody(operator: Client, schedule: Make, connection:
         assert told(operator, day=day)
     assert told(operator, page="-1") == told(operator, page="zz") == told(operator)
     page = operator.get(change_url("job"), {"kind": "<b>", "outcome": "x"})
-    assert "Nothing of this kind." in page.text
+    assert "No matching entries." in page.text
 
 
 def test_who_may_look_sees_it(
@@ -225,7 +229,7 @@ def test_who_may_look_sees_it(
 def test_a_schedule_without_a_story(operator: Client, schedule: Make, connection: Redis) -> None:
     schedule("job")
     connection.delete(changes_key("job"))
-    assert "Nothing is on record yet." in unescape(operator.get(change_url("job")).text)
+    assert "No history yet." in unescape(operator.get(change_url("job")).text)
 
 
 def test_keys_of_another_type_hide_nothing_else(
@@ -249,3 +253,33 @@ def test_what_cannot_be_read_is_told(
     page = operator.get(change_url("job"))
     assert "What happened could not be read:" in page.text
     assert "no permissions to run" in page.text
+
+
+def test_a_long_story_takes_as_many_round_trips_as_a_short_one(
+    operator: Client, schedule: Make, connection: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[object] = []
+    send = AbstractConnection.send_packed_command
+
+    def counted(self: AbstractConnection, command: object, *args: object, **more: object) -> None:
+        sent.append(command)
+        send(self, command, *args, **more)
+
+    def round_trips() -> int:
+        told(operator)  # scripts and connections are there
+        sent.clear()
+        told(operator)
+        return len(sent)
+
+    job = schedule("job")
+    connection.rpush(runs_key("job"), run(0, ended_at=NOON).to_text())
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", counted)
+    few = round_trips()
+    for number in range(1, 101):
+        connection.rpush(runs_key("job"), run(number, ended_at=NOON).to_text())
+        connection.lpush(skipped_key("job"), skip(number).to_text())
+        job.jitter = number
+        job.save()
+    assert len(told(operator)) == PER_PAGE
+    assert round_trips() == few
+    assert few <= 15

@@ -41,7 +41,7 @@ def verdicts(question: Question) -> list[str]:
 @pytest.fixture
 def ran(schedule: Make, connection: Redis) -> RedisCronJob:
     """A schedule that ran every hour of a morning, and failed at noon."""
-    job = schedule("job", interval=3600)
+    job = schedule("job", interval=3600, timezone="America/New_York")
     for hours in range(6):
         due = NOON - timedelta(hours=hours)
         run = Run(

@@ -78,7 +78,7 @@ def test_is_narrowed_down_and_read_page_by_page(log_in: LogIn, told: RedisCronJo
     count = entries.count()
     story.get_by_label("Day").fill("2020-01-01")
     story.get_by_role("button", name="Show").click()
-    expect(story).to_contain_text("Nothing of this kind.")
+    expect(story).to_contain_text("No matching entries.")
     story.get_by_role("link", name="All days").click()
     expect(entries).to_have_count(count)
 

@@ -88,7 +88,7 @@ def revert_page(model_admin: Any, request: HttpRequest, object_id: str) -> HttpR
             return _confirmation(model_admin, request, schedule, reversal)
         reversal.write(request.POST.get("version", ""))
     except ScheduleChangedError:
-        text = _("Somebody changed the schedule meanwhile, so it was not reverted. Look again.")
+        text = _("The schedule was changed meanwhile. Nothing was reverted; check again.")
         model_admin.message_user(request, text, messages.ERROR)
         return HttpResponseRedirect(f"{request.path}?revision={_revision(request)}")
     except (InvalidScheduleError, NoSuchJobError) as error:
@@ -108,7 +108,7 @@ def _revision(request: HttpRequest) -> int:
     try:
         return int(sent.get("revision", ""))
     except ValueError:
-        raise Http404(_("Name a revision.")) from None
+        raise Http404(_("There is no such revision.")) from None
 
 
 def _confirmation(
