@@ -186,7 +186,7 @@ def test_that_code_begins_to_declare_it_is_a_change_though_nothing_else_is(
     assert [what for _, what, _, _ in told(connection)] == ["created", "synced", "disabled"]
 
 
-@pytest.mark.parametrize("log", [b"text", [b"no JSON"], [b"[1]", b"2"], {"a": 1}])
+@pytest.mark.parametrize("log", [b"text", [b"no JSON"], [b"[1]", b"2"], [b'{"x":1e999}'], {"a": 1}])
 def test_a_log_that_is_none_blocks_no_change_and_is_replaced(connection: Redis, log: Any) -> None:
     make(connection).save(actor="amy")
     key = changes_key("a")
@@ -200,6 +200,20 @@ def test_a_log_that_is_none_blocks_no_change_and_is_replaced(connection: Redis, 
     fetch(connection).disable(actor="bob")
     assert told(connection) == [("bob", "disabled", 1, {"enabled": ("1", "0")})]
     assert fetch(connection).enabled is False
+
+
+@pytest.mark.parametrize("revision", ["inf", "nan", "1e999", "-5", "x"])
+def test_a_revision_that_is_no_number_blocks_no_change(connection: Redis, revision: str) -> None:
+    make(connection).save()
+    connection.hset(job_key("a"), "revision", revision)
+    make(connection).delete(actor="amy")
+    assert not connection.exists(job_key("a"))
+    assert connection.zscore(INDEX, "a") is None
+    assert [what for _, what, _, _ in told(connection)] == ["created", "deleted"]
+    connection.lset(changes_key("a"), 1, b'{"revision":1e999}')
+    connection.lset(changes_key("a"), 0, b'{"interval":"5"}')
+    make(connection).save(actor="bob")
+    assert [what for _, what, _, _ in told(connection)] == ["created", "outside", "created"]
 
 
 def test_the_newest_changes_are_kept(connection: Redis) -> None:

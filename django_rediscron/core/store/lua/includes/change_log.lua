@@ -45,6 +45,9 @@ end
 local function state_of(id, stored)
   local state = {actual = definition_in(stored, 1)}
   state.known, state.is_secret = logged(id, 0)
+  for _, text in pairs(state.known or {}) do
+    if type(text) ~= 'string' then state.known = nil end
+  end
   state.outside = state.known and difference(state.known, state.actual)
   return state
 end
@@ -69,6 +72,7 @@ local function push(id, state, definition, entries)
 end
 
 local function entry(at, by, what, revision, reason, fields)
+  if not (revision >= 0 and revision < 1e15) then revision = 0 end -- JSON has no infinity
   return cjson.encode({at = at, by = by, what = what, revision = revision, reason = reason,
                        fields = fields})
 end
