@@ -22,6 +22,7 @@ from django_rediscron import (
 from django_rediscron.core.store.keys import LOCK, job_key
 from django_rediscron.core.story.following import Following
 from django_rediscron.core.story.why.asked import read_asked
+from django_rediscron.core.story.why.asking import gather
 from django_rediscron.core.timing.cron_times import utc_text
 from tests import tasks
 from tests.clock import Clock, set_clock
@@ -426,3 +427,21 @@ def test_what_was_damaged_or_deleted_by_hand(day: Day) -> None:
     assert day.answer("a", day.clock.time + HOUR).verdict == "error"
     assert day.answer("b", day.clock.time + HOUR).verdict == "none"
     assert "no deletion is on record" in day.answer("b").sentence
+
+
+def test_what_other_programs_did_and_nobody_has_noticed(day: Day) -> None:
+    options: dict[str, Any] = {
+        "retry": {"max": 3, "intervals": [1, 2]}, "jitter": 0,
+        "args": [1, {"a": "ä"}], "kwargs": {"b": None}, "meta": {"c": 1.5}, "name": "A",
+        "job_timeout": "1h", "result_ttl": -1, "description": "what it does", "max_failures": 3,
+        "overlap": "skip", "at_front": True, "start_at": MIDNIGHT, "misfire_grace": 3600,
+    }  # fmt: skip
+    day.register("a", **options)
+    assert gather("a", day.connection).timeline.eras[0].begun.what == "created"
+    day.lead("first")
+    day.minute()
+    day.connection.hset(job_key("a"), "enabled", 0)
+    day.clock.advance(10 * MINUTE)
+    answer = day.answer("a", MIDNIGHT + HOUR)
+    assert answer.verdict == "disabled"
+    assert "noticed at 2026-03-23 00:11 UTC" in answer.sentence

@@ -45,6 +45,7 @@ class World:
         self.keep_runs = self.random.choice([100, 100, 100, 3, 0])
         self.kind = self.random.choice(["cron", "cron", "interval", "rhythm"])
         self.ends = False
+        self.hidden_since: list[datetime] = []  # disabled, which nobody need have noticed
         # What was so from a moment on: (moment, N or 0 for no schedule, enabled, led, broken)
         self.facts: list[tuple[datetime, int, bool, bool, bool]] = []
         self.told: list[str] = []
@@ -97,7 +98,7 @@ class World:
             self.passes, self.passes, self.lead, self.lead, self.stop, self.die, self.switch,
             self.retime, self.edit, self.delete, self.break_it, self.mend, self.end_jobs,
             self.end_jobs, self.limit, self.pipeline, self.outside,
-            self.follow, self.follow, self.expire,
+            self.follow, self.follow, self.expire, self.disable_outside,
         ]  # fmt: skip
         self.lead()
         while self.clock.time < MIDNIGHT + MINUTES * MINUTE:
@@ -214,6 +215,14 @@ class World:
             self.connection.hset(job_key(ID), "description", str(self.random.random()))
             self.tell("description, by redis-cli")
 
+    def disable_outside(self) -> None:
+        """So does `redis-cli`; the scheduler notices it at one of its next passes."""
+        if self.state["step"]:
+            self.connection.hset(job_key(ID), "enabled", 0)
+            self.state["enabled"] = False
+            self.tell("enabled=False, by redis-cli")
+            self.hidden_since.append(self.clock.time)
+
     def break_it(self) -> None:
         if self.state["step"]:
             self.connection.hset(job_key(ID), "func_name", "tests.tasks.gone")
@@ -291,7 +300,7 @@ class World:
             may_be = [not fact[2] for fact in self.during(time)]
             return "" if any(may_be) else "it was enabled"
         if not enabled:
-            return "it was disabled"
+            return "" if any(at < time for at in self.hidden_since) else "it was disabled"
         if verdict == "error":
             return "" if any(fact[4] for fact in self.facts) else "it was never broken"
         if verdict in ("misfire", "overlap") or time in self.skips:

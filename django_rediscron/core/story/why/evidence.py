@@ -10,7 +10,7 @@ from functools import cached_property
 from ...schedule.missed import SKIPS_KEPT, SKIPS_TTL, Failure, Skip, own_time
 from ...schedule.record import Record
 from ...schedule.upcoming import next_time
-from ...store.keys import TIMING_FIELDS
+from ...store.keys import MAX_REIGNS, TIMING_FIELDS
 from ...store.reading import Absent, Damaged
 from ...timing.cron_expression import parse
 from ..changes import CREATED, DELETED, ChangeLog, LoggedChange
@@ -20,8 +20,6 @@ from ..runs import Run
 from .gaps import Gap, gap_at, leader_at
 from .timeline import MOMENT, Era, Timeline, is_occurrence, previous
 from .troubles import Trouble
-
-REIGNS_KEPT = 1000
 
 _MOVING = {*TIMING_FIELDS, "end_at", "max_runs", "enabled"}
 """Fields of which a change may set another next time, so that what was due does not run."""
@@ -78,9 +76,13 @@ class Evidence:
         if isinstance(self.stored, Record):
             known += [self.stored.latest_enqueue_time, self.stored.next_enqueue_time]
         times = [time for time in known if time is not None]
-        fields = self.stored.loaded_definition() if isinstance(self.stored, Record) else None
-        changed_at = self.stored.updated_at if isinstance(self.stored, Record) else None
-        return Timeline.of(self.id, self.log, fields or {}, times, self.recorded_since, changed_at)
+        fields: dict[str, str] = {}
+        changed_at = None
+        if isinstance(self.stored, Record):
+            fields, changed_at = self.stored.loaded_definition() or {}, self.stored.updated_at
+        since = self.recorded_since
+        timeline = Timeline.of(self.id, self.log, fields, times, since, changed_at)
+        return timeline.and_now(self.id, fields, self.moment) if fields else timeline
 
     @cached_property
     def recorded_since(self) -> datetime | None:
@@ -100,7 +102,7 @@ class Evidence:
         end = time + width
         found = [run.occurrence for run in self.runs]
         found += [self.pending_since]
-        era = self.timeline.before(time + MOMENT) or self.timeline.after(time)
+        era = self.timeline.before(time + MOMENT)
         if era is not None and time <= self.moment:
             found += self._next_of(era, time)
         elif time > self.moment:
@@ -315,7 +317,7 @@ class Evidence:
             yield self.records[-1].at
         if self.trimmed_until is not None:
             yield self.trimmed_until
-        if len(self.reigns) >= REIGNS_KEPT:
+        if len(self.reigns) >= MAX_REIGNS:
             yield self.reigns[-1].since
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from ...schedule.record import Record
-from ...store.keys import TIMING_FIELDS
+from ...store.keys import CHANGES_KEPT, TIMING_FIELDS
 from ...timing.cron_times import FIRST_YEAR, last_cron_time
 from ...timing.recurrence import Recurrence
 from ...timing.zones import UTC
@@ -16,13 +16,13 @@ from ..changes import CREATED, ChangeLog, Definition, LoggedChange
 
 MOMENT = timedelta(microseconds=1)
 
+OUTSIDE = "outside"
+"""By a program that keeps no log."""
+
 _EVER = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 
 _RESTARTING = {*TIMING_FIELDS, "end_at"}
 """Fields of which a change lets a finished schedule count its runs again."""
-
-MOST_CHANGES = 100
-"""That are kept of a schedule."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,18 @@ class Timeline:
             return cls(eras, known_times)
         return cls(list(_eras(id, log, recorded_since)), known_times)
 
+    def and_now(self, id: str, fields: Definition, moment: datetime) -> Timeline:
+        """The same with what the hash says now, if that was changed and nobody noticed."""
+        newest = self.eras[0] if self.eras else None
+        if newest is None or newest.definition is None or newest.same_as(fields):
+            return self
+        before = newest.definition.loaded_definition() or {}
+        names = [name for name in {**before, **fields} if before.get(name) != fields.get(name)]
+        differ = {name: (before.get(name), fields.get(name)) for name in names}
+        change = LoggedChange(moment, OUTSIDE, OUTSIDE, 0, fields=differ)
+        ended = replace(newest, until=moment, ended=change)
+        return replace(self, eras=[Era(id, fields, moment, None, change), ended, *self.eras[1:]])
+
     def before(self, time: datetime) -> Era | None:
         """The definition that an occurrence at this time follows; None if it is not on record.
 
@@ -137,9 +149,9 @@ class Timeline:
             ended = newer.ended
         return begun, ended
 
-    def after(self, time: datetime) -> Era | None:
-        """The definition that counted from this time on."""
-        return next((era for era in self.eras if era.since <= time), None)
+    def made_by(self, change: LoggedChange) -> Era | None:
+        """The definition that a change made."""
+        return next((era for era in self.eras if era.begun is change), None)
 
     def is_birth(self, era: Era, time: datetime) -> bool:
         """Whether a new interval, which is due at once, began at this time."""
@@ -199,7 +211,7 @@ def _eras(id: str, log: ChangeLog, recorded_since: datetime | None) -> Iterator[
         return
     if not definition:
         yield Era(id, {}, _EVER, until, None, ended)
-    elif len(log.changes) < MOST_CHANGES and recorded_since is not None and recorded_since < until:
+    elif len(log.changes) < CHANGES_KEPT and recorded_since is not None and recorded_since < until:
         yield Era(id, definition, recorded_since, until, None, ended)
 
 

@@ -189,7 +189,7 @@ class _Judgement(Teller):
         change = self.evidence.change_that_took(self.time, self.own)
         if change is None:
             return None
-        after = self.timeline.after(change.at)
+        after = self.timeline.made_by(change)
         job = after.definition if after else None
         what = f"{told(change)}{tell_change(change, self.zone)}, before it was enqueued"
         gap = self.evidence.gap_at(self.own)

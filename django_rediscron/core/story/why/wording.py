@@ -8,8 +8,8 @@ from ...quoting import cut
 from ..changes import LoggedChange
 from ..runs import Run
 from .gaps import Gap
+from .timeline import OUTSIDE
 
-OUTSIDE = "outside"
 UNLED = "no scheduler is running"
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
