@@ -54,6 +54,10 @@ RATE = 4000
 """Jobs that are looked at in a second, so that following takes little of the time of a pass, and of
 a processor, however many are in flight."""
 
+RECORDING_PAUSE = 0.01
+"""Seconds between two slices if the first one had more to record than is done at a time: several
+thousand runs can be recorded in a second, and a pass still gets most of the time."""
+
 SWEEP, IDLE_SWEEP = 0.5, 2.0
 """Seconds from the begin of one sweep through all jobs in flight to the next, at least; and if
 nothing was in flight, for another process may enqueue a job by hand."""
@@ -100,7 +104,7 @@ class Following:
         self._cursor = "0"
         self._sweep_begun = 0.0
         self._seen = 0
-        """Jobs seen in this sweep."""
+        """Jobs that were seen in this sweep."""
         self._is_over = True
         """Whether the sweep has come to its end."""
         self._due = 0.0
@@ -141,8 +145,7 @@ class Following:
         if looked is None:
             return False
         self._is_refused = False
-        self._seen += looked
-        self._due = time.monotonic() + looked / RATE
+        self._due = time.monotonic() + (looked / RATE if looked else RECORDING_PAUSE)
         if self._is_over:
             least = SWEEP if self._seen else IDLE_SWEEP
             self._due = max(self._due, self._sweep_begun + least)
@@ -153,12 +156,16 @@ class Following:
         self._seen, self._is_over = 0, False
 
     def _look(self, token: str) -> int | None:
-        """How many were looked at; None if the token does not hold the lock."""
+        """How many were looked at; None if the token does not hold the lock.
+
+        0 if the same slice comes next, because there was more to record than is done at a time.
+        """
         arguments = [token, self._cursor, SLICE, MOST_ENDED, ERROR_BYTES, time.time()]
         reply = run_script(self._connection, FOLLOW, [LOCK], arguments)
         if reply is None:
             return None
         cursor, looked, some_left, found = json.loads(reply.decode(errors="replace"))
+        self._seen += looked
         moment = now()
         looks = [look for each in found if (look := Look.from_reply(each, moment)) is not None]
         ended = [(look, Run.of(look, moment)) for look in looks if look.is_over]
@@ -167,8 +174,9 @@ class Following:
         told = self._tell(token, lasting) if lasting else 0
         if recorded is None or told is None:
             return None
-        if not (some_left and recorded + told):  # else the same slice again
-            self._cursor, self._is_over = cursor, cursor == "0"
+        if some_left and recorded + told:
+            return 0
+        self._cursor, self._is_over = cursor, cursor == "0"
         return int(looked)
 
     def _record(self, token: str, ended: Sequence[tuple[Look, Run]]) -> int | None:

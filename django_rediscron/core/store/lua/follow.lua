@@ -6,8 +6,8 @@
 --   to look at, ARGV[4]: how many are returned at most, ARGV[5]: bytes of tracebacks after which no
 --   more are returned, ARGV[6]: epoch seconds
 -- Returns false if the token does not hold the lock; otherwise a JSON list: the next cursor, 0 at
---   the end; how many were looked at; whether any of these is not returned; of each, also if its
---   hash is gone: its id, its entry, the values of LOOKED_AT_FIELDS in its hash, and of its
+--   the end; how many were looked at; whether any of these may not be returned; of each, also if
+--   its hash is gone: its id, its entry, the values of LOOKED_AT_FIELDS in its hash, and of its
 --   newest result, if it failed: id, type, packed traceback, worker.
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
@@ -33,11 +33,6 @@ local function is_too_long(entry, status, started_at)
   return since and tonumber(ARGV[6]) - since > limit
 end
 
--- What is damaged would only keep others from being looked at; RQ's ids of jobs are ASCII.
-local function is_sound(job_id, entry)
-  return string.find(entry, PREFIX_PATTERN) and not string.find(job_id, '[\128-\255]')
-end
-
 -- Whether more of its hash is to be read; `status`: the reply of Redis.
 local function may_be_news(entry, status)
   return is_over[status] or type(status) == 'table' or limit_of(entry, status)
@@ -50,11 +45,15 @@ local function is_news(job_id, entry, values)
   return is_over[status] or is_too_long(entry, status, started_at)
 end
 
-local function take(job_id, entry, values)
+local function take(job_id, entry)
+  -- Damaged: RQ's ids of jobs are ASCII, and JSON could not tell others.
+  if string.find(job_id, '[\128-\255]') then return end
   if #found == most or room <= 0 then
     some_left = true
     return
   end
+  local values = look(job_id, entry)
+  if not values or not is_news(job_id, entry, values) then return end
   local job = described(job_id, entry, values)
   if job[4] then room = room - #job[4][3] end
   found[#found + 1] = job
@@ -63,10 +62,8 @@ end
 local cursor, entries = unpack(redis.call('HSCAN', IN_FLIGHT, ARGV[2], 'COUNT', ARGV[3]))
 for i = 1, #entries, 2 do
   local job_id, entry = entries[i], entries[i + 1]
-  if is_sound(job_id, entry) then
-    local status = redis.pcall('HGET', key_of(job_id, entry), 'status')
-    local values = may_be_news(entry, status) and look(job_id, entry)
-    if values and is_news(job_id, entry, values) then take(job_id, entry, values) end
-  end
+  local key = key_of(job_id, entry)
+  local status = key and redis.pcall('HGET', key, 'status')
+  if key and may_be_news(entry, status) then take(job_id, entry) end
 end
 return cjson.encode({cursor, #entries / 2, some_left, found})

@@ -16,17 +16,19 @@ local function latest_result(job_id)
   return {newest[1], found.type or '', found.exc_string or '', found.worker_name or ''}
 end
 
--- The key of the job's hash, by its entry in IN_FLIGHT.
+-- The key of the job's hash, by its entry in IN_FLIGHT; nil if that is damaged.
 local function key_of(job_id, entry)
   local prefix = string.match(entry, PREFIX_PATTERN)
-  if prefix == '-' or not prefix then prefix = RQ_JOB_PREFIX end
-  return prefix .. job_id
+  if prefix == '-' then prefix = RQ_JOB_PREFIX end
+  return prefix and prefix .. job_id
 end
 
 -- The values of LOOKED_AT_FIELDS in its hash, all false if there is none; nil if Redis refuses to
--- read it.
+-- read it, or if its entry is damaged.
 local function look(job_id, entry)
-  local values = redis.pcall('HMGET', key_of(job_id, entry), unpack(LOOKED_AT_FIELDS))
+  local key = key_of(job_id, entry)
+  if not key then return nil end
+  local values = redis.pcall('HMGET', key, unpack(LOOKED_AT_FIELDS))
   if is_of_another_type(values) then return {false} end
   if values.err then return nil end
   return values
