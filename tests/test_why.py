@@ -178,7 +178,7 @@ def test_a_day_with_every_cause_of_not_running(day: Day) -> None:
     day.minutes(1)
     day.minutes(1, latest="none", interval="none")
     answer = day.answer("latest")
-    assert "the nearest are 2026-03-23 00:28 UTC and 2026-03-23 00:30 UTC" in answer.sentence
+    assert "the nearest times are 2026-03-23 00:28 UTC and 2026-03-23 00:30 UTC" in answer.sentence
     day.check()
     day.change("latest", cron="* * * * *")
     day.change("interval", interval=60)

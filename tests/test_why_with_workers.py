@@ -52,7 +52,7 @@ def test_a_run_from_its_queue_to_its_end(
         leader.enqueue_jobs()
         behind = why("other", None, connection)[0]
         assert behind.facts["workers"] == ["busy bee"]
-        assert "position 1 of 1; 1 worker of it: busy bee" in behind.sentence
+        assert "position 1 of 1; 1 worker listens on it: busy bee" in behind.sentence
         awaited(connection, job, "started")
         answer = latest(connection)
         assert answer.verdict == "running"

@@ -46,7 +46,7 @@ class Teller:
         sentence += f", at {place}" if queue.position else ", but is not in it"
         workers = ", ".join(queue.workers[:5]) + (", ..." if queue.workers[5:] else "")
         count = len(queue.workers)
-        listening = f"{count} worker{'s' if count > 1 else ''} of it: {workers}"
+        listening = f"{count} worker{'s listen' if count > 1 else ' listens'} on it: {workers}"
         sentence += f"; {listening}" if workers else "; no worker listens on it"
         facts = {"position": queue.position, "length": queue.length, "workers": list(queue.workers)}
         return self._say("waiting", sentence, run, late_seconds=late, **facts)

@@ -80,9 +80,9 @@ class _Judgement(Teller):
             return self._coming()
         if leader is None:
             gap = tell_gap(evidence.gap_at(evidence.moment), self.zone)
-            return self._say("unled", f"It is due and was not enqueued, because {gap}")
+            return self._say("unled", f"It is due but has not been enqueued, because {gap}")
         late = tell_duration(evidence.moment - self.own)
-        sentence = f"It is due since {late}, and will be enqueued by scheduler {leader.leader}"
+        sentence = f"It has been due for {late}; scheduler {leader.leader} is to enqueue it"
         return self._say("coming", sentence, leader=leader.leader)
 
     def _to_come(self) -> Answer:
@@ -133,7 +133,8 @@ class _Judgement(Teller):
         if self.time > self.evidence.moment:
             sentence = "No run is due then"
         if near:
-            sentence += f"; the nearest {'is' if len(near) == 1 else 'are'} {' and '.join(near)}"
+            times = "time is" if len(near) == 1 else "times are"
+            sentence += f"; the nearest {times} {' and '.join(near)}"
         if before is None and era.begun is not None:
             sentence += f". The schedule was {told(era.begun)}{tell_change(era.begun, self.zone)}"
         if after is None and era.ended is not None:
@@ -159,12 +160,12 @@ class _Judgement(Teller):
         if job.end_at is not None and self.time > job.end_at:
             return self._say(
                 "finished",
-                f"Nothing was left to run: its end_at was {self._tell(job.end_at)}",
+                f"It had finished: its end_at was {self._tell(job.end_at)}",
                 finished_at=job.end_at,
             )
         last = self.evidence.used_up(era, self.time, self.own)
         if last is not None:
-            sentence = f"Nothing was left to run: all {job.max_runs} runs (max_runs) were used up"
+            sentence = f"It had finished: all {job.max_runs} runs (max_runs) were used up"
             return self._say("finished", f"{sentence} {self._at(last)}", finished_at=last)
         return None
 
