@@ -2,7 +2,7 @@
 
 Seen to fail, each with this taken out: the comparison of the token in the script `end_runs`, that
 of times in its function `count`, what it does about keys of another type, the time of RQ's result
-in `_end` of `in_flight`, `try` before HSET in the script `dispatch`, `_follow` in `Leading._rest`,
+in `_end` of `in_flight`, `try` before HSET in the script `dispatch`, `follow` in `Leading._rest`,
 `sweep` in `Leading._lead_once`, the same slice again if it was not done in `Following._look`.
 """
 
