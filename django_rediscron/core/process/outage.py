@@ -138,7 +138,7 @@ def explain(error: Exception) -> str | None:
             f"connect to {error.host}:{error.port}"
         )
     if isinstance(error, (ClusterCrossSlotError, MovedError)) or any(
-        words in text for words in ("hash to the same slot", "non local key")
+        words in text for words in ("hash to the same slot", "non local key", "MOVED ")
     ):
         version = "" if HAS_OWN_PREFIX else "upgrade to RQ 2.12 or newer, and "
         return (
