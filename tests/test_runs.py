@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
@@ -84,6 +85,17 @@ NOON = datetime(2026, 3, 23, 12, 0, 0, 250, tzinfo=timezone.utc)
 )
 def test_a_record_is_read_as_it_was_written(run: Run) -> None:
     assert Run.from_text(run.to_text()) == run
+
+
+def test_a_record_takes_at_most_150_bytes_of_memory(connection: Redis) -> None:
+    """With a worker named by RQ, in a list as long as they are by default."""
+    started = NOW + timedelta(minutes=20)
+    for _ in range(100):
+        names = (uuid.uuid4().hex, "default")
+        times = (started, started + timedelta(hours=1, microseconds=123457))
+        run = Run(str(uuid.uuid4()), NOW, "finished", *times, *names, NOON, attempts=1)
+        connection.lpush(runs_key("a"), run.to_text())
+    assert connection.memory_usage(runs_key("a"), samples=0) <= 100 * 150
 
 
 @pytest.mark.parametrize("text", ["", "job f", "job ? s 1 - - - 1", '{"at": 1}', f"j f s {10**30}"])
