@@ -180,6 +180,7 @@ def test_how_much_it_says(connection: Redis, options: list[str], shown: list[str
         assert words in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logging_of", ["RQ", "Django"])
 def test_a_stdout_that_lacks_the_letters_of_an_id_gets_its_lines(
     connection: Redis, tmp_path: Path, logging_of: str
@@ -390,6 +391,7 @@ def test_sync_of_several_redis_one_of_which_is_away(connection: Redis) -> None:
     assert connection.exists(job_key("mail"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "reason"),
     [

@@ -150,6 +150,7 @@ def test_a_signal_ends_an_idle_scheduler_cleanly(
         pass
 
 
+@pytest.mark.slow
 def test_after_kill_9_another_takes_over_when_the_lock_expires(
     connection: Redis, redis_url: str
 ) -> None:
@@ -166,6 +167,7 @@ def test_after_kill_9_another_takes_over_when_the_lock_expires(
     assert_once_per_occurrence(connection, "a")
 
 
+@pytest.mark.slow
 def test_a_frozen_leader_that_wakes_up_writes_nothing(connection: Redis, redis_url: str) -> None:
     RedisCronScheduler(connection).register(tasks.echo, "metrics", id="a", interval=1)
     with running_scheduler(redis_url, "frozen", lock_ttl=1) as first:

@@ -115,6 +115,7 @@ def test_a_run_by_hand_is_no_occurrence(connection: Redis, leader: RedisCronSche
     assert why("report", now(), connection)[0].verdict == "none"
 
 
+@pytest.mark.slow
 def test_each_second_of_a_leader_that_is_killed(connection: Redis, redis_url: str) -> None:
     """The next one runs what is due then, which stands for what was missed."""
     begin = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)

@@ -14,7 +14,7 @@ from django_rediscron.core import RedisCronScheduler
 from django_rediscron.core.store.keys import LOCK
 from tests.processes import wait_until
 
-from .proxy import Fault, Proxy, RoundTrip
+from .proxy import Fault, Proxy, RoundTrip, is_aside
 from .victims import CUT_OFF, LOCKED, STOPPED, Victim, lead
 from .world import World
 
@@ -27,7 +27,7 @@ def at_each_round_trip(
     proxy: Proxy,
     disturb: Disturb,
     make_world: Callable[[Redis], World] = World,
-    chosen: Callable[[RoundTrip], bool] = lambda trip: True,
+    chosen: Callable[[RoundTrip], bool] = lambda trip: not is_aside(trip),
     **options: Any,
 ) -> None:
     """Count the round trips of a pass with these options, then disturb it once at each chosen one.
@@ -57,7 +57,7 @@ def cut_off_at_each_round_trip(
     proxy: Proxy,
     cut: Fault,
     make_world: Callable[[Redis], World] = World,
-    chosen: Callable[[RoundTrip], bool] = lambda trip: True,
+    chosen: Callable[[RoundTrip], bool] = lambda trip: not is_aside(trip),
     *,
     retries: int,
 ) -> None:
@@ -75,7 +75,7 @@ def overtaken_at_each_round_trip(
     connection: Redis,
     proxy: Proxy,
     make_world: Callable[[Redis], World] = World,
-    chosen: Callable[[RoundTrip], bool] = lambda trip: True,
+    chosen: Callable[[RoundTrip], bool] = lambda trip: not is_aside(trip),
 ) -> None:
     """Another scheduler does the work; the request that the frozen one froze at arrives after."""
 

@@ -8,6 +8,7 @@ again are the same again. A connection that subscribes is passed through and not
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import struct
 import threading
@@ -15,9 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
-from django_rediscron.core.store.keys import LOCK
+from django_rediscron.core.store.keys import CHANGES_PREFIX, LOCK, LOGGED_SINCE
+from django_rediscron.core.story.following import END_RUNS, FOLLOW
 
 from .resp import arguments, count_messages
+
+LOG_KEYS = (CHANGES_PREFIX.encode(), LOGGED_SINCE.encode())
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -68,6 +72,30 @@ def is_batch(trip: RoundTrip) -> bool:
     """Whether this is a batch of a pass on its way to be written."""
     command = arguments(trip.request)
     return command[3:4] == [LOCK.encode()] and len(command) > 10  # the lock's own scripts take less
+
+
+def is_following(trip: RoundTrip) -> bool:
+    """Whether it looks at jobs in flight or records their ends."""
+    called = arguments(trip.request)[1:2]
+    return called in [[text] for script in (FOLLOW, END_RUNS) for text in _names(script.text)]
+
+
+def is_aside(trip: RoundTrip) -> bool:
+    """Whether it follows jobs, looks for changes made outside, or is a greeting but for the first.
+
+    `test_following.py` and `test_edits.py` have the former.
+    """
+    command = arguments(trip.request)
+    return (
+        is_following(trip)
+        or command[0] in (b"CLIENT", b"ZSCAN")
+        or any(argument.startswith(LOG_KEYS) for argument in command)
+    )
+
+
+def _names(text: str) -> tuple[bytes, bytes]:
+    """A script as Redis is told which one to run."""
+    return text.encode(), hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode()
 
 
 def is_save(trip: RoundTrip) -> bool:

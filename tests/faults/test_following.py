@@ -6,7 +6,6 @@ Seen to fail: the last two tests take the protections out.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import signal
 from collections import Counter
@@ -31,7 +30,7 @@ from .passes import (
     frozen,
     overtaken_at_each_round_trip,
 )
-from .proxy import Fault, Proxy, RoundTrip, cut_after, cut_before, cut_half_way
+from .proxy import Fault, Proxy, RoundTrip, cut_after, cut_before, cut_half_way, is_following
 from .resp import arguments
 from .test_pass import REACH
 from .victims import KILLED, LOCKED, STOPPED, Victim, lead
@@ -92,17 +91,6 @@ def is_of(trip: RoundTrip, *scripts: str) -> bool:
     """Whether one of these scripts is called."""
     name, text = (*arguments(trip.request), b"", b"")[:2]
     return name == b"EVAL" and text.decode() in scripts
-
-
-def is_following(trip: RoundTrip) -> bool:
-    """Whether one of the two scripts is called, by its text or by the digest of it."""
-    called = arguments(trip.request)[1:2]
-    return called in [[text] for script in (FOLLOW, END_RUNS) for text in names(script.text)]
-
-
-def names(text: str) -> tuple[bytes, bytes]:
-    """A script as Redis is told which one to run."""
-    return text.encode(), hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode()
 
 
 def is_ending(trip: RoundTrip) -> bool:
