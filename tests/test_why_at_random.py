@@ -42,8 +42,10 @@ class World:
         self.seen: set[bytes] = set()
         self.jitters: list[tuple[datetime, float]] = []
         self.passed_at: list[datetime] = []
-        self.keep_runs = self.random.choice([100, 100, 100, 3, 0])
         self.kind = self.random.choice(["cron", "cron", "interval", "rhythm"])
+        self.keep_runs = self.random.choice([100, 100, 100, 3, 0])
+        if self.kind == "rhythm":
+            self.keep_runs = 100  # only its runs tell when it is due
         self.ends = False
         self.hidden_since: list[datetime] = []  # disabled, which nobody need have noticed
         # What was so from a moment on: (moment, N or 0 for no schedule, enabled, led, broken)
@@ -282,8 +284,8 @@ class World:
         jitter = [jitter for since, jitter in self.jitters if since < time][-1]
         own = time + timedelta(seconds=occurrence_delay(ID, time, jitter))
         _, step, enabled, _, _ = self.before(time)
-        if verdict == "unknown" and self.keep_runs < 100:
-            return ""
+        if verdict in ("unknown", "finished") and self.keep_runs < 100:
+            return ""  # by the end that counted then, if its run is no longer on record
         if (time in self.ran) != (verdict in ("ran", "waiting", "running")):
             return f"it {'ran' if time in self.ran else 'did not run'}"
         if time in self.ran:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ...schedule.missed import PUNCTUAL
 from ...schedule.record import Record
 from ...store.reading import Absent, Damaged
 from ..changes import CREATED, DELETED, LoggedChange
@@ -224,9 +225,12 @@ class _Judgement(Teller):
         job_at = evidence.unknown_job(self.own, following)
         if job_at is not None:
             late = (job_at - self.own).total_seconds()
-            sentence = f"A job was enqueued {self._at(job_at)}{tell_lateness(late)}"
-            sentence += "; how it ended is not on record"
-            return self._say("ran", sentence, late_seconds=late)
+            sentence = f"A job was enqueued {self._at(job_at)}{tell_lateness(late)}; "
+            if late <= PUNCTUAL:
+                return self._say(
+                    "ran", f"{sentence}how it ended is not on record", late_seconds=late
+                )
+            return self._say("unknown", f"{sentence}what it was for is not on record")
         if evidence.is_on_record(self.own):
             return None
         sentence = "What happened then is not on record: only the latest runs, skips and changes"
