@@ -86,7 +86,9 @@ def test_is_narrowed_down_and_read_page_by_page(log_in: LogIn, told: RedisCronJo
 def test_tells_why(log_in: LogIn, told: RedisCronJob, connection: Redis) -> None:
     page = log_in("view")
     page.goto(f"{CHANGE}?kind=run")
+    page.get_by_role("link", name="What happened").click()
     why = page.locator(".rediscron-why")
+    expect(why).to_be_in_viewport()
     expect(why.locator("ul > li")).to_have_count(2)
     failed = next(run for run in told.get_runs(connection) if run.status == "failed")
     assert failed.occurrence is not None

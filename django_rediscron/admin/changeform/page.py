@@ -26,7 +26,7 @@ from ...core.schedule.options import TIME_DEFAULTS
 from ...models import Schedule
 from ...queues import main_connection
 from .. import log
-from ..changelist.columns import badges, latest_run, next_run, timing
+from ..changelist.columns import badges, last_run, next_run, timing
 from ..display import TEMPLATES, absolute, page_context, page_url
 from ..form_fields.job import FAILURES, LATE_RUNS, RQ_JOB, WHAT_RUNS, fixed_fields
 from ..form_fields.timing import LIMITS, WHEN
@@ -136,7 +136,7 @@ def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
         (_("State"), badges(schedule)),  # the whole error follows below
         (_("Runs"), timing(schedule)),
         (_("Next run"), next_run(schedule)),
-        (_("Last run"), latest_run(schedule)),
+        (_("Last runs"), last_run(schedule)),
     ]
     if job.max_runs is not None:
         context["facts"].append((_("Runs so far"), f"{job.runs} / {job.max_runs}"))

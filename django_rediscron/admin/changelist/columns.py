@@ -82,7 +82,7 @@ def next_run(obj: Schedule) -> str:
     )
 
 
-def latest_run(obj: Schedule) -> str:
+def _latest_run(obj: Schedule) -> str:
     """When it was, and its outcome, with a link to RQ's job."""
     run = next(iter(obj.recent_runs), None)
     if run is None:
@@ -98,7 +98,7 @@ def latest_run(obj: Schedule) -> str:
 @admin.display(description=gettext_lazy("last runs"), ordering=LatestRun())
 def last_run(obj: Schedule) -> str:
     """The latest run, and a mark for each of the last ones."""
-    latest = latest_run(obj)
+    latest = _latest_run(obj)
     return format_html("{} {}", latest, marks(obj.recent_runs)) if obj.recent_runs else latest
 
 
