@@ -33,10 +33,11 @@ def mask(value: Any) -> Any:
 
 
 def mask_json(text: str) -> str:
-    """The same for JSON, such as a hash has as `kwargs`; `MASK` for what is no JSON."""
+    """The same for JSON, such as a hash has as `kwargs`; `MASK` for what is no JSON object."""
     try:
-        return json.dumps(mask(json.loads(text)), ensure_ascii=False)
-    except ValueError:
+        found = json.loads(text)
+        return json.dumps(mask(found), ensure_ascii=False) if isinstance(found, dict) else MASK
+    except (ValueError, RecursionError):
         return MASK
 
 
