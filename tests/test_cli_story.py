@@ -409,6 +409,7 @@ def test_help_names_every_key_of_the_json(verb: str, parts: list[str], told: Any
             "there is no schedule 'biling', and none is on record; did you ",
         ),
         (["changes", "biling"], 1, "did you mean 'billing'?"),
+        (["changes", "\udcff"], 1, "there is no schedule '\\udcff', and none is on record"),
         (["show", "biling"], 1, "did you mean 'billing'?"),
         (["why", "biling", "03:00"], 1, "did you mean 'billing'?"),
         (["why", "billing", "soon"], 2, "TIME: time must be a time of day such as 03:00, or "),

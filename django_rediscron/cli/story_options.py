@@ -113,5 +113,9 @@ def all_ids(connection: Redis) -> list[str]:
 
 
 def _is_on_record(id: str, connection: Redis) -> bool:
+    try:
+        id.encode()
+    except UnicodeEncodeError:  # bytes on the command line that are not UTF-8
+        return False
     kinds = (job_key, runs_key, changes_key, skipped_key, outcomes_key)
     return bool(connection.exists(*(key(id) for key in kinds)))
