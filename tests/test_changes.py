@@ -391,6 +391,21 @@ def test_what_is_created_and_deleted_outside_is_noticed(connection: Redis) -> No
     assert read_log("a", connection).known == gone
 
 
+def test_who_changes_next_what_was_created_outside_did_not_create_it(
+    connection: Redis,
+) -> None:
+    """Before a scheduler has seen it."""
+    make(connection).save()
+    lead_once(connection)
+    connection.copy(job_key("a"), job_key("b"))
+    connection.hset(job_key("b"), mapping={"id": "b", "created_at": utc_text(now())})
+    RedisCronJob.fetch("b", connection).disable(actor="amy")
+    created, by_amy = told(connection, "b")
+    assert created[:2] == ("outside", "outside")
+    assert created[3]["func_name"] == (None, "tests.tasks.echo")
+    assert by_amy == ("amy", "disabled", created[2] + 1, {"enabled": ("1", "0")})
+
+
 def test_what_was_deleted_without_a_trace_while_nobody_led_is_noticed(connection: Redis) -> None:
     make(connection).save()
     connection.delete(job_key("a"))
@@ -448,9 +463,10 @@ def test_all_schedules_are_looked_at_again_and_again(
         pass
     connection.hset(job_key("a"), "queue_name", "reports")
     assert not watch.step()
-    assert outside.SWEEP_INTERVAL - 60 < watch.pause <= outside.SWEEP_INTERVAL
+    assert watch.pause > outside.SWEEP_INTERVAL - 30
     connection.expire(changes_key("a"), 1000)
     monkeypatch.setattr(outside, "SWEEP_INTERVAL", 0)
+    monkeypatch.setattr(outside, "SWEEP_SHARE", 1e9)
     assert watch.pause == 0
     assert watch.step()
     assert [what for _, what, _, _ in told(connection)] == ["created", "outside"]

@@ -30,10 +30,18 @@ RATE = 10_000
 SCANNED = 1000
 """Keys of any kind that Redis looks at in one step of a scan."""
 
-SWEEP_INTERVAL = 3600.0
-"""Seconds between two looks at all schedules: few changes show only there."""
+SWEEP_INTERVAL = 60.0
+"""Least seconds between two looks at all schedules: few changes show only there."""
 
-NOTE_OUTSIDE = Script("note_outside", JOB_PREFIX=JOB_PREFIX, SLICE_BYTES=SLICE_BYTES)
+SWEEP_SHARE = 0.005
+"""Greatest part of the time that is spent in them: that of 10,000 schedules takes a second."""
+
+RENEWED_AFTER = 86400
+"""Seconds after which the TTL of the log of a schedule that has not changed is renewed."""
+
+NOTE_OUTSIDE = Script(
+    "note_outside", JOB_PREFIX=JOB_PREFIX, SLICE_BYTES=SLICE_BYTES, RENEWED_AFTER=RENEWED_AFTER
+)
 
 _END = object()
 
@@ -47,11 +55,14 @@ class OutsideWatch:
         self._suspects = suspects
         self._sweep: Iterator[None] | None = None
         self._is_refused = False
-        self._due = self._latest_sweep = time.monotonic()
+        self._due = self._begun = self._ended = time.monotonic()
 
     def begin(self) -> None:
         """All schedules are to be looked at, and all logs of schedules that are gone."""
-        self._sweep = self._look_at_all(gone_too=True)
+        self._begin(gone_too=True)
+
+    def _begin(self, *, gone_too: bool) -> None:
+        self._sweep, self._begun = self._look_at_all(gone_too=gone_too), time.monotonic()
 
     def suspect(self, ids: Iterable[str | bytes]) -> None:
         """These schedules are to be looked at first."""
@@ -61,13 +72,17 @@ class OutsideWatch:
     def pause(self) -> float:
         """Seconds until the next step is due; 0 if it is."""
         is_busy = self._suspects or self._sweep
-        due = self._due if is_busy else self._latest_sweep + SWEEP_INTERVAL
+        due = self._due if is_busy else self._next_sweep
         return max(0.0, due - time.monotonic())
+
+    @property
+    def _next_sweep(self) -> float:
+        return self._ended + max(SWEEP_INTERVAL, (self._ended - self._begun) / SWEEP_SHARE)
 
     def step(self) -> bool:
         """Look at some schedules, for about two milliseconds; returns whether there may be more."""
-        if self._sweep is None and time.monotonic() - self._latest_sweep >= SWEEP_INTERVAL:
-            self._sweep = self._look_at_all(gone_too=False)
+        if self._sweep is None and time.monotonic() >= self._next_sweep:
+            self._begin(gone_too=False)
         try:
             if self._suspects:
                 some = [self._suspects.pop() for _ in range(min(SLICE, len(self._suspects)))]
@@ -86,7 +101,7 @@ class OutsideWatch:
         return bool(self._suspects or self._sweep)
 
     def _end(self) -> None:
-        self._sweep, self._latest_sweep = None, time.monotonic()
+        self._sweep, self._ended = None, time.monotonic()
 
     def _look_at_all(self, *, gone_too: bool) -> Iterator[None]:
         begun, seen = utc_text(now()), set[bytes]()
@@ -108,7 +123,7 @@ class OutsideWatch:
         """Returns those that there was no time for."""
         self._due = time.monotonic() + len(ids) / RATE
         arguments = [utc_text(now()), *ids]
-        return ids[run_script(self._connection, NOTE_OUTSIDE, [LOGGED_SINCE], arguments) :]
+        return ids[run_script(self._connection, NOTE_OUTSIDE, [], arguments) :]
 
     def _members(self) -> Iterator[list[bytes]]:
         """Members of both indexes, in pages."""

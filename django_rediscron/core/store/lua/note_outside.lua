@@ -1,18 +1,18 @@
 -- Enter in the logs of these schedules what programs that keep no log changed of them.
 --
--- KEYS[1]: since when every schedule has had a log
+-- KEYS: none
 -- ARGV[1]: the time as UTC text, then the ids
 -- Returns how many of them it looked at: not all if they are large.
 
 -- include: change_log
 -- include: raise_revision
 
-local since = redis.pcall('GET', KEYS[1])
-
--- Whether a schedule without a log was created outside, and not before logs were kept.
-local function is_new(key)
-  local created_at = redis.call('HGET', key, 'created_at')
-  return type(since) == 'string' and (not created_at or created_at > since)
+-- Let the log of a schedule that never changes live on, with few writes.
+local function renew(key)
+  local left = redis.pcall('PTTL', key)
+  if type(left) == 'number' and left < 1000 * (CHANGES_TTL - RENEWED_AFTER) then
+    redis.pcall('EXPIRE', key, CHANGES_TTL)
+  end
 end
 
 -- The revision behind that of the entry, as `log_change` takes it; 0 if the schedule is gone.
@@ -34,14 +34,13 @@ local function note(id)
   for _, text in ipairs(stored) do spent = spent + #text end
   local state, exists = state_of(id, stored), stored[1] ~= nil
   if state.is_secret or not (state.known or exists) then return end
-  if not state.known and is_new(key) then state.outside = difference({}, state.actual) end
   if state.outside then
     local revision = following_revision(key, state, exists)
     log_change(id, state, state.actual, {at = ARGV[1], revision = revision})
   elseif not state.known then
     log_change(id, state, state.actual, {at = ARGV[1], revision = 0})
   elseif exists then
-    redis.pcall('EXPIRE', CHANGES_PREFIX .. id, CHANGES_TTL)
+    renew(CHANGES_PREFIX .. id)
   end
 end
 

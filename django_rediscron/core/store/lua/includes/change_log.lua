@@ -40,6 +40,16 @@ local function logged(id, position)
   return is_read and type(found) == 'table' and not found[1] and found or nil
 end
 
+-- Whether a schedule without a log was created outside: since then every other one has had a log.
+local function is_unlogged(stored)
+  local since = stored[1] and redis.pcall('GET', LOGGED_SINCE)
+  if type(since) ~= 'string' then return false end
+  for i = 1, #stored, 2 do
+    if stored[i] == 'created_at' then return stored[i + 1] > since end
+  end
+  return true
+end
+
 -- The state before a change of a schedule with these fields and values: its definition as it is
 -- `known` (false without a log), the `actual` one, and how they differ: `outside`.
 local function state_of(id, stored)
@@ -48,7 +58,9 @@ local function state_of(id, stored)
   for _, text in pairs(state.known or {}) do
     if type(text) ~= 'string' then state.known = nil end
   end
-  state.outside = state.known and difference(state.known, state.actual)
+  local before = state.known
+  if before == false and is_unlogged(stored) then before = {} end
+  state.outside = before and difference(before, state.actual)
   return state
 end
 
