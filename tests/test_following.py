@@ -478,6 +478,21 @@ def test_many_that_have_ended_are_all_recorded(
     assert connection.llen(runs_key("0")) == 100
 
 
+def test_a_leader_at_rest_records_without_pauses(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a pass it makes some."""
+    for name, value in (("MOST_ENDED", 7), ("RECORDING_PAUSE", 60), ("SWEEP", 60)):
+        monkeypatch.setattr(following_module, name, value)
+    for number in range(10):
+        put_in_flight(followed.connection, "a", f"{number}", "finished", NOON)
+    assert followed.following.step(followed.token)
+    assert followed.following.pause_at_rest == 0 < followed.following.pause
+    assert followed.following.step(followed.token)
+    assert followed.following.pause_at_rest > 0
+    assert not followed.connection.exists(IN_FLIGHT)
+
+
 def test_keys_of_another_kind_make_room(followed: Followed) -> None:
     followed.enqueue()
     for key in (runs_key("report"), outcomes_key("report")):

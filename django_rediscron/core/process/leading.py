@@ -198,17 +198,24 @@ class Leading:
 
     def follow(self) -> None:
         """Look at a slice of the jobs in flight if it is due. Raises `LockLostError`."""
-        if not self._following.pause and not self._following.step(self._session.token):
+        if not self._following.pause:
+            self._look()
+
+    def _look(self) -> None:
+        if not self._following.step(self._session.token):
             raise LockLostError
 
     def _rest(self, seconds: float) -> None:
         """Wait for a message, at most so long; follow jobs and look at schedules meanwhile."""
         until = time.monotonic() + seconds
-        work = self._following, self._outside
-        while not self._inbox.wait(min(until - time.monotonic(), *(each.pause for each in work))):
+        following, outside = self._following, self._outside
+        while not self._inbox.wait(
+            min(until - time.monotonic(), following.pause_at_rest, outside.pause)
+        ):
             if time.monotonic() >= until:
                 return
-            self.follow()
+            if not following.pause_at_rest:
+                self._look()
             if not self._outside.pause:
                 self._outside.step()
 

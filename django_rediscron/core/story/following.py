@@ -55,8 +55,8 @@ RATE = 4000
 a processor, however many are in flight."""
 
 RECORDING_PAUSE = 0.01
-"""Seconds between two slices if the first one had more to record than is done at a time: several
-thousand runs can be recorded in a second, and a pass still gets most of the time."""
+"""Seconds between two slices during a pass if the first one had more to record than is done at a
+time, so that the pass still gets most of the time. A leader at rest makes no such pause."""
 
 SWEEP, IDLE_SWEEP = 0.5, 2.0
 """Seconds from the begin of one sweep through all jobs in flight to the next, at least; and if
@@ -108,12 +108,19 @@ class Following:
         self._is_over = True
         """Whether the sweep has come to its end."""
         self._due = 0.0
+        self._is_behind = False
+        """Whether more have ended than could be recorded in the latest step."""
         self._is_refused = False
 
     @property
     def pause(self) -> float:
         """Seconds until the next slice is due; 0 if it is."""
         return max(0.0, self._due - time.monotonic())
+
+    @property
+    def pause_at_rest(self) -> float:
+        """The same if nothing else is to be done: RQ may soon delete what has ended."""
+        return 0.0 if self._is_behind else self.pause
 
     def expect_jobs(self) -> None:
         """Jobs have been enqueued: the next sweep is due soon."""
@@ -137,6 +144,7 @@ class Following:
         """
         if self._is_over:
             self._begin_sweep()
+        self._is_behind = False
         try:
             looked = self._look(token)
         except ResponseError as error:
@@ -174,7 +182,8 @@ class Following:
         told = self._tell(token, lasting) if lasting else 0
         if recorded is None or told is None:
             return None
-        if some_left and recorded + told:
+        self._is_behind = some_left and recorded + told > 0
+        if self._is_behind:
             return 0
         self._cursor, self._is_over = cursor, cursor == "0"
         return int(looked)
