@@ -176,7 +176,8 @@ class RedisCronScheduler(CronScheduler):
         with suppress(LockLostError):
             for batch in self._dispatcher.enqueue_due(self._session.token, self.lock_ttl):
                 enqueued += cast("list[RedisCronJob]", [job.snapshot() for job in batch])
-            self._leading.follow()
+            if not self._following.pause:
+                self._following.step(self._session.token)
         return enqueued
 
     def calculate_sleep_interval(self) -> float:
