@@ -2,8 +2,9 @@
 
 Starting Python, Django and this package takes most of a second of CPU time, and the tests run
 hundreds of programs. A forked one has its own arguments, environment, folder, output, exit status
-and connections all the same. Use `subprocess` to test what is imported and when, signals, pipes and
-what is read but once, such as `PYTHONHASHSEED` and `RQ_KEY_PREFIX` (`_begin` has the rest).
+and connections all the same. Use `subprocess` to test what is imported and when, pipes, a signal at
+the start and what is read but once, such as `PYTHONHASHSEED` and `RQ_KEY_PREFIX` (`_begin` has the
+rest).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -72,6 +74,44 @@ def run_python(
     if check and done.returncode:
         raise AssertionError(f"{arguments} ended with status {done.returncode}:\n{done.stderr}")
     return done
+
+
+class Program:
+    """A program that goes on: what the tests need of `subprocess.Popen`. `arguments` as above."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._output = Path(self._folder.name, "output")
+        self._output.touch()
+        told = (arguments, dict(os.environ), str(ROOT), *[str(self._output)] * 2)
+        self._process = forks.Process(target=_be_python, args=told, daemon=True)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    def send_signal(self, number: int) -> None:
+        if self._process.exitcode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, timeout: float = 60) -> int:
+        """Its exit status, when it has ended."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("a forked program", timeout, self.output())
+        return self._process.exitcode
+
+    def output(self) -> str:
+        """All that it wrote until now."""
+        return self._output.read_text(encoding="utf-8")
+
+    def close(self) -> None:
+        """End it, and forget its output."""
+        self.kill()
+        self.wait()
+        self._folder.cleanup()
 
 
 def _be_python(

@@ -13,7 +13,7 @@ from typing import IO
 import rq
 from redis import Redis
 
-from tests.forks import forks
+from tests.forks import Program, forks
 
 SCHEDULER = """
 import logging, sys
@@ -30,13 +30,13 @@ scheduler.start()
 @contextmanager
 def running_scheduler(
     url: str, name: str = "first", lock_ttl: float = 120, max_sleep: float = 60.0
-) -> Iterator[subprocess.Popen[str]]:
+) -> Iterator[Program]:
     """A scheduler process that holds the lock; killed at the end if it still lives.
 
     It sleeps for longer than the tests wait, unless something wakes it or it is told otherwise.
     """
     script = SCHEDULER.format(url=url, name=name, lock_ttl=lock_ttl, max_sleep=max_sleep)
-    process = start_python("-c", script)
+    process = Program("-c", script)
     try:
         connection = Redis.from_url(url)
         lock = "rq:cron_jobs:lock"
@@ -45,9 +45,7 @@ def running_scheduler(
         connection.close()
         yield process
     finally:
-        process.kill()
-        process.wait()
-        close(process.stdout)
+        process.close()
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +36,8 @@ from django_rediscron.core.store.keys import (
 from django_rediscron.core.store.search import read_names, search
 from django_rediscron.core.story.why.asking import read_queue
 from tests import tasks
-from tests.processes import SCHEDULER, close, next_job_id, start_python, wait_until
+from tests.forks import Program, run_python
+from tests.processes import SCHEDULER, next_job_id, wait_until
 from tests.scripts import loaded_scripts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -188,8 +189,8 @@ def test_the_scheduler_can_all_that_it_does(runner: User, editor: User, standby:
         wait_until(lambda: (runner.admin.get(LOCK) or b"").startswith(b"second:"))
         next_job_id(runner.admin, "metrics")
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=10)
-    assert process.returncode == 0, output
+        status, output = process.wait(), process.output()
+    assert status == 0, output
     assert "trouble" not in output
     assert not runner.admin.exists(LOCK)
     assert runner.admin.zscore(SCHEDULERS, "second") is None
@@ -201,13 +202,12 @@ def test_the_scheduler_of_a_django_project_can_write_what_is_declared(runner: Us
     declared = {"queue_name": "default", "id": "a", "interval": 300}
     for interval in (300, 60):
         declared["interval"] = interval
-        process = start_python(
-            *("-m", "django", "rqcron_scheduler", "--burst"),
-            REDISCRON_TEST_URL=runner.url,
-            REDISCRON_TEST_DECLARED=json.dumps([declared]),
-        )
-        output, _ = process.communicate(timeout=30)
-        assert process.returncode == 0, output
+        variables = {
+            "REDISCRON_TEST_URL": runner.url,
+            "REDISCRON_TEST_DECLARED": json.dumps([declared]),
+        }
+        arguments = ("-m", "django", "rqcron_scheduler", "--burst")
+        run_python(*arguments, env={**os.environ, **variables}, check=True)
     assert RedisCronJob.fetch("a", runner.admin).interval == 60
     assert runner.refusals() == set()
 
@@ -345,12 +345,10 @@ def add_hash(admin: Redis, id: str) -> None:
 
 
 @contextmanager
-def scheduler(user: User, name: str, standby: bool) -> Iterator[subprocess.Popen[str]]:
+def scheduler(user: User, name: str, standby: bool) -> Iterator[Program]:
     script = SCHEDULER.format(url=user.url, name=name, lock_ttl=60, max_sleep=0.2)
-    process = start_python("-c", script.replace(".start()", f".start(standby={standby})"))
+    process = Program("-c", script.replace(".start()", f".start(standby={standby})"))
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
-        close(process.stdout)
+        process.close()

@@ -356,7 +356,6 @@ def test_a_worker_that_is_killed(followed: Followed, redis_url: str, retries: in
     assert run.started_at <= run.ended_at <= cleaned_up
 
 
-@pytest.mark.slow
 def test_a_running_scheduler_sees_the_end_of_each_run_while_it_sleeps(
     followed: Followed, redis_url: str
 ) -> None:

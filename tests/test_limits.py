@@ -12,7 +12,7 @@ Seen to fail, each with this taken out of the scripts:
 
 from __future__ import annotations
 
-import subprocess
+import signal
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -37,6 +37,7 @@ from django_rediscron.core.story.following import Following
 from django_rediscron.core.story.in_flight import Entry, entry_text, terms
 from django_rediscron.core.story.outcomes import read_outcomes
 from tests import tasks
+from tests.forks import Program
 from tests.processes import running_scheduler, wait_until, working
 
 NOON = datetime(2026, 3, 23, 12, tzinfo=timezone.utc)
@@ -208,7 +209,6 @@ def test_what_is_no_limit_disables_nothing(leader: RedisCronScheduler) -> None:
     assert failing.switches() == []
 
 
-@pytest.mark.slow
 def test_a_real_scheduler_disables_what_a_real_worker_fails(
     connection: Redis, redis_url: str
 ) -> None:
@@ -227,10 +227,11 @@ def test_a_real_scheduler_disables_what_a_real_worker_fails(
 TOO_LONG = "longer than 0.5 s"
 
 
-def output_of(scheduler: subprocess.Popen[str]) -> str:
+def output_of(scheduler: Program) -> str:
     """What it logged, after it was stopped."""
-    scheduler.terminate()
-    return scheduler.communicate(timeout=60)[0]
+    scheduler.send_signal(signal.SIGTERM)
+    scheduler.wait()
+    return scheduler.output()
 
 
 @pytest.mark.slow

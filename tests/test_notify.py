@@ -16,7 +16,8 @@ import pytest
 from redis import Redis
 
 from django_rediscron.core.process.systemd import notify, watchdog_interval
-from tests.processes import SCHEDULER, running_scheduler, start_python
+from tests.forks import Program
+from tests.processes import SCHEDULER, running_scheduler
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -117,11 +118,10 @@ def test_a_standby_is_ready_and_alive_while_it_waits(
 ) -> None:
     connection.set("rq:cron_jobs:lock", "another:token")
     script = SCHEDULER.format(url=redis_url, name="second", lock_ttl=1, max_sleep=60.0)
-    process = start_python("-c", script.replace(".start()", ".start(standby=True)"))
+    process = Program("-c", script.replace(".start()", ".start(standby=True)"))
     try:
         assert received(systemd) == ["READY=1"]
         assert received(systemd)[0] == "WATCHDOG=1"
         assert received(systemd)[0] == "WATCHDOG=1"
     finally:
-        process.kill()
-        process.communicate()
+        process.close()
