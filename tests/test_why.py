@@ -247,6 +247,17 @@ def test_what_leaves_no_trace_is_lost(day: Day) -> None:
     assert "scheduler first was leading" in day.answer("a", MIDNIGHT + 3 * MINUTE).sentence
 
 
+def test_a_first_run_that_leaves_no_trace_is_lost(day: Day) -> None:
+    """It was due when the schedule was created."""
+    day.lead("first")
+    day.register("a", interval=120)
+    assert day.answer("a", MIDNIGHT).verdict == "coming"
+    day.leader.enqueue_jobs()
+    assert day.answer("a", MIDNIGHT).verdict == "waiting"
+    day.connection.delete("rq:cron_jobs:in_flight", "rq:cron_job:a:jobs")
+    assert day.answer("a", MIDNIGHT).verdict == "lost"
+
+
 def test_what_was_due_while_nobody_led_and_was_then_changed(day: Day) -> None:
     day.lead("first")
     day.register("a")

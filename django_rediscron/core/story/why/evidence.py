@@ -268,8 +268,10 @@ class Evidence:
 
     def _changes_before_handled(self, time: datetime, own: datetime) -> Iterator[LoggedChange]:
         handled = self.handled_at(own)
+        era = self.timeline.before(time)
         for change in self.timeline.changes_from(time):
-            if handled is None or change.at <= handled:
+            is_its_own = era is not None and change is era.begun  # it was due at once
+            if not is_its_own and (handled is None or change.at <= handled):
                 yield change
 
     def unknown_job(self, own: datetime, following: datetime | None) -> datetime | None:
