@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.admin.options import get_content_type_for_model
-from django.db.models import QuerySet
 from django.forms import BooleanField, Field
 from django.http import HttpRequest
+from django.utils.formats import localize
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, override
+from redis.exceptions import ResponseError
 
+from ..conf import local
 from ..core.job import RedisCronJob
 from ..core.schedule.codec import EDITABLE_FIELDS
 from ..core.sensitive import mask_field
-from ..core.store.actors import acting_as
-from ..models import Schedule
+from ..core.store.actors import OUTSIDE, acting_as
+from ..core.story.changes import LoggedChange, read_changes
+from ..queues import main_connection
 from .form_fields.job import JobForm
 from .form_fields.timing import TimingForm
 
@@ -33,6 +33,9 @@ _OTHER_LABELS = {
 }
 _LONGEST_VALUE = 200
 
+BY_USER = "admin:"
+"""What the actor of a change in the admin begins with; the name of the user follows."""
+
 
 def acting_as_user(view: Callable[..., Any]) -> Callable[..., Any]:
     """A view whose changes of schedules are logged as `admin:USERNAME`."""
@@ -40,7 +43,7 @@ def acting_as_user(view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def acting(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         user: Any = request.user
-        with acting_as(f"admin:{user.get_username()}"):
+        with acting_as(f"{BY_USER}{user.get_username()}"):
             return view(request, *args, **kwargs)
 
     return acting
@@ -77,24 +80,26 @@ def change_message(before: Mapping[str, str], after: Mapping[str, str]) -> list[
         return []
     with override(None):  # the log is translated when it is read
         fields = [_change(name, before, after) for name in names]
-    return [{"changed": {"fields": fields, "names": names}}]
+    return [{"changed": {"fields": fields}}]
 
 
-def entries(id: str) -> QuerySet[LogEntry]:
-    """The log of a schedule, newest first."""
-    found: QuerySet[LogEntry] = LogEntry.objects.filter(
-        content_type=get_content_type_for_model(Schedule), object_id=id
-    ).select_related("user")
-    return found
-
-
-def names_field(entry: LogEntry, name: str) -> bool:
-    """Whether a log entry says that this field was changed."""
+def logged_changes(id: str) -> list[LoggedChange]:
+    """What was changed of a schedule, newest first; nothing if the site's user may not read it."""
     try:
-        parts = json.loads(entry.change_message)
-        return any(name in part.get("changed", {}).get("names", ()) for part in parts)
-    except (ValueError, AttributeError, TypeError):  # not written by this package
-        return False
+        return read_changes(id, main_connection())
+    except ResponseError:
+        return []
+
+
+def who_and_when(change: LoggedChange) -> str:
+    """For people: who made a change, and its local time."""
+    time = localize(local(change.at))
+    return _("%(user)s, %(time)s") % {"user": actor_name(change), "time": time}
+
+
+def actor_name(change: LoggedChange) -> str:
+    """Who made a change: a user's name, or what a program is called."""
+    return _("another program") if change.what == OUTSIDE else change.actor.removeprefix(BY_USER)
 
 
 def _change(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:

@@ -65,12 +65,13 @@ def test_a_change_by_a_program_is_one_too(operator: Client, connection: Redis) -
     program = RedisCronJob.fetch("job", connection)
     program.cron, program.interval = "0 3 * * *", None
     program.timezone = "Europe/Berlin"
-    program.save()
+    program.save(actor="program:cleanup")
 
     response = send(operator, URL, form, job_timeout="60")
 
     (told,) = errors(response)["__all__"]
-    assert "a program changed this schedule" in told
+    assert "program:cleanup changed this schedule" in told
+    assert "<ins>0 3 * * *</ins> (program:cleanup, " in told
     again = inputs(response)
     assert [again[name] for name in ("interval", "cron")] == ["", "0 3 * * *"]
     assert again["timezone"] == "Europe/Berlin"
@@ -150,14 +151,14 @@ def test_deleted_between_reading_and_writing_stays_deleted(
     write = ScheduleForm.write
 
     def late(form: Any) -> None:
-        RedisCronJob.fetch("job", connection).delete()
+        RedisCronJob.fetch("job", connection).delete(actor="program:cleanup")
         write(form)
 
     form = load(operator, URL)
     monkeypatch.setattr(ScheduleForm, "write", late)
     response = send(operator, URL, form, interval="900")
     assert response.status_code == 302
-    assert "was deleted meanwhile" in messages(response)[0]
+    assert "was deleted by program:cleanup" in messages(response)[0]
     assert not connection.exists("rq:cron_job:job")
     assert not LogEntry.objects.exists()
 

@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 
-from django.contrib.admin.models import LogEntry
 from django.core import signing
 from django.utils.crypto import salted_hmac
-from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from rq.utils import now
 
-from ...conf import as_django_has_it, local
 from ...core.job import RedisCronJob
 from ...core.schedule.texts import parse_time
 from ...core.sensitive import mask_field
+from ...core.story.changes import CREATED, LoggedChange
 from ...core.timing.cron_times import utc_text
-from .. import log
-from ..log import changed_fields, definition, display_value, label, names_field
+from ..log import (
+    actor_name,
+    changed_fields,
+    definition,
+    display_value,
+    label,
+    logged_changes,
+    who_and_when,
+)
 
 _SALT = "django_rediscron.base"
 
@@ -132,16 +138,16 @@ class Conflict:
         self, loaded: LoadedSchedule, stored: RedisCronJob, mine: Mapping[str, str]
     ) -> None:
         before, after = loaded.fields, brief_definition(stored)
-        since = as_django_has_it(loaded.loaded_at)
-        entries = list(log.entries(stored.id).filter(action_time__gt=since))
-        self.who = _names(entries)
+        since = loaded.loaded_at
+        changes = list(takewhile(lambda each: each.at > since, logged_changes(stored.id)))
+        self.who = _names(changes)
         self.differences = [
             Difference(
                 field=label(name),
                 old=_displayed(name, before),
                 new=_displayed(name, after),
                 mine=_wanted(name, before, after, mine),
-                who=_who(name, entries),
+                who=_who(name, changes),
             )
             for name in changed_fields(before, after)
         ]
@@ -189,15 +195,14 @@ def _displayed(name: str, texts: Mapping[str, str]) -> str:
     return display_value(name, texts.get(name, "").partition(_CUT)[0])
 
 
-def _names(entries: Sequence[LogEntry]) -> str:
-    names = list(dict.fromkeys(str(entry.user) for entry in entries))
+def _names(changes: Sequence[LoggedChange]) -> str:
+    names = list(dict.fromkeys(map(actor_name, changes)))
     return ", ".join(names) if names else _("a program")
 
 
-def _who(name: str, entries: Sequence[LogEntry]) -> str:
-    """Who changed a field last; changes that are not in the log were made by a program."""
-    for entry in entries:
-        if names_field(entry, name):
-            time = localize(local(entry.action_time))
-            return _("%(user)s, %(time)s") % {"user": entry.user, "time": time}
+def _who(name: str, changes: Sequence[LoggedChange]) -> str:
+    """Who changed a field last."""
+    for change in changes:
+        if name in change.fields or change.what == CREATED:
+            return who_and_when(change)
     return _("a program")

@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin.models import DELETION
 from django.contrib.admin.utils import flatten, unquote
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -23,6 +22,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from ...conf import local
 from ...core.exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
 from ...core.schedule.options import TIME_DEFAULTS
+from ...core.story.changes import DELETED
 from ...models import Schedule
 from ...queues import main_connection
 from .. import log
@@ -186,11 +186,10 @@ def _deleted_meanwhile(model_admin: Any, request: HttpRequest, id: str) -> HttpR
 
 
 def _deleted_by(id: str) -> str:
-    entry = log.entries(id).filter(action_flag=DELETION).first()
-    if entry is None:
+    newest = next(iter(log.logged_changes(id)), None)
+    if newest is None or newest.what != DELETED:
         return _("meanwhile")
-    time = localize(local(entry.action_time))
-    return _("by %(user)s, %(time)s") % {"user": entry.user, "time": time}
+    return _("by %s") % log.who_and_when(newest)
 
 
 def explaining_size_limit(view: View) -> View:
