@@ -17,6 +17,7 @@ from ..changes import CREATED, DELETED, ChangeLog, LoggedChange
 from ..in_flight import SCHEDULE
 from ..reigns import Reign
 from ..runs import Run
+from .finished import last_of_all, will_be_used_up
 from .gaps import Gap, gap_at, leader_at
 from .timeline import MOMENT, Era, Timeline, is_occurrence, previous
 from .troubles import Trouble
@@ -185,33 +186,17 @@ class Evidence:
 
     def will_be_used_up(self, time: datetime) -> bool:
         """Whether `max_runs` leaves no run for an occurrence that is to come."""
-        job, since = self.stored, self.pending_since
-        if not isinstance(job, Record) or job.max_runs is None or since is None:
-            return False
-        return job.recurrence(since).count(since, time) > job.max_runs - job.runs
+        return will_be_used_up(self.stored, self.pending_since, time)
 
     def used_up(self, era: Era, time: datetime, own: datetime) -> datetime | None:
         """When the last of `max_runs` was enqueued, if none was left for an occurrence."""
-        job = self.stored
-        if era.definition is None or era.definition.max_runs is None:
+        job = era.definition
+        if job is None or job.max_runs is None:
             return None
-        if isinstance(job, Record) and job.finished_at is not None and job.finished_at <= own:
-            return job.finished_at
-        count, last = 0, None
-        limit: int | None = None
-        for each in reversed(self.timeline.eras):
-            if each.since >= time:
-                break
-            limit = each.definition.max_runs if each.definition else None
-            if limit is not None and each.restarts_counting(over=count >= limit):
-                count = 0
-            for run in self.scheduled_runs:
-                at = run.enqueued_at
-                if limit is None or at is None or run.occurrence is None or run.occurrence >= time:
-                    continue
-                if each.since <= at and (each.until is None or at < each.until):
-                    count, last = count + 1, at
-        return last if limit is not None and count >= limit else None
+        finished = self.stored.finished_at if isinstance(self.stored, Record) else None
+        if finished is not None and finished <= own:
+            return finished
+        return last_of_all(self.timeline, self.scheduled_runs, time)
 
     def skipped_stand_in(self, own: datetime) -> Skip | None:
         """The record of a later occurrence that was skipped when it was to stand for this one."""
