@@ -23,7 +23,7 @@ from django_rediscron.core.store.keys import LOCK, job_key
 from django_rediscron.core.story.following import Following
 from django_rediscron.core.story.why.asked import read_asked
 from django_rediscron.core.story.why.asking import gather
-from django_rediscron.core.timing.cron_times import utc_text
+from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
 from tests import tasks
 from tests.clock import Clock, set_clock
 
@@ -456,3 +456,25 @@ def test_what_other_programs_did_and_nobody_has_noticed(day: Day) -> None:
     answer = day.answer("a", MIDNIGHT + HOUR)
     assert answer.verdict == "disabled"
     assert "noticed at 2026-03-23 00:11 UTC" in answer.sentence
+
+
+def test_a_delay_longer_than_the_period_holds_up_those_that_follow(day: Day) -> None:
+    """So that the leader was gone before it could enqueue one whose own delay was over."""
+
+    def own(number: int) -> datetime:
+        time = MIDNIGHT + number * MINUTE
+        return time + timedelta(seconds=occurrence_delay("jitter", time, 300))
+
+    held_up = next(n for n in range(6, 60) if own(n) + MINUTE < own(n - 1))
+    day.lead("first")
+    day.register("jitter", jitter=300)
+    while day.clock.time < own(held_up) + 10 * SECOND:
+        day.clock.advance(SECOND)
+        day.leader.enqueue_jobs()
+    day.stop()
+    day.clock.time = own(held_up) + HOUR
+    for enabled in (False, True):
+        day.change("jitter", enabled=enabled)
+    answer = day.answer("jitter", MIDNIGHT + held_up * MINUTE)
+    assert answer.verdict == "unled", answer.sentence
+    assert "first stopped" in answer.sentence

@@ -282,8 +282,11 @@ class World:
         """What is wrong with an answer; empty if nothing is."""
         verdict = answer.verdict
         jitter = [jitter for since, jitter in self.jitters if since < time][-1]
-        own = time + timedelta(seconds=occurrence_delay(ID, time, jitter))
         _, step, enabled, _, _ = self.before(time)
+        own = max(
+            at + timedelta(seconds=occurrence_delay(ID, at, jitter))
+            for at in (time, time - (step or 1) * MINUTE)  # each waits for the one before
+        )
         if verdict in ("unknown", "finished") and self.keep_runs < 100:
             return ""  # by the end that counted then, if its run is no longer on record
         if (time in self.ran) != (verdict in ("ran", "waiting", "running")):

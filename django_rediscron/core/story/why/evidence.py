@@ -22,6 +22,9 @@ from .gaps import Gap, gap_at, leader_at
 from .timeline import MOMENT, Era, Timeline, is_occurrence, previous
 from .troubles import Trouble
 
+DELAYED = 100
+"""Occurrences before one that are looked at, if a `jitter` may delay them beyond it."""
+
 _MOVING = {*TIMING_FIELDS, "end_at", "max_runs", "enabled"}
 """Fields of which a change may set another next time, so that what was due does not run."""
 
@@ -93,8 +96,20 @@ class Evidence:
         return min(times, default=None)
 
     def own_time(self, era: Era, time: datetime) -> datetime:
-        """When an occurrence is to be enqueued."""
-        return own_time(era.definition, time) if era.definition else time
+        """When an occurrence is to be enqueued: not before those that precede it."""
+        job = era.definition
+        if job is None:
+            return time
+        own = own_time(job, time)
+        recurrence = self.timeline.recurrence(era, time) if job.jitter else None
+        earliest = max(era.since, time - timedelta(seconds=job.jitter))
+        before = previous(recurrence, time) if recurrence else None
+        for _ in range(DELAYED):
+            if recurrence is None or before is None or before <= earliest:
+                break
+            own = max(own, own_time(job, before))
+            before = previous(recurrence, before)
+        return own
 
     # Which occurrence is meant
 
