@@ -21,6 +21,7 @@ from django_rediscron import (
 )
 from django_rediscron.core.store.keys import LOCK, job_key
 from django_rediscron.core.story.following import Following
+from django_rediscron.core.story.outside import OutsideWatch
 from django_rediscron.core.story.why.asked import read_asked
 from django_rediscron.core.story.why.asking import gather
 from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
@@ -300,6 +301,24 @@ def test_what_is_to_come(day: Day) -> None:
     assert day.answer("a", MIDNIGHT + 11 * MINUTE + SECOND).verdict == "none"
     day.change("a", enabled=False)
     assert day.answer("a", MIDNIGHT + 9 * MINUTE).verdict == "disabled"
+
+
+def test_what_another_program_did_is_told_by_name(day: Day) -> None:
+    day.lead("first")
+    day.register("a")
+    key = job_key("a")
+    for deed in (
+        lambda: day.connection.hset(key, "enabled", "0"),
+        lambda: day.connection.hset(key, "enabled", "1"),
+        lambda: day.connection.delete(key),
+    ):
+        day.minutes(2)
+        deed()
+        OutsideWatch(day.connection, {b"a"}).step()
+    day.minutes(2)
+    by = "by a program that keeps no log (noticed at 2026-03-23 00:0{} UTC)".format
+    assert f"enabled {by(4)}" in day.answer("a", MIDNIGHT + 4 * MINUTE).sentence
+    assert f"deleted {by(6)}" in day.answer("a", MIDNIGHT + 7 * MINUTE).sentence
 
 
 def test_without_a_time_the_latest_and_the_next_are_told(day: Day) -> None:

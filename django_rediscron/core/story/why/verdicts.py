@@ -146,8 +146,8 @@ class _Judgement(Teller):
         sentence = (
             "There is no schedule of this id" if era.until is None else "There was no schedule then"
         )
-        if era.begun is not None and era.begun.what == DELETED:
-            sentence += f"; it was deleted{tell_change(era.begun, self.zone)}"
+        if era.begun is not None and told(era.begun).startswith(DELETED):
+            sentence += f"; it was {told(era.begun)}{tell_change(era.begun, self.zone)}"
         if era.ended is not None:
             sentence += f"; it was created{tell_change(era.ended, self.zone)}"
         return sentence

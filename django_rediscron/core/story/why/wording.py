@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 
 from ...quoting import cut
-from ..changes import LoggedChange
+from ..changes import CREATED, DELETED, LoggedChange
 from ..runs import Run
 from .gaps import Gap
 from .timeline import OUTSIDE
@@ -67,18 +67,28 @@ def tell_progress(run: Run, moment: datetime, zone: tzinfo | None) -> str:
 
 def told(change: LoggedChange) -> str:
     """What was done to a schedule."""
+    if change.what == OUTSIDE:
+        switched = change.fields.get("enabled", (None, None))  # a field that every schedule has
+        return f"{_SWITCHED.get(switched, 'changed')} by a program that keeps no log"
     return _DONE.get(change.what, "changed")
 
 
 _DONE = {
-    "created": "created",
-    "deleted": "deleted",
+    CREATED: "created",
+    DELETED: "deleted",
     "enabled": "enabled",
     "disabled": "disabled",
     "reset": "reset to what the code declares",
     "reverted": "reverted to an earlier definition",
     "synced": "changed to what the code declares",
-    OUTSIDE: "changed by a program that keeps no log",
+}
+_SWITCHED = {
+    (None, "0"): "created",
+    (None, "1"): "created",
+    ("0", None): "deleted",
+    ("1", None): "deleted",
+    ("0", "1"): "enabled",
+    ("1", "0"): "disabled",
 }
 
 
