@@ -32,6 +32,8 @@ from django_rediscron.core.store.keys import (
     job_key,
     outcomes_key,
 )
+from django_rediscron.core.store.scripts import run_script
+from django_rediscron.core.story import following as following_module
 from django_rediscron.core.story.changes import read_changes
 from django_rediscron.core.story.following import Following
 from django_rediscron.core.story.in_flight import Entry, entry_text, terms
@@ -304,4 +306,25 @@ def test_who_lost_the_lock_tells_nothing(
     assert connection.hget(IN_FLIGHT, "b") == text.encode()
     assert following.step(connection.get(LOCK).decode())
     assert following.step(connection.get(LOCK).decode())
+    assert caplog.text.count("job b has been running longer than 60 s") == 1
+
+
+def test_a_run_is_told_although_the_first_reply_is_lost(
+    leader: RedisCronScheduler, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client sends the call again then."""
+    connection: Redis = leader.connection
+    text = entry_text(None, NOON, terms("hand", "rq:job:", max_runtime=60), "a")
+    connection.hset(IN_FLIGHT, "b", text)
+    started = {"status": "started", "started_at": "2026-03-23T12:00:00.000000Z"}
+    connection.hset("rq:job:b", mapping=started)
+
+    def send_twice(*call: Any) -> Any:
+        run_script(*call)
+        return run_script(*call)
+
+    monkeypatch.setattr(following_module, "run_script", send_twice)
+    following = Following(connection)
+    for _ in range(2):
+        assert following.step(connection.get(LOCK).decode())
     assert caplog.text.count("job b has been running longer than 60 s") == 1
