@@ -157,6 +157,12 @@ def test_a_day_with_every_cause_of_not_running(day: Day) -> None:
     answer = day.answer("latest", MIDNIGHT + 12 * MINUTE)
     assert "the later run of 2026-03-23 00:19 UTC" in answer.sentence
     assert "from 2026-03-23 00:08 UTC (first stopped) to 2026-03-23 00:18 UTC" in answer.sentence
+    assert answer.facts == {
+        "unled_since": "2026-03-23T00:08:00.000000Z",
+        "unled_until": "2026-03-23T00:18:00.000000Z",
+        "leader_before": "first",
+        "leader_after": "second",
+    }
     assert "its misfire_grace of 1 min 30 s" in day.answer("grace", answer.time).sentence
 
     with acting_as("admin:alice"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ..reigns import Reign
 
@@ -23,6 +24,16 @@ class Gap:
     @property
     def until(self) -> datetime | None:
         return self.after.since if self.after else None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For `Answer.facts`."""
+        return {
+            "unled_since": self.since,
+            "unled_until": self.until,
+            "leader_before": self.before and self.before.leader,
+            "leader_after": self.after and self.after.leader,
+        }
 
 
 def gap_at(reigns: Sequence[Reign], time: datetime) -> Gap | None:

@@ -59,7 +59,7 @@ class Teller:
             f"It was missed, and the later run of {self._tell(run.occurrence)}, enqueued "
             f"{self._at(run.enqueued_at)}, stands for it (catch_up='latest')"
         )
-        return self._say("missed", sentence + self._because_unled(run.enqueued_at), run)
+        return self._say_with_gap("missed", sentence, run)
 
     def _stood_for_in_vain(self) -> Answer | None:
         skip = self.evidence.skipped_stand_in(self.own)
@@ -69,7 +69,7 @@ class Teller:
             f"It was missed, and the later one of {self._tell(skip.occurrence)}, which stands for "
             f"it, was skipped {self._at(skip.at)}, because an earlier run had not ended"
         )
-        return self._say("missed", sentence + self._because_unled(skip.at), skipped_at=skip.at)
+        return self._say_with_gap("missed", sentence, skipped_at=skip.at)
 
     # What was skipped, and what could not be enqueued
 
@@ -123,13 +123,19 @@ class Teller:
                 how = f"catch_up_limit={job.catch_up_limit}"
             sentence += f", because it was missed, {late} late, and not caught up ({how})"
             verdict = "missed"
-        return self._say(verdict, sentence + self._because_unled(skip.at), skipped_at=skip.at)
+        seconds = (skip.at - self.own).total_seconds()
+        return self._say_with_gap(verdict, sentence, skipped_at=skip.at, late_seconds=seconds)
 
     # Words
 
-    def _because_unled(self, until: datetime | None) -> str:
+    def _say_with_gap(
+        self, verdict: Verdict, sentence: str, run: Run | None = None, **facts: object
+    ) -> Answer:
+        """With what is known of who led before and after, if nobody led then."""
         gap = self.evidence.gap_at(self.own)
-        return f"; {tell_gap(gap, self.zone)}" if gap else ""
+        if gap is not None:
+            sentence, facts = f"{sentence}; {tell_gap(gap, self.zone)}", {**facts, **gap.facts}
+        return self._say(verdict, sentence, run, **facts)
 
     def _tell(self, time: datetime) -> str:
         return tell_time(time, self.zone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from ...schedule.missed import PUNCTUAL
 from ...schedule.record import Record
@@ -80,8 +81,10 @@ class _Judgement(Teller):
         if self.own > evidence.moment:
             return self._coming()
         if leader is None:
-            gap = tell_gap(evidence.gap_at(evidence.moment), self.zone)
-            return self._say("unled", f"It is due but has not been enqueued, because {gap}")
+            gap = evidence.gap_at(evidence.moment)
+            because = f"because {tell_gap(gap, self.zone)}"
+            sentence = f"It is due but has not been enqueued, {because}"
+            return self._say("unled", sentence, **(gap.facts if gap else {}))
         late = tell_duration(evidence.moment - self.own)
         sentence = f"It has been due for {late}; scheduler {leader.leader} is to enqueue it"
         return self._say("coming", sentence, leader=leader.leader)
@@ -115,7 +118,7 @@ class _Judgement(Teller):
 
     def _not_due(self, era: Era) -> Answer | None:
         if not era.fields:
-            return self._say("none", self._without_schedule(era))
+            return self._without_schedule(era)
         job = era.definition
         if job is None or self.time == self.evidence.pending_since:
             return None
@@ -142,15 +145,18 @@ class _Judgement(Teller):
             sentence += f". The schedule was {told(era.ended)}{tell_change(era.ended, self.zone)}"
         return self._say("none", sentence, previous=before, next=after)
 
-    def _without_schedule(self, era: Era) -> str:
+    def _without_schedule(self, era: Era) -> Answer:
+        facts: dict[str, Any] = {}
         sentence = (
             "There is no schedule of this id" if era.until is None else "There was no schedule then"
         )
         if era.begun is not None and told(era.begun).startswith(DELETED):
             sentence += f"; it was {told(era.begun)}{tell_change(era.begun, self.zone)}"
+            facts |= {"deleted_at": era.begun.at, "deleted_by": era.begun.actor}
         if era.ended is not None:
             sentence += f"; it was created{tell_change(era.ended, self.zone)}"
-        return sentence
+            facts |= {"created_at": era.ended.at, "created_by": era.ended.actor}
+        return self._say("none", sentence, **facts)
 
     def _not_meant_to_run(self, era: Era) -> Answer | None:
         job = era.definition
@@ -202,6 +208,7 @@ class _Judgement(Teller):
                 f"{sentence}. The schedule was {what}",
                 changed_at=change.at,
                 actor=change.actor,
+                **gap.facts,
             )
         if job is not None and not job.enabled:
             return self._disabled_by(f"The schedule was {what}", change)
@@ -253,7 +260,8 @@ class _Judgement(Teller):
             )
         gap = evidence.gap_at(self.own)
         if gap is not None:
-            return self._say("unled", f"It was not enqueued, because {tell_gap(gap, self.zone)}")
+            sentence = f"It was not enqueued, because {tell_gap(gap, self.zone)}"
+            return self._say("unled", sentence, **gap.facts)
         change = evidence.last_change_before_handled(self.time, self.own)
         if change is not None:
             when = tell_change(change, self.zone)
@@ -267,4 +275,5 @@ class _Judgement(Teller):
             sentence += f", although scheduler {leader.leader} was leading"
         if isinstance(evidence.stored, Absent):
             sentence += ". The schedule is gone, and no deletion is on record"
-        return self._say("lost", sentence + ". Somebody deleted it in Redis, or Redis lost data")
+        sentence += ". Somebody deleted it in Redis, or Redis lost data"
+        return self._say("lost", sentence, leader=leader and leader.leader)
