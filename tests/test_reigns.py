@@ -31,6 +31,8 @@ def test_the_newest_come_first(connection: Redis) -> None:
     assert names(0, 0) == ["four"]
     assert names(1, 2) == ["three", "two"]
     assert names(-2, -1) == ["two", "one"]
+    assert names(-2, 2) == ["two"]
+    assert names(-2, 1) == []
     assert names(0, -2) == ["four", "three", "two"]
 
 

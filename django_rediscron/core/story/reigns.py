@@ -45,7 +45,7 @@ def read_reigns(connection: Redis, start: int = 0, end: int = -1) -> list[Reign]
     with bytes_client(connection).pipeline(transaction=False) as pipe:
         pipe.get(LOCK)
         pipe.hgetall(REIGN)
-        pipe.lrange(REIGNS, 0, end if end >= 0 else -1)
+        pipe.lrange(REIGNS, 0, end if min(start, end) >= 0 else -1)
         holder, current, before = pipe.execute(raise_on_error=False)
     reigns = [_current(_value(current) or {}, _value(holder) or b"")]
     reigns += [_ended(text) for text in _value(before) or ()]
