@@ -111,36 +111,46 @@ def take_screenshot(page: Page, name: str) -> None:
         page.screenshot(path=Path(directory) / f"{name}.png")
 
 
-def contrast(place: Locator) -> float:
-    """Between a text and what lies behind it, by WCAG 2.1."""
-    ratio: float = place.evaluate(
-        """place => {
+def too_dim(places: Locator) -> list[str]:
+    """Those whose text can hardly be read before what lies behind it, by WCAG 2.1 (1.4.3)."""
+    found: list[str] = places.evaluate_all(
+        """places => {
+            const canvas = document.createElement("canvas")
+                .getContext("2d", {willReadFrequently: true});
+            const known = new Map();
             const channels = colour => {
-                const canvas = document.createElement("canvas").getContext("2d");
-                canvas.fillStyle = colour;
-                canvas.fillRect(0, 0, 1, 1);
-                return [...canvas.getImageData(0, 0, 1, 1).data];
+                if (!known.has(colour)) {
+                    canvas.clearRect(0, 0, 1, 1);
+                    canvas.fillStyle = colour;
+                    canvas.fillRect(0, 0, 1, 1);
+                    known.set(colour, [...canvas.getImageData(0, 0, 1, 1).data]);
+                }
+                return known.get(colour);
             };
             const luminance = colour => channels(colour).slice(0, 3)
                 .map(each => each / 255)
                 .map(each => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
                 .reduce((sum, each, i) => sum + each * [0.2126, 0.7152, 0.0722][i], 0);
-            let opacity = 1, behind = place;
-            for (let each = place; each; each = each.parentElement) {
-                opacity *= getComputedStyle(each).opacity;
-            }
-            if (opacity < 1) {
-                return 1; // what shines through is not looked at here
-            }
-            while (channels(getComputedStyle(behind).backgroundColor)[3] < 255) {
-                behind = behind.parentElement;
-            }
-            const [text, ground] = [getComputedStyle(place).color,
-                getComputedStyle(behind).backgroundColor].map(luminance);
-            return (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
+            const contrast = place => {
+                let opacity = 1, behind = place;
+                for (let each = place; each; each = each.parentElement) {
+                    opacity *= getComputedStyle(each).opacity;
+                }
+                if (opacity < 1) {
+                    return 1; // what shines through is not looked at here
+                }
+                while (channels(getComputedStyle(behind).backgroundColor)[3] < 255) {
+                    behind = behind.parentElement;
+                }
+                const [text, ground] = [getComputedStyle(place).color,
+                    getComputedStyle(behind).backgroundColor].map(luminance);
+                return (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
+            };
+            return places.filter(place => contrast(place) < 4.5)
+                .map(place => place.outerHTML.slice(0, 80));
         }"""
     )
-    return ratio
+    return found
 
 
 def _note(message: Any, complaints: list[str]) -> None:
