@@ -45,6 +45,8 @@ def test_masks_stand_for_what_is_stored() -> None:
             unmask(moved, stored)
     for text in ("{", '["password", "hunter2"]', '"hunter2"', "[" * 100_000):
         assert mask_field("kwargs", text) == MASK
+    webhooks = '[{"url": "http://a", "headers": {"Authorization": "%s"}}]'
+    assert mask_field("webhooks", webhooks % "Bearer hunter2") == webhooks % MASK
     assert mask_field("args", '["password"]') == '["password"]'
 
 

@@ -32,11 +32,11 @@ def mask(value: Any) -> Any:
     return _mask(value, re.compile("|".join(parts), re.IGNORECASE)) if parts else value
 
 
-def mask_json(text: str) -> str:
-    """The same for JSON, such as a hash has as `kwargs`; `MASK` for what is no JSON object."""
+def mask_json(text: str, kind: type) -> str:
+    """The same for JSON of this type; `MASK` for anything else."""
     try:
         found = json.loads(text)
-        return json.dumps(mask(found), ensure_ascii=False) if isinstance(found, dict) else MASK
+        return json.dumps(mask(found), ensure_ascii=False) if isinstance(found, kind) else MASK
     except (ValueError, RecursionError):
         return MASK
 
@@ -54,8 +54,12 @@ def _mask(value: Any, sensitive: re.Pattern[str]) -> Any:
 
 def mask_field(name: str, text: str) -> str:
     """The value of a hash field as it may be shown."""
-    is_sensitive = name.removeprefix("declared ") == "kwargs"
-    return mask_json(text) if text and is_sensitive else text
+    kind = _MASKED.get(name.removeprefix("declared "))
+    return mask_json(text, kind) if text and kind else text
+
+
+_MASKED = {"kwargs": dict, "webhooks": list}
+"""Fields of a hash with sensitive keys, and what their JSON is: webhooks may have such headers."""
 
 
 def mask_changes(changes: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
