@@ -309,6 +309,18 @@ def test_what_is_to_come(day: Day) -> None:
     assert day.answer("a", MIDNIGHT + 9 * MINUTE).verdict == "disabled"
 
 
+def test_a_change_that_disables_among_others_is_said_to_disable(day: Day) -> None:
+    day.lead("first")
+    day.register("a")
+    day.minutes(1)
+    day.clock.advance(MINUTE)
+    with acting_as("amy"):
+        day.change("a", enabled=False, args=(1,))
+    answer = day.answer("a", MIDNIGHT + 2 * MINUTE)
+    assert answer.verdict == "disabled"
+    assert "was disabled at 2026-03-23 00:02 UTC by amy, before it was" in answer.sentence
+
+
 def test_what_another_program_did_is_told_by_name(day: Day) -> None:
     day.lead("first")
     day.register("a")

@@ -199,7 +199,8 @@ class _Judgement(Teller):
             return None
         after = self.timeline.made_by(change)
         job = after.definition if after else None
-        what = f"{told(change)}{tell_change(change, self.zone)}, before it was enqueued"
+        when = f"{tell_change(change, self.zone)}, before it was enqueued"
+        what = told(change) + when
         gap = self.evidence.gap_at(self.own)
         if gap is not None and (gap.until is None or gap.until >= change.at):
             sentence = f"It was not enqueued, because {tell_gap(gap, self.zone)}"
@@ -211,7 +212,7 @@ class _Judgement(Teller):
                 **gap.facts,
             )
         if job is not None and not job.enabled:
-            return self._disabled_by(f"The schedule was {what}", change)
+            return self._disabled_by(f"The schedule was disabled{when}", change)
         if job is not None and job.end_at is not None and self.time > job.end_at:
             return self._say(
                 "finished",
