@@ -123,7 +123,7 @@ class OutsideWatch:
         """Returns those that there was no time for."""
         self._due = time.monotonic() + len(ids) / RATE
         arguments = [utc_text(now()), *ids]
-        return ids[run_script(self._connection, NOTE_OUTSIDE, [], arguments) :]
+        return ids[run_script(self._connection, NOTE_OUTSIDE, [LOGGED_SINCE], arguments) :]
 
     def _members(self) -> Iterator[list[bytes]]:
         """Members of both indexes, in pages."""

@@ -1,6 +1,6 @@
 -- Enter in the logs of these schedules what programs that keep no log changed of them.
 --
--- KEYS: none
+-- KEYS[1]: since when every schedule has had a log
 -- ARGV[1]: the time as UTC text, then the ids
 -- Returns how many of them it looked at: not all if they are large.
 
