@@ -126,7 +126,7 @@ def test_of_three_standbys_one_wins(server: Server, run: Run) -> None:
     """All stand in RQ's registry, where anybody can see what they are."""
     client = server.client()
     register_every_second(client)
-    one, _ = pair(server, run, lock_ttl=30)
+    one, _ = pair(server, run, lock_ttl=120)
     run("three", standby=True)
     run("four", standby=True)
     names = {"one", "two", "three", "four"}
@@ -145,7 +145,7 @@ def test_of_three_standbys_one_wins(server: Server, run: Run) -> None:
 
 def test_ends_while_it_stands_by(server: Server, run: Run) -> None:
     """At once, and leaves the lock and the leader alone."""
-    _, two = pair(server, run, lock_ttl=30)
+    _, two = pair(server, run, lock_ttl=120)
 
     def stop_the_standby() -> float:
         nonlocal two
@@ -166,7 +166,7 @@ def test_ends_while_it_stands_by(server: Server, run: Run) -> None:
 
 
 def test_a_standby_outlives_an_outage(server: Server, run: Run) -> None:
-    _, two = pair(server, run, lock_ttl=30)
+    _, two = pair(server, run, lock_ttl=120)
     server.stop()
     wait_until(lambda: two.said("trouble"))
     server.start()
@@ -177,7 +177,7 @@ def test_a_standby_outlives_an_outage(server: Server, run: Run) -> None:
 
 
 def test_a_standby_declares_again_what_redis_lost(server: Server, run: Run) -> None:
-    one, two = pair(server, run, lock_ttl=30, prepare=declare)
+    one, two = pair(server, run, lock_ttl=120, prepare=declare)
     server.stop(signal.SIGKILL)
     one.send(signal.SIGKILL)
     server.lose_data()
@@ -205,18 +205,18 @@ def test_a_standby_with_the_name_of_the_leader(server: Server, run: Run) -> None
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_same_name_again(server: Server, run: Run, number: int) -> None:
     """After a clean end and after none, on the machine where it ran: without waiting."""
-    one = run("one", lock_ttl=30)
+    one = run("one", lock_ttl=120)
     wait_until(lambda: roles(server.client()) == {"one": "leader"})
     token = server.client().get(LOCK)
     one.send(number)
     one.wait()
-    again = run("one", lock_ttl=30)
+    again = run("one", lock_ttl=120)
     wait_until(lambda: again.said("starting") and server.client().get(LOCK) not in (token, None))
     assert not again.has_ended, again.error
 
 
 def test_elsewhere_the_lock_of_a_dead_one_is_waited_out(server: Server, run: Run) -> None:
-    one = run("one", lock_ttl=30)
+    one = run("one", lock_ttl=120)
     wait_until(lambda: roles(server.client()) == {"one": "leader"})
     make_foreign(server.client(), "one")
     one.send(signal.SIGKILL)
