@@ -109,8 +109,8 @@ OUTCOMES = {
     "scheduled": gettext_lazy("waits to be tried again"),
     "stopped": gettext_lazy("stopped"),
     "canceled": gettext_lazy("canceled"),
-    "unknown": gettext_lazy("result expired"),
-    "": gettext_lazy("result expired"),
+    "unknown": gettext_lazy("unknown"),
+    "": gettext_lazy("unknown"),
 }
 """The states of a run; `unknown` is one that RQ deleted before its end was seen."""
 

@@ -68,7 +68,7 @@ def test_an_outcome_is_that_of_the_job(connection: Redis, schedule: Make, operat
     connection.hset(job.key, "status", "failed")
     assert cells(operator, "failing")["last_run"].startswith("failed")
     Job.fetch(job.id, connection).delete()
-    assert cells(operator, "failing")["last_run"].startswith("result expired")
+    assert cells(operator, "failing")["last_run"].startswith("unknown")
 
 
 def test_the_last_ten_outcomes_are_marks_with_a_text(
