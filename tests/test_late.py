@@ -489,7 +489,7 @@ def test_after_the_last_run_it_is_finished_and_costs_nothing(
     leader.register_death()
     second = RedisCronScheduler(connection, name="second")
     second.register_birth()
-    second._leading.repair()
+    second._leading._repairs.repair()
     assert connection.zscore(INDEX, "report") is None
     clock.advance(DAY)
     assert second.enqueue_jobs() == []

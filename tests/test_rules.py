@@ -1,7 +1,7 @@
 """Next times that were computed elsewhere: in another local zone, by another time zone database.
 
 Each wall time that an expression names runs once, whenever a deploy comes. Seen to fail with
-`_adopt_rules` taken out, and with `as_leader` true always.
+`adopt_rules` taken out, and with `as_leader` true always.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Schedules that cannot be enqueued: no burden, however many, nor however long that takes to know.
 
 Seen to fail, each with this taken out: `share` in `Retries.plan` (many commands), `random.uniform`
-there (thousands in one second), `retry_failed` in `Leading.repair` (it runs minutes later), the
+there (thousands in one second), `retry_failed` in `Repairs.repair` (it runs minutes later), the
 look at `patience` in `Batch._read_unknown` (the lock is lost), and that at `unwritten` in
 `Batch._add_read` (nothing runs any more).
 """

@@ -10,28 +10,22 @@ from functools import partial
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
-from ..dispatch import next_times
 from ..dispatch.dispatcher import Dispatcher
-from ..dispatch.next_times import Rule, after_foreign_change, after_step_back
 from ..dispatch.protocol import LockLostError
 from ..exceptions import LeadershipLostError, SchedulerLockedError
-from ..store import listing as store
 from ..store.batches import WorkEndedError
-from ..store.keys import INDEXED, LAST_UPDATE
 from ..story.following import Following
 from ..story.outside import OutsideWatch
 from .inbox import Inbox
 from .listener import ChangeListener
 from .outage import Outage
+from .repairs import Repairs
 from .session import Scheduler, Session
 from .standby import Standby
 from .systemd import notify, watchdog_interval
 
 CLOCK_TOLERANCE = 1.0
 """Seconds by which the wall clock may go back without notice."""
-
-RENEWALS = 3
-"""How often a schedule is read again that is being changed while all next times are recomputed."""
 
 SYNCS = 2
 """At most in a row, if Redis loses data during one."""
@@ -65,8 +59,7 @@ class Leading:
         self._watchdog = watchdog_interval()
         self._latest_heartbeat = self._latest_notice = time.monotonic()
         self._index_was_empty = True
-        # In the next round, and again if Redis becomes unavailable meanwhile.
-        self._repair_wanted = self._rules_wanted = False
+        self._repairs = Repairs(scheduler.log, session, dispatcher, self._outside, self.keep_alive)
 
     def keep_alive(self) -> None:
         """Between two steps of long work: send the heartbeat and the notice to systemd if due.
@@ -122,7 +115,8 @@ class Leading:
         """Nothing is known of what Redis holds, and only the leader writes what is declared."""
         self._session.marker = ""
         self._outside.begin()
-        self._inbox.sync_wanted = self._repair_wanted = self._rules_wanted = True
+        self._inbox.sync_wanted = True
+        self._repairs.want_all()
 
     def _lead_once(self) -> None:
         """One pass, begun again if the lock was lost meanwhile."""
@@ -130,12 +124,12 @@ class Leading:
             try:
                 if not self._session.is_leading:
                     self._regain_lock(standby=False)
-                if self._rules_wanted:
-                    self._adopt_rules()
+                if self._repairs.rules_wanted:
+                    self._repairs.adopt_rules()
                 if self._inbox.sync_wanted:
                     self._sync()
-                if self._repair_wanted:
-                    self.repair()
+                if self._repairs.repair_wanted:
+                    self._repairs.repair()
                 self._pass()
                 while self._outside.step():
                     self.keep_alive()
@@ -161,11 +155,11 @@ class Leading:
 
     def _work(self) -> None:
         """One pass, a heartbeat, what else is wanted, and sleep until there is something to do."""
-        if self._rules_wanted:
-            self._adopt_rules()
-        self._take_in_changes()
-        if self._repair_wanted:
-            self.repair()
+        if self._repairs.rules_wanted:
+            self._repairs.adopt_rules()
+        self._repairs.take_in_changes(self._inbox)
+        if self._repairs.repair_wanted:
+            self._repairs.repair()
         self._watch_clock()
         self._pass()
         self._watch_clock()
@@ -182,7 +176,7 @@ class Leading:
         self._notify_watchdog()
         self._outside.step()
         self._watch_clock()  # else a pause until a time that is far away again
-        self._rest(0 if self._repair_wanted else pause)
+        self._rest(0 if self._repairs.repair_wanted else pause)
         self._watch_clock()
 
     def _pass(self) -> None:
@@ -220,8 +214,8 @@ class Leading:
                 self._outside.step()
 
     def _sync(self) -> None:
-        if self._rules_wanted:
-            self._adopt_rules()
+        if self._repairs.rules_wanted:
+            self._repairs.adopt_rules()
         if not self._session.marker:
             self._session.renew_marker()
         for _ in range(SYNCS):
@@ -229,7 +223,7 @@ class Leading:
             if self._session.renew_marker():
                 break
             # Redis may have lost what it held when it was compared with the code.
-            self._repair_wanted = self._rules_wanted = True
+            self._repairs.want_all()
         self._inbox.sync_wanted = False
 
     def _call_sync(self) -> None:
@@ -242,61 +236,11 @@ class Leading:
         except Exception:  # a program's own code: its schedules are as they were
             scheduler.log.exception("Scheduler %s: syncing failed", self._session.name)
 
-    # Changes and repairs
+    # Changes of others
 
     def _changed(self, id: str | None) -> None:
         if self._session.is_leading:  # a standby has no use for it
             self._inbox.changed(id)
-
-    def _take_in_changes(self) -> None:
-        """Index what another program wrote that does not keep our indexes."""
-        client, inbox = self._session.client, self._inbox
-        if inbox.changed_ids or inbox.changes_missed:
-            indexed, updated = client.mget(INDEXED, LAST_UPDATE)
-            if indexed != updated:
-                self._outside.suspect(inbox.changed_ids)
-                store.index_missing(inbox.changed_ids, client, self.keep_alive)
-                self._retime(list(inbox.changed_ids), after_foreign_change)
-                self._repair_wanted |= inbox.changes_missed
-            inbox.forget_changes()
-
-    def repair(self) -> None:
-        """Correct the indexes and the times that depend on a wrong clock, and retry what failed."""
-        client = self._session.client
-        report = store.reindex(client, self.keep_alive)
-        if report.restored or report.pruned:
-            self._scheduler.log.warning(
-                "Scheduler %s: repaired the index: %d schedules put back, %d stale members removed",
-                self._session.name,
-                report.restored,
-                report.pruned,
-            )
-        self._outside.suspect(report.gone)
-        if report.foreign:
-            self._outside.begin()
-        self._retime(report.ahead, after_step_back)
-        self._retime(report.foreign, after_foreign_change)
-        store.retry_failed(client, self.keep_alive)
-        self._repair_wanted = False
-
-    def _adopt_rules(self) -> None:
-        """Recompute next times that were computed with other time zone rules than ours."""
-        client = self._session.client
-        stored = next_times.read_rules(client)
-        if not next_times.are_ours(stored):
-            renewal = next_times.begin_renewal(stored, client)
-            left = store.waiting_ids(client)
-            for _ in range(RENEWALS):
-                left = self._retime(left, renewal)
-            next_times.end_renewal(renewal, client)
-        self._rules_wanted = False
-
-    def _retime(self, ids: list[str], rule: Rule) -> list[str]:
-        """Returns those that were being changed meanwhile."""
-        if not ids:
-            return []
-        session = self._session
-        return self._dispatcher.retime(ids, rule, session.token, session.lock_ttl, self.keep_alive)
 
     def _regain_lock(self, *, standby: bool) -> None:
         """Take the lock again: Redis may have lost it, perhaps with all its data."""
@@ -313,7 +257,7 @@ class Leading:
         # After an outage longer than the lock's TTL that is to be expected.
         level = logging.INFO if self._outage else logging.WARNING
         log.log(level, "Scheduler %s: took the lost lock again", name)
-        self._rules_wanted = True  # another one may have led meanwhile
+        self._repairs.rules_wanted = True  # another one may have led meanwhile
 
     # Watches
 
@@ -332,9 +276,9 @@ class Leading:
         before, self._clock = self._clock, time.time()
         if self._clock < before - CLOCK_TOLERANCE:
             self._scheduler.log.warning("Scheduler %s: the clock was set back", self._session.name)
-            self._repair_wanted = True
+            self._repairs.repair_wanted = True
 
     def _watch_index(self) -> None:
         """If no schedule is waiting, the index may have been deleted: look for schedules, once."""
         was_empty, self._index_was_empty = self._index_was_empty, self._dispatcher.index_is_empty
-        self._repair_wanted |= self._index_was_empty and not was_empty
+        self._repairs.repair_wanted |= self._index_was_empty and not was_empty
