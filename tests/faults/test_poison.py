@@ -17,7 +17,7 @@ from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.dispatch.memory import LONGEST_DELAY, RATE, Retries
-from django_rediscron.core.store.keys import ERRORS, INDEX, job_key
+from django_rediscron.core.store.keys import ERRORS, INDEX, LOGGED_SINCE, job_key
 from tests import tasks
 from tests.damage import DAMAGE
 from tests.processes import next_job_id, wait_until
@@ -36,6 +36,7 @@ def test_many_damaged_schedules_are_no_load(server: Server, run: Run) -> None:
     damage_many(client)
     run()
     wait_until(lambda: client.zcard(ERRORS) == MANY, timeout=60)
+    wait_until(lambda: client.exists(LOGGED_SINCE), timeout=60)  # all were compared with their logs
     begun, before, asked = time.time(), count_commands(client), 0
 
     def have_been_tried_again() -> bool:
