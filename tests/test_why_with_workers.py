@@ -84,7 +84,7 @@ def test_a_run_that_is_tried_again_and_fails(
     connection: Redis, redis_url: str, leader: RedisCronScheduler
 ) -> None:
     job = run(leader, tasks.fail, retry={"max": 1, "intervals": [3600]})
-    with working(redis_url, name="busy bee", heartbeat_ttl=60):
+    with working(redis_url, heartbeat_ttl=60):
         awaited(connection, job, "scheduled")
         told = "waits for another attempt after 1"
         wait_until(lambda: told in latest(connection).sentence, timeout=50)
