@@ -293,14 +293,20 @@ def test_a_run_that_took_too_long_is_told_when_its_end_is_seen(
     assert run.is_too_long
 
 
-def test_who_lost_the_lock_tells_nothing(
-    leader: RedisCronScheduler, caplog: pytest.LogCaptureFixture
-) -> None:
-    connection: Redis = leader.connection
+def enter_long_run(connection: Redis) -> str:
+    """Job b, which has been running for longer than its limit; returns its entry."""
     text = entry_text(None, NOON, terms("hand", "rq:job:", max_runtime=60), "a")
     connection.hset(IN_FLIGHT, "b", text)
     started = {"status": "started", "started_at": "2026-03-23T12:00:00.000000Z"}
     connection.hset("rq:job:b", mapping=started)
+    return text
+
+
+def test_who_lost_the_lock_tells_nothing(
+    leader: RedisCronScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection: Redis = leader.connection
+    text = enter_long_run(connection)
     following = Following(connection)
     assert not following.step("another:token")
     assert connection.hget(IN_FLIGHT, "b") == text.encode()
@@ -314,10 +320,7 @@ def test_a_run_is_told_although_the_first_reply_is_lost(
 ) -> None:
     """The client sends the call again then."""
     connection: Redis = leader.connection
-    text = entry_text(None, NOON, terms("hand", "rq:job:", max_runtime=60), "a")
-    connection.hset(IN_FLIGHT, "b", text)
-    started = {"status": "started", "started_at": "2026-03-23T12:00:00.000000Z"}
-    connection.hset("rq:job:b", mapping=started)
+    enter_long_run(connection)
 
     def send_twice(*call: Any) -> Any:
         run_script(*call)

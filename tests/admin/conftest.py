@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from redis import Redis
+from redis.connection import AbstractConnection
 
 from django_rediscron import RedisCronJob
 
@@ -56,3 +57,26 @@ def schedule(connection: Redis) -> Callable[..., RedisCronJob]:
         return job
 
     return make
+
+
+RoundTrips = Callable[[Callable[[], object]], int]
+
+
+@pytest.fixture
+def round_trips(monkeypatch: pytest.MonkeyPatch) -> RoundTrips:
+    """Count what is sent to Redis for something, when scripts and connections are there."""
+    sent: list[object] = []
+    send = AbstractConnection.send_packed_command
+
+    def noted(self: AbstractConnection, command: object, *args: object, **more: object) -> None:
+        sent.append(command)
+        send(self, command, *args, **more)
+
+    def count(work: Callable[[], object]) -> int:
+        work()
+        sent.clear()
+        work()
+        return len(sent)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", noted)
+    return count
