@@ -27,6 +27,7 @@ from django_rediscron.core.timing.cron_fields import (
     weekdays_of,
 )
 from django_rediscron.core.timing.cron_times import check_cron, next_cron_time
+from django_rediscron.core.timing.portable import portable_cron
 
 UTC = timezone.utc
 PAGE = Path(__file__).parent.parent / "docs" / "cron.md"
@@ -353,3 +354,29 @@ def test_the_longest_expression_that_anybody_needs_is_accepted() -> None:
     names = ",".join(MONTHS), ",".join(WEEKDAYS)
     fields = (sixty, ",".join(map(str, range(24))), ",".join(map(str, range(1, 32))), *names, sixty)
     check_cron(" ".join(fields))
+
+
+@pytest.mark.parametrize(
+    ("expression", "portable"),
+    [
+        ("*/20 * * * *", "*/20 * * * *"),
+        ("59/15 22-3 * * *", "59 0-3,22-23 * * *"),
+        ("0 8 ? JAN-mar MON-5", "0 8 * 1-3 1-5"),
+        ("@midnight", "0 0 * * *"),
+        ("0 0 */2 * FRI", "0 0 */2 * 5"),
+        ("0 8 1,15-L * 7", "0 8 1,15-31 * 0"),
+        ("0 8 L * *", "0 8 L * *"),
+        ("0 8 * * 5L,MON-TUE#1", "0 8 * * 1#1,2#1,5L"),
+        ("*/30,7 5 * * *", "*/30,0,7,30 5 * * *"),
+        ("* * * * * */10", "* * * * *"),
+        ("0 * * * * 30", "0 * * * *"),
+        # In the nights when clocks change, five fields would not match the same.
+        ("0 2 * * * 30", None),
+        ("0 8 15W * *", None),
+        ("0 8 L-3 * *", None),
+    ],
+)
+def test_other_programs_are_given_expressions_that_they_read_alike(
+    expression: str, portable: str | None
+) -> None:
+    assert portable_cron(expression) == portable
