@@ -41,6 +41,7 @@ FULL: dict[str, Any] = {
     "overlap": "queue_one",
     "max_failures": 3,
     "max_runtime": 0.5,
+    "notify": {"failures": 3, "late_after": 90.5, "by_hand": True},
     "retry": Retry(max=3, interval=[10, 30]),
     "on_success": "tests.tasks.succeeded",
     "on_failure": Callback(tasks.failed, timeout=30),
@@ -60,6 +61,7 @@ TEXTS = {
     "overlap": "queue_one",
     "max_failures": "3",
     "max_runtime": "0.5",
+    "notify": '{"failures":3,"late_after":90.5,"by_hand":true}',
     "retry": '{"max":3,"intervals":[10,30]}',
     "on_success": "tests.tasks.succeeded",
     "on_failure": "tests.tasks.failed 30",
@@ -90,7 +92,7 @@ def test_options_are_hash_fields_attributes_and_parts_of_the_listing(connection:
     assert RedisCronJob.from_dict(loaded.to_dict()).definition() == job.definition()
     for name in (
         *("max_runs", "jitter", "misfire_grace", "catch_up", "catch_up_limit", "overlap"),
-        *("max_failures", "max_runtime"),
+        *("max_failures", "max_runtime", "notify"),
     ):
         assert getattr(loaded, name) == FULL[name]
     assert (loaded.timezone, loaded.zone) == ("Europe/Paris", PARIS)
@@ -98,10 +100,12 @@ def test_options_are_hash_fields_attributes_and_parts_of_the_listing(connection:
     assert loaded.job_options["retry"].intervals == [10, 30]
     assert loaded.schedule == "0 9 * * * (Europe/Paris)"
     (listed,) = json.loads(to_json(list_schedules(connection)))["jobs"]
-    assert {name: listed[name] for name in ("timezone", "end_at", "overlap", "retry", "state")} == {
+    names = ("timezone", "end_at", "overlap", "notify", "retry", "state")
+    assert {name: listed[name] for name in names} == {
         "timezone": "Europe/Paris",
         "end_at": TEXTS["end_at"],
         "overlap": "queue_one",
+        "notify": FULL["notify"],
         "retry": {"max": 3, "intervals": [10, 30]},
         "state": "enabled",
     }
@@ -136,6 +140,30 @@ def test_a_loaded_schedule_writes_the_option_that_was_changed(connection: Redis)
     assert (loaded.overlap, loaded.misfire_grace) == ("skip", None)
     assert loaded.job_options["retry"].max == 5
     assert loaded.jitter == 30
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "text"),
+    [
+        (True, True, None),
+        ({}, True, None),
+        ({"failures": 1, "late_after": None, "by_hand": False}, True, None),
+        (False, False, "0"),
+        (
+            {"by_hand": True, "margin": "5m", "failures": 2},
+            {"failures": 2, "margin": 300, "by_hand": True},
+            '{"failures":2,"margin":300,"by_hand":true}',
+        ),
+    ],
+    ids=str,
+)
+def test_what_a_schedule_says_of_alarms_is_kept_in_one_form(
+    connection: Redis, given: Any, kept: Any, text: str | None
+) -> None:
+    make(connection=connection, notify=given).save(event="created")
+    stored = connection.hget("rq:cron_job:report", "notify")
+    assert (stored and stored.decode()) == text
+    assert RedisCronJob.fetch("report", connection).notify == kept
 
 
 def test_zones_are_taken_as_objects_too() -> None:
@@ -203,6 +231,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"max_failures": 1.5}, "max_failures.*whole.*got 1.5"),
     ({"max_runtime": 0}, "max_runtime.*positive.*got 0"),
     ({"max_runtime": "5 minutes"}, "max_runtime.*got '5 minutes'.*'5m'"),
+    ({"notify": 1}, "notify must be True, False or a dict of failures, late_after.*got 1"),
+    ({"notify": None}, "notify.*got None"),
+    ({"notify": {"failure": 1, 5: 2}}, "notify.*unknown.*'failure', 5.*failures, late_after, marg"),
+    ({"notify": {"failures": 0}}, "^notify\\['failures'\\] must be a whole number from 1, got 0"),
+    ({"notify": {"failures": True}}, "notify.*failures.*got True"),
+    ({"notify": {"late_after": "soon"}}, "notify.*late_after.*positive.*got 'soon'.*'5m'"),
+    ({"notify": {"margin": -1}}, "notify.*margin.*positive.*got -1"),
+    ({"notify": {"by_hand": 1}}, "notify.*by_hand.*must be True or False, got 1"),
     ({"misfire_grace": 0}, "misfire_grace.*positive.*got 0"),
     ({"misfire_grace": "5 minutes"}, "misfire_grace.*got '5 minutes'.*'5m'"),
     ({"catch_up": "some"}, "catch_up.*'latest', 'all', 'skip', got 'some'"),
@@ -255,6 +291,10 @@ def test_bad_values_are_refused_before_anything_is_written(
         ("jitter", "-1"),
         ("jitter", "nan"),
         ("catch_up", "none"),
+        ("notify", "yes"),
+        ("notify", "[]"),
+        ("notify", '{"failures":1.5}'),
+        ("notify", '{"failures":'),
         ("retry", "[1"),
         ("retry", "[1]"),
         ("at_front", "yes"),

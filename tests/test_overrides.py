@@ -189,9 +189,9 @@ def test_what_somebody_changed_stays_and_the_rest_follows_the_code(
     assert job.overrides == {"interval": ("900", "700")}
 
 
-@pytest.mark.parametrize("field", ["name", "meta", "timezone", "jitter", "retry"])
+@pytest.mark.parametrize("field", ["name", "meta", "timezone", "jitter", "notify", "retry"])
 def test_any_field_of_the_definition_can_be_overridden(connection: Redis, field: str) -> None:
-    raw = {"jitter": "3", "retry": '{"max":2,"intervals":[5]}', "meta": '{"a":1}'}
+    raw = {"jitter": "3", "retry": '{"max":2,"intervals":[5]}', "meta": '{"a":1}', "notify": "0"}
     text = raw.get(field, "Europe/Berlin")
     deploy(billing(cron="0 6 * * *"))
     connection.hset(job_key("billing"), field, text)

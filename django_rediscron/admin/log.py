@@ -59,6 +59,8 @@ def display_value(name: str, text: str) -> str:
     """A value of the hash, cut, and masked if it is sensitive."""
     if name == "enabled" or isinstance(_form_field(name), BooleanField):
         return _("yes") if text == "1" else _("no")
+    if name == "notify" and text in ("", "0"):
+        return _("no") if text else _("yes")
     text = mask_field(name, text)
     return Truncator(text).chars(_LONGEST_VALUE) if text else _("none")
 

@@ -82,7 +82,7 @@ def info(
     queue_name, func_name, args, kwargs, enabled, state, next_enqueue_time, latest_enqueue_time,
     last_error, last_error_at, created_at, updated_at, revision, runs, finished_at, timezone,
     start_at, end_at, max_runs, jitter, misfire_grace, catch_up, catch_up_limit, overlap,
-    max_failures, max_runtime, source, application, place, locked, orphaned_at, overrides,
+    max_failures, max_runtime, notify, source, application, place, locked, orphaned_at, overrides,
     job_timeout, result_ttl, ttl, failure_ttl, meta, retry, on_success, on_failure, on_stopped,
     at_front and description; "damaged" an object with id and reason for each schedule that cannot
     be read; "deleted" one with id, application and place for each that was deleted by hand;

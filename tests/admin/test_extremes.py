@@ -71,6 +71,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         ),
         NUMBERS,
     ),
+    "notify": st.dictionaries(st.sampled_from(["failures", "late_after", "margin"]), FLOATS),
     "timezone": st.sampled_from(NAMES),
     "catch_up": st.sampled_from(["latest", "all", "skip"]),
 }

@@ -45,6 +45,11 @@ def test_adds_a_schedule_with_all_that_one_can_say(operator: Client, connection:
         "overlap": "queue_one",
         "max_failures": "3",
         "max_runtime": "1.5",
+        "notify": "yes",
+        "notify_failures": "2",
+        "notify_late_after": "5m",
+        "notify_margin": "0.5",
+        "notify_by_hand": "on",
         "job_timeout": "10m",
         "ttl": "1d",
         "result_ttl": "-1",
@@ -67,6 +72,7 @@ def test_adds_a_schedule_with_all_that_one_can_say(operator: Client, connection:
     assert (job.max_runs, job.jitter, job.misfire_grace) == (5, 2.5, 3600)
     assert (job.catch_up, job.catch_up_limit, job.overlap) == ("all", 7, "queue_one")
     assert (job.max_failures, job.max_runtime) == (3, 1.5)
+    assert job.notify == {"failures": 2, "late_after": 300, "margin": 0.5, "by_hand": True}
     options = job.job_options
     assert [options[each] for each in ("job_timeout", "ttl", "result_ttl", "failure_ttl")] == [
         600, 86400, -1, 0
@@ -121,6 +127,10 @@ WRONG = [
     ("catch_up", "maybe", "not one of the available choices"),
     ("catch_up_limit", "100000", "from 1 to"),
     ("overlap", "maybe", "not one of the available choices"),
+    ("notify", "maybe", "not one of the available choices"),
+    ("notify_failures", "0", "greater than or equal to 1"),
+    ("notify_late_after", "0", "positive"),
+    ("notify_margin", "soon", "number of seconds"),
     ("job_timeout", "-2", "positive, or -1"),
     ("ttl", "-1", "positive"),
     ("retry_max", "x", "whole number"),
@@ -147,7 +157,7 @@ def test_what_is_wrong_is_told_at_its_field_and_nothing_is_written(
             shown_at = next(iter(found))
         assert list(found) == [shown_at], (field, value)
         assert words in " ".join(found[shown_at]), (field, value)
-        if field not in ("queue_name", "catch_up", "overlap"):
+        if field not in ("queue_name", "catch_up", "overlap", "notify"):
             assert inputs(response)[field] == value  # what was typed is still there
         assert sorted(keys(connection)) == before
     assert not LogEntry.objects.exists()
@@ -230,6 +240,36 @@ def test_saving_without_a_change_writes_nothing(
     response = send(operator, change_url("old"), load(operator, change_url("old")))
     assert response.status_code == 302
     assert connection.hgetall("rq:cron_job:old") == before
+
+
+def test_alarms_are_turned_off_and_adjusted(
+    operator: Client, schedule: Make, connection: Redis
+) -> None:
+    schedule("old", func_name=BUILD, args=("daily",), notify={"failures": 2, "margin": 60})
+    url = change_url("old")
+    send(operator, url, load(operator, url), notify_failures="3", notify_late_after="1m")
+    stored = RedisCronJob.fetch("old", connection)
+    assert stored.notify == {"failures": 3, "late_after": 60, "margin": 60}
+    send(operator, url, load(operator, url), notify="no")
+    assert RedisCronJob.fetch("old", connection).notify is False
+    form = load(operator, url)
+    assert (form["notify"], form["notify_failures"]) == ("no", "")
+    send(operator, url, {name: form[name] for name in form if "notify" not in name})
+    assert connection.hget("rq:cron_job:old", "notify") is None  # as a form without them
+    assert [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")] == [
+        'Changed alarms: {"failures":2,"margin":60} → {"failures":3,"late_after":60,"margin":60}.',
+        'Changed alarms: {"failures":3,"late_after":60,"margin":60} → no.',
+        "Changed alarms: no → yes.",
+    ]
+
+
+def test_a_group_is_open_if_a_field_of_it_is_not_at_its_default(
+    operator: Client, schedule: Make
+) -> None:
+    schedule("plain")
+    schedule("quiet", notify=False)
+    pages = [operator.get(change_url(id)).text for id in ("plain", "quiet")]
+    assert [page.count("<details>") for page in pages] == [5, 4]
 
 
 def test_true_is_not_one(operator: Client, schedule: Make, connection: Redis) -> None:

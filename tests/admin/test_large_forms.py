@@ -108,6 +108,9 @@ CLOSED = {
     "misfire_grace": "soon",
     "max_failures": "0",
     "max_runtime": "long",
+    "notify_failures": "0",
+    "notify_late_after": "soon",
+    "notify_margin": "0",
     "job_timeout": "long",
     "ttl": "long",
     "result_ttl": "long",
@@ -120,10 +123,10 @@ CLOSED = {
 
 def test_a_group_that_holds_an_error_is_open(operator: Client) -> None:
     loaded = {**load(operator, ADD), "id": "new", "func_name": BUILD, "interval": "60"}
-    assert operator.get(ADD).text.count("<details>") == 4
+    assert operator.get(ADD).text.count("<details>") == 5
     for name, value in CLOSED.items():
         page = send(operator, ADD, loaded, args='["x"]', **{name: value}).text
-        assert page.count("<details>") == 3, name
+        assert page.count("<details>") == 4, name
         closed = "".join(re.findall(r"<details>.*?</details>", page, re.DOTALL))
         assert "errorlist" not in closed, name
         assert f'name="{name}"' not in closed, name

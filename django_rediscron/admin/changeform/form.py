@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
 from ...core.schedule.checks import check_id
+from ...core.schedule.option_checks import NOTIFY
 from ...core.schedule.texts import dump_json
 from ...core.sensitive import unmask
 from ...models import Schedule
@@ -24,12 +25,13 @@ from ..log import definition
 from .conflicts import Conflict, LoadedSchedule, brief_definition, is_brief_of
 from .values import apply, values_of
 
-_FIRST_WORD = re.compile(r"[a-z_]+", re.ASCII)
+_FIRST_WORD = re.compile(r"(?:notify\[')?[a-z_]+", re.ASCII)
 _OF_WORD = {
     "function": "func_name",
     "queue": "queue_name",
     "either": "cron",
     "retry": "retry_max",
+    **{f"notify['{key}": f"notify_{key}" for key in NOTIFY},
 }
 """Fields of errors that do not begin with the name of a field."""
 

@@ -21,14 +21,13 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from ...conf import local
 from ...core.exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
-from ...core.schedule.options import TIME_DEFAULTS
 from ...core.story.changes import DELETED
 from ...models import Schedule
 from ...queues import main_connection
 from .. import log
 from ..changelist.columns import badges, last_run, next_run, timing
 from ..display import TEMPLATES, absolute, page_context, page_url
-from ..form_fields.job import FAILURES, LATE_RUNS, RQ_JOB, WHAT_RUNS, fixed_fields
+from ..form_fields.job import ALARMS, FAILURES, LATE_RUNS, RQ_JOB, WHAT_RUNS, fixed_fields
 from ..form_fields.timing import LIMITS, WHEN
 from ..form_fields.widgets import Group
 from ..one_schedule.details import read_details
@@ -42,6 +41,7 @@ GROUPS = (
     LIMITS,
     LATE_RUNS,
     FAILURES,
+    ALARMS,
     RQ_JOB,
 )
 
@@ -85,7 +85,8 @@ def _line(line: str | tuple[str, ...], texts: Container[str]) -> Any:
 
 def _is_set(name: str, value: Any) -> bool:
     """Whether a value is not the default; the default of `result_ttl` depends on the queue."""
-    default: tuple[Any, ...] = (None, "", False, [], {}, TIME_DEFAULTS.get(name))
+    field = ScheduleForm.base_fields.get(name)
+    default: tuple[Any, ...] = (None, "", False, [], {}, field and field.initial)
     return name != "result_ttl" and value not in default
 
 

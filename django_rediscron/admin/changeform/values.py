@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...core.job import RedisCronJob
+from ...core.schedule.option_checks import NOTIFY
 from ...core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
 from ...core.sensitive import mask
 from ...queues import default_result_ttl
+from ..form_fields.job import NOTIFY_FIELDS
 
-ATTRIBUTES = ("func_name", "queue_name", "interval", "cron", "enabled", *TIME_DEFAULTS)
+ATTRIBUTES = (
+    *("func_name", "queue_name", "interval", "cron", "enabled"),
+    *(name for name in TIME_DEFAULTS if name != "notify"),
+)
 """Fields that are attributes of the schedule."""
 
 OPTIONS = ("job_timeout", "result_ttl", "ttl", "failure_ttl", *(JOB_DEFAULTS.keys() - {"retry"}))
@@ -22,8 +27,11 @@ def values_of(job: RedisCronJob) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(job, name) for name in ATTRIBUTES}
     values.update({name: job.job_options.get(name) for name in OPTIONS})
     retry = job.job_options.get("retry")
+    notify = {} if isinstance(job.notify, bool) else job.notify
     return {
         **values,
+        "notify": "no" if job.notify is False else "yes",
+        **{f"notify_{key}": notify.get(key) for key in NOTIFY},
         "id": job.id,
         "name": "" if job.name == job.id else job.name,
         "args": list(job.args),
@@ -55,6 +63,9 @@ def apply(job: RedisCronJob, values: Mapping[str, Any], names: Iterable[str]) ->
         job.job_options["meta"] = values["meta"] or None
     if names.intersection(("retry_max", "retry_intervals")):
         job.job_options["retry"] = _retry(job, values)
+    if names.intersection(NOTIFY_FIELDS):
+        said = {key: values.get(f"notify_{key}") for key in NOTIFY}
+        job.notify = False if values.get("notify") == "no" else said
 
 
 def _retry(job: RedisCronJob, values: Mapping[str, Any]) -> Any:

@@ -18,6 +18,7 @@ from ...allowlist import (
 )
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
+from ...core.schedule.option_checks import NOTIFY
 from .widgets import Group, IntervalsField, JsonField, LabelledForm, SecondsField, SuggestingInput
 
 RUN_FIELDS = ("func_name", "args", "kwargs")
@@ -29,6 +30,13 @@ LATE_RUNS = Group(
     (("catch_up", "catch_up_limit"), "misfire_grace", "overlap"),
 )
 FAILURES = Group(gettext_lazy("Failures and long runs"), (("max_failures", "max_runtime"),))
+NOTIFY_FIELDS = ("notify", *(f"notify_{key}" for key in NOTIFY))
+"""Fields that say which alarms the schedule gives."""
+
+ALARMS = Group(
+    gettext_lazy("Alarms"),
+    ("notify", ("notify_failures", "notify_late_after"), "notify_margin", "notify_by_hand"),
+)
 RQ_JOB = Group(
     gettext_lazy("The job in RQ"),
     (
@@ -52,7 +60,7 @@ def fixed_fields(job: RedisCronJob) -> tuple[str, ...]:
 
 
 class JobForm(LabelledForm):
-    """The call, late, overlapping, failing and long runs, and the options of the RQ job."""
+    """The call, late, overlapping, failing and long runs, alarms, and the options of the RQ job."""
 
     stored: RedisCronJob | None = None
     """The schedule that is changed; None if one is added."""
@@ -129,6 +137,39 @@ class JobForm(LabelledForm):
         ),
     )
 
+    notify = forms.ChoiceField(
+        label=gettext_lazy("alarms"),
+        required=False,
+        initial="yes",
+        choices=[
+            ("yes", gettext_lazy("send alarms about this schedule")),
+            ("no", gettext_lazy("send no alarms; clears the fields below")),
+        ],
+        help_text=gettext_lazy("To whatever receives alarms in this project, such as mail."),
+    )
+    notify_failures = forms.IntegerField(
+        label=gettext_lazy("failures before an alarm"),
+        required=False,
+        min_value=1,
+        help_text=gettext_lazy("Failed runs in a row. Empty: the first one gives an alarm."),
+    )
+    notify_late_after = SecondsField(
+        label=gettext_lazy("late after"),
+        fraction=True,
+        help_text=gettext_lazy("A run that starts later gives an alarm. Empty: the scheduler's."),
+    )
+    notify_margin = SecondsField(
+        label=gettext_lazy("grace of monitors"),
+        fraction=True,
+        help_text=gettext_lazy(
+            "How long Healthchecks or Sentry wait for a run before they raise an alarm. Empty: "
+            "their default."
+        ),
+    )
+    notify_by_hand = forms.BooleanField(
+        label=gettext_lazy("alarms about manual runs, too"), required=False
+    )
+
     job_timeout = SecondsField(
         label=gettext_lazy("time-out"),
         help_text=gettext_lazy("A job that works longer fails. -1: no limit. Empty: the queue's."),
@@ -200,6 +241,9 @@ class JobForm(LabelledForm):
 
     def clean_overlap(self) -> str:
         return self.cleaned_data["overlap"] or "allow"
+
+    def clean_notify(self) -> str:
+        return self.cleaned_data["notify"] or "yes"
 
     def clean_on_success(self) -> str:
         return self._clean_callback("on_success")

@@ -5,6 +5,7 @@ Each returns the value in the form in which it is kept, or raises `InvalidSchedu
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -14,11 +15,11 @@ from rq import Retry
 
 from ..exceptions import InvalidScheduleError
 from ..plain import plain
-from ..quoting import quoted
+from ..quoting import cut, quoted
 from ..timing.cron_times import FIRST_YEAR, LAST_YEAR, MAX_SECONDS
-from ..timing.durations import EXAMPLES, as_seconds
+from ..timing.durations import EXAMPLES, as_seconds, positive_seconds
 from ..timing.zones import UTC
-from .texts import dump_json
+from .texts import dump_json, parse_flag
 
 CatchUp = Literal["latest", "all", "skip"]
 Overlap = Literal["allow", "skip", "queue_one"]
@@ -171,6 +172,60 @@ def check_description(name: str, value: object) -> str | None:
     except UnicodeError:
         pass
     raise InvalidScheduleError(f"{name} must be a string, got {quoted(value)}")
+
+
+def check_notify(name: str, value: object) -> bool | dict[str, Any]:
+    """True, False, or which alarms are wanted: the keys of `NOTIFY`, those without defaults."""
+    if type(value) is bool:
+        return value
+    if not isinstance(value, Mapping):
+        raise InvalidScheduleError(
+            f"{name} must be True, False or a dict of {', '.join(NOTIFY)}, got {quoted(value)}"
+        )
+    unknown = [key for key in value if key not in NOTIFY]
+    if unknown:
+        raise InvalidScheduleError(
+            f"{name} has unknown keys: {cut(', '.join(map(quoted, unknown)))}; "
+            f"there are {', '.join(NOTIFY)}"
+        )
+    said = {
+        key: check(f"{name}[{key!r}]", plain(value[key]))
+        for key, (_, check) in NOTIFY.items()
+        if value.get(key) is not None
+    }
+    return {key: each for key, each in said.items() if each != NOTIFY[key][0]} or True
+
+
+def _check_failures(name: str, value: object) -> int:
+    if type(value) is not int or not 0 < value <= MAX_RUNS:
+        raise InvalidScheduleError(f"{name} must be a whole number from 1, got {quoted(value)}")
+    return value
+
+
+def _check_duration(name: str, value: object) -> float:
+    try:
+        return _shortest(positive_seconds(name, value, MAX_SECONDS))
+    except ValueError as error:
+        raise InvalidScheduleError(str(error)) from None
+
+
+NOTIFY: dict[str, tuple[Any, Callable[[str, Any], Any]]] = {
+    "failures": (1, _check_failures),
+    "late_after": (None, _check_duration),
+    "margin": (None, _check_duration),
+    "by_hand": (False, check_flag),
+}
+"""Key of the option `notify` -> its default, and its check."""
+
+
+def dump_notify(value: bool | dict[str, Any]) -> str:
+    """As text of the hash."""
+    return str(int(value)) if isinstance(value, bool) else dump_json(value)
+
+
+def load_notify(text: str) -> Any:
+    """The value of such a text. Raises ValueError."""
+    return json.loads(text) if text.startswith("{") else parse_flag(text)
 
 
 def one_of(choices: Sequence[str]) -> Callable[[str, object], str]:

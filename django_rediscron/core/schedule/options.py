@@ -24,8 +24,11 @@ from .option_checks import (
     check_jitter,
     check_limit,
     check_moment,
+    check_notify,
     check_retry,
+    dump_notify,
     dump_retry,
+    load_notify,
     one_of,
 )
 from .rq_options import CALLBACKS, check_callback
@@ -55,6 +58,11 @@ class ScheduleOptions(TypedDict, total=False):
     count, and enabling it begins the count anew. `max_runtime` (a duration): a run that lasts
     longer from its start is logged as a warning once, and shown as too long; it is not stopped.
 
+    `notify`: whether receivers of alarms are told of it (True, the default), or a dict of what they
+    are told: `failures` (1), in a row, from which a failed run is told; `late_after` (a duration;
+    the scheduler's by default), after which a run counts as late; `margin` (a duration), by which
+    a run may be late for monitors elsewhere; `by_hand` (False), whether runs by hand are told.
+
     `retry`: RQ's `Retry`, or the maximum number of retries. `on_success`, `on_failure`,
     `on_stopped`: dotted name of a callback, a function, or RQ's `Callback`. `at_front`: whether
     jobs go to the front of their queue. `description`: RQ's description of each job.
@@ -71,6 +79,7 @@ class ScheduleOptions(TypedDict, total=False):
     overlap: Overlap
     max_failures: int | None
     max_runtime: Duration | None
+    notify: bool | Mapping[str, Any]
     retry: Retry | int | None
     on_success: str | Callable[..., Any] | Callback | None
     on_failure: str | Callable[..., Any] | Callback | None
@@ -174,6 +183,7 @@ class TimeOptions:
     max_runtime = Option["float | None"](
         "max_runtime", None, check_limit, dump_number, parse_number
     )
+    notify = Option["bool | dict[str, Any]"]("notify", True, check_notify, dump_notify, load_notify)
 
     time_options: dict[str, Any]
     """Those of them that are not defaults."""
