@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from .conf import KNOWN, conf, is_name, is_pattern
 from .core.quoting import quoted
+from .core.schedule.missed import LATE_AFTER
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
 from .core.sensitive import SENSITIVE
 from .core.store.connections import Server, server
@@ -90,7 +91,7 @@ def _check_lock_ttl(value: object) -> None:
         )
 
 
-def _check_max_sleep_interval(value: object) -> None:
+def _check_seconds(value: object) -> None:
     seconds = as_seconds(value)
     if not _is_number(seconds) or not 0 < seconds < math.inf:
         raise ValueError(f"a positive number of seconds, got {value!r:.80}")
@@ -119,8 +120,9 @@ _SHAPES: dict[str, tuple[str, Callable[[object], object]]] = {
     "QUEUE": ('"default"', _check_queue),
     "APPLICATION": ("the name of the settings module", _check_application),
     "LOCK_TTL": ("30", _check_lock_ttl),
-    "MAX_SLEEP_INTERVAL": ("60.0", _check_max_sleep_interval),
+    "MAX_SLEEP_INTERVAL": ("60.0", _check_seconds),
     "KEEP_RUNS": (str(KEEP_RUNS), check_keep_runs),
+    "LATE_AFTER": (str(LATE_AFTER), _check_seconds),
     "ALLOWED_FUNCTIONS": ("[]", _check_allowed_functions),
     "SENSITIVE": (", ".join(SENSITIVE), _check_sensitive),
 }

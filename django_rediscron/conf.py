@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from .core.plain import plain
+from .core.schedule.missed import LATE_AFTER
 from .core.sensitive import SENSITIVE
 from .core.story.following import KEEP_RUNS
 from .core.timing.durations import as_seconds
@@ -23,6 +24,7 @@ KNOWN = (
     "LOCK_TTL",
     "MAX_SLEEP_INTERVAL",
     "KEEP_RUNS",
+    "LATE_AFTER",
     "ALLOWED_FUNCTIONS",
     "SENSITIVE",
 )
@@ -89,6 +91,11 @@ class Settings:
     def KEEP_RUNS(self) -> int:
         """How many runs of each schedule are kept when they have ended."""
         return cast(int, self._given().get("KEEP_RUNS", KEEP_RUNS))
+
+    @property
+    def LATE_AFTER(self) -> float:
+        """Seconds by which a run must be late to give an alarm."""
+        return cast(float, as_seconds(self._given().get("LATE_AFTER", LATE_AFTER)))
 
     @property
     def ALLOWED_FUNCTIONS(self) -> tuple[str, ...]:

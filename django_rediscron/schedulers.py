@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 def get_scheduler(queue: str | None = None, **options: Any) -> DjangoRedisCronScheduler:
     """A scheduler on the Redis of a queue, by default of `REDISCRON["QUEUE"]`.
 
-    `options` are those of `RedisCronScheduler`; `lock_ttl`, `max_sleep_interval` and `keep_runs`
-    default to the settings. Raises `UnknownQueueError` if `RQ_QUEUES` has no such queue. Redis is
-    not touched.
+    `options` are those of `RedisCronScheduler`; `lock_ttl`, `max_sleep_interval`, `keep_runs`
+    and `late_after` default to the settings. Raises `UnknownQueueError` if `RQ_QUEUES` has no such
+    queue. Redis is not touched.
     """
     options.setdefault("lock_ttl", conf.LOCK_TTL)
     options.setdefault("max_sleep_interval", conf.MAX_SLEEP_INTERVAL)
     options.setdefault("keep_runs", conf.KEEP_RUNS)
+    options.setdefault("late_after", conf.LATE_AFTER)
     connection = get_connection(conf.QUEUE if queue is None else queue)
     return DjangoRedisCronScheduler(connection, **options)
 

@@ -39,6 +39,8 @@ def test_queues_are_all_the_set_up() -> None:
         ({"LOCK_TTL": 0.5}, "E003", "between 1 and 86400, got 0.5."),
         ({"MAX_SLEEP_INTERVAL": float("inf")}, "E003", "got inf."),
         ({"MAX_SLEEP_INTERVAL": "soon"}, "E003", "got 'soon'."),
+        ({"LATE_AFTER": 0}, "E003", 'LATE_AFTER"] should be a positive number of seconds, got 0.'),
+        ({"LATE_AFTER": "soon"}, "E003", "got 'soon'."),
         ({"KEEP_RUNS": -1}, "E003", "should be a whole number from 0 to 100000, got -1."),
         ({"KEEP_RUNS": "many"}, "E003", "got 'many'."),
         ({"QUEUE": ["default"]}, "E003", "should be the name of a queue"),

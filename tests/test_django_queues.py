@@ -65,11 +65,12 @@ def test_an_unknown_queue_is_refused(connection: Redis) -> None:
 
 def test_a_scheduler_takes_its_settings_from_rediscron() -> None:
     assert (get_scheduler().lock_ttl, get_scheduler().max_sleep_interval) == (30, 60.0)
-    assert get_scheduler().keep_runs == 100
-    with override_settings(REDISCRON={"QUEUE": "elsewhere", "LOCK_TTL": 7, "KEEP_RUNS": 5}):
+    assert (get_scheduler().keep_runs, get_scheduler().late_after) == (100, 60.0)
+    given = {"QUEUE": "elsewhere", "LOCK_TTL": 7, "KEEP_RUNS": 5, "LATE_AFTER": "5m"}
+    with override_settings(REDISCRON=given):
         scheduler = get_scheduler(max_sleep_interval=1.5, name="seven")
     assert (scheduler.lock_ttl, scheduler.max_sleep_interval) == (7, 1.5)
-    assert scheduler.keep_runs == 5
+    assert (scheduler.keep_runs, scheduler.late_after) == (5, 300)
     assert scheduler.name == "seven"
     assert same_server(scheduler.connection, get_connection("elsewhere"))
 

@@ -64,7 +64,11 @@ def test_heartbeat_extends_the_lock_or_asks_to_stop(connection: Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"lock_ttl": 0}, {"lock_ttl": -1}, {"lock_ttl": True}, {"max_sleep_interval": 0}]
+    "options",
+    [
+        *({"lock_ttl": 0}, {"lock_ttl": -1}, {"lock_ttl": True}, {"max_sleep_interval": 0}),
+        *({"late_after": 0}, {"late_after": True}),
+    ],
 )
 def test_durations_must_be_positive(connection: Redis, options: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="positive number of seconds"):

@@ -27,7 +27,7 @@ from .process.session import Session
 from .process.standby import Standby
 from .process.systemd import notify
 from .quoting import quoted
-from .schedule.missed import SKIPS_KEPT
+from .schedule.missed import LATE_AFTER, SKIPS_KEPT
 from .schedule.options import ScheduleArguments, by_name
 from .store.actors import acting_as
 from .store.connections import own_client
@@ -50,6 +50,7 @@ class RedisCronScheduler(CronScheduler):
     random suffix. `lock_ttl`: seconds after which another scheduler may take over from one that
     died. `max_sleep_interval`: longest delay before a change is noticed if Pub/Sub fails.
     `keep_runs`: how many runs of each schedule are kept when they have ended, 0 for none.
+    `late_after`: by how much a run must be late to give an alarm, unless its schedule says so.
 
     `sync`, if set, is called when this scheduler becomes the leader, when it receives SIGHUP, and
     when Redis came back without its data: it is to register what a program declares.
@@ -68,6 +69,7 @@ class RedisCronScheduler(CronScheduler):
         lock_ttl: Duration = 120,
         max_sleep_interval: Duration = 60.0,
         keep_runs: int = KEEP_RUNS,
+        late_after: Duration = LATE_AFTER,
     ) -> None:
         lock_seconds = positive_seconds("lock_ttl", lock_ttl)
         if not SHORTEST_LOCK_TTL <= lock_seconds <= LONGEST_LOCK_TTL:
@@ -76,6 +78,7 @@ class RedisCronScheduler(CronScheduler):
                 f"{LONGEST_LOCK_TTL}, got {quoted(lock_ttl)}"
             )
         sleep_seconds = positive_seconds("max_sleep_interval", max_sleep_interval)
+        late_seconds = positive_seconds("late_after", late_after)
         try:
             keep_runs = check_keep_runs(keep_runs)
         except ValueError as error:
@@ -88,6 +91,7 @@ class RedisCronScheduler(CronScheduler):
         self.max_sleep_interval = sleep_seconds
         self._session = Session(client, self.name, lock_seconds, self.save)
         self._dispatcher = Dispatcher(client, self.application, max(SKIPS_KEPT, keep_runs))
+        self._dispatcher.memory.late_after = late_seconds
         self._following = Following(client, keep_runs)
         self._prepare_start()
         self._config_ids: Counter[str] | None = None
@@ -249,6 +253,11 @@ class RedisCronScheduler(CronScheduler):
     def keep_runs(self) -> int:
         """How many runs of each schedule are kept when they have ended."""
         return self._following.keep_runs
+
+    @property
+    def late_after(self) -> float:
+        """Seconds by which a run must be late to give an alarm, unless its schedule says so."""
+        return self._dispatcher.memory.late_after
 
     @property
     def role(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis import Redis
 
-from ..schedule.missed import SKIPS_KEPT
+from ..schedule.missed import LATE_AFTER, SKIPS_KEPT
 from ..schedule.record import Record
 from ..store.listing import LONGEST_DELAY
 from .applications import Applications
@@ -38,6 +38,7 @@ class Memory:
     def __init__(self, connection: Redis, application: str | None = None) -> None:
         self.connection = connection
         self.skips_kept = SKIPS_KEPT
+        self.late_after: float = LATE_AFTER
         self.applications = Applications(application, connection)
         self.templates = Templates()
         self.shared_times: dict[tuple[object, ...], DueTimes] = {}

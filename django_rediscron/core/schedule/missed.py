@@ -25,6 +25,10 @@ PROMPT = 1.0
 """The same if several occurrences have passed: then no scheduler was running, and the missed ones
 do not run. One that has just become due is not missed."""
 
+LATE_AFTER = 60.0
+"""Seconds by which an occurrence must be late to give an alarm, if its schedule says nothing
+else."""
+
 CLOSE = timedelta(milliseconds=1)
 """What comes this soon is due already: a score in the index is rounded to microseconds."""
 
