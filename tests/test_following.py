@@ -25,7 +25,7 @@ from rq.scheduler import RQScheduler
 from rq.utils import now
 
 from django_rediscron import Outcomes, RedisCronJob, RedisCronScheduler, Run
-from django_rediscron.core.store.keys import IN_FLIGHT, LOCK, outcomes_key, runs_key
+from django_rediscron.core.store.keys import COUNTS, IN_FLIGHT, LOCK, outcomes_key, runs_key
 from django_rediscron.core.store.rq_queues import use_queue_factory
 from django_rediscron.core.story import following as following_module
 from django_rediscron.core.story.following import MOST_ENDED, Following
@@ -80,6 +80,8 @@ class Followed:
         assert self.outcomes.counts == {status: 1}
         assert self.run() == run
         assert self.outcomes.counts == {status: 1}
+        for key in (outcomes_key("report"), COUNTS):
+            assert self.connection.hget(key, f"{status} metrics") == b"1"
         return run
 
     def lasting(self, status: str) -> Run:

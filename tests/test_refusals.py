@@ -129,6 +129,7 @@ class World:
             histories += self.runs(id)
             skips = [json.loads(text) for text in
                      self.connection.lrange(f"rq:cron_jobs:skipped:{id}", 0, -1)]  # fmt: skip
+            self.assert_as_many_are_counted(id, skips)
             if not self.has_moved(id):
                 assert self.runs(id) == self.runs_before[id], id
                 assert {skip["reason"] for skip in skips} <= {"error"}, id
@@ -145,6 +146,16 @@ class World:
             assert (self.connection.ttl(b"rq:job:" + job_id) > 0) == (
                 fields[b"schedule_id"] == b"ttl"
             )
+
+    def assert_as_many_are_counted(self, id: str, skips: list[dict[str, Any]]) -> None:
+        """As skips are on record, or none, if no counter may be written."""
+        recorded = Counter[bytes]()
+        for skip in skips:
+            if skip["reason"] != "error":
+                recorded[f"skipped {skip['reason']}".encode()] += skip["count"]
+        outcomes = self.connection.hgetall(f"rq:cron_jobs:outcomes:{id}")
+        counted = Counter({name: int(number) for name, number in outcomes.items()})
+        assert +counted in (Counter(), recorded), id
 
     def has_moved(self, id: str) -> bool:
         return self.fields(id).get(b"next_enqueue_time") != utc_text(self.first).encode()

@@ -14,6 +14,7 @@ from redis import Redis
 
 from ..schedule.missed import SKIPS_KEPT, SKIPS_TTL
 from ..store.keys import (
+    COUNTS,
     DISABLED,
     ERRORS,
     HISTORY_SUFFIX,
@@ -22,8 +23,10 @@ from ..store.keys import (
     JOB_PREFIX,
     LOCK,
     OCCURRENCE_FIELDS,
+    OUTCOMES_PREFIX,
     QUEUE_PREFIX,
     SKIPPED_PREFIX,
+    STORY_TTL,
 )
 from ..store.scripts import Script, run_script
 from ..timing.cron_times import utc_text
@@ -113,6 +116,9 @@ DISPATCH = Script(
     JOB_PREFIX=JOB_PREFIX,
     HISTORY_SUFFIX=HISTORY_SUFFIX,
     SKIPPED_PREFIX=SKIPPED_PREFIX,
+    OUTCOMES_PREFIX=OUTCOMES_PREFIX,
+    COUNTS=COUNTS,
+    STORY_TTL=STORY_TTL,
     IN_FLIGHT=IN_FLIGHT,
     QUEUE_PREFIX=QUEUE_PREFIX,
     DISABLED=DISABLED,

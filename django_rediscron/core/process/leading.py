@@ -180,7 +180,7 @@ class Leading:
         self._watch_clock()
 
     def _pass(self) -> None:
-        session = self._session
+        session, begun = self._session, time.monotonic()
         for enqueued in self._dispatcher.enqueue_due(session.token, session.lock_ttl):
             if enqueued:
                 self._following.expect_jobs()
@@ -189,6 +189,7 @@ class Leading:
             self._inbox.wait(0)
             if self._inbox.sync_wanted:
                 self._sync()  # else SIGHUP would be heard when all that is due has been enqueued
+        session.passes.add(time.monotonic() - begun)
 
     def follow(self) -> None:
         """Look at a slice of the jobs in flight if it is due. Raises `LockLostError`."""

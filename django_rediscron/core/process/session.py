@@ -13,6 +13,7 @@ from redis.client import Pipeline
 
 from ..dispatch.protocol import LockLostError
 from ..store.keys import SCHEDULERS, scheduler_key
+from ..story.counts import PassCounts
 from .identity import identity
 from .lock import LeaderLock
 
@@ -58,6 +59,8 @@ class Session:
         self.lock_ttl = lock_ttl
         self.marker = ""
         """What the entry has as `REDIS_LOSS_MARKER`; empty if that is not known."""
+        self.passes = PassCounts()
+        """Those of this process that the next heartbeat counts in Redis."""
         self._write_entry = write_entry
         self._lock = LeaderLock(client, name)
 
@@ -114,7 +117,8 @@ class Session:
         with self.client.pipeline(transaction=False) as pipe:
             pipe.zadd(SCHEDULERS, {self.name: time.time()})
             pipe.expire(self.key, REGISTRY_TTL)
-            _, known = pipe.execute()
+            self.passes.write(pipe)
+            _, known, *_ = pipe.execute()
         if not known:  # Redis lost it, or this machine slept for longer
             self.enter_registry()
         return True

@@ -74,6 +74,10 @@ RUNS_PREFIX = f"{INDEX}:runs:"
 OUTCOMES_PREFIX = f"{INDEX}:outcomes:"
 """Hashes: see `outcomes_key`."""
 
+COUNTS = f"{INDEX}:counts"
+"""Hash: what was ever counted, in sum over all schedules, also those that were deleted; see
+`story/counts.py`."""
+
 STORY_TTL = 365 * 86400
 """Seconds that the story of a schedule is kept after its latest entry, also if it was deleted."""
 
@@ -155,7 +159,8 @@ def runs_key(id: str) -> str:
 
 
 def outcomes_key(id: str) -> str:
-    """The hash of how a schedule's runs ended: latest times, failures in a row, counts."""
+    """The hash of how a schedule's runs ended: latest times, failures in a row, counts; and of how
+    many occurrences it skipped."""
     return OUTCOMES_PREFIX + id
 
 

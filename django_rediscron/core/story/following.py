@@ -21,6 +21,7 @@ from ..quoting import cut, quoted
 from ..schedule.texts import dump_number
 from ..store.batches import Step, no_step
 from ..store.keys import (
+    COUNTS,
     IN_FLIGHT,
     JOB_PREFIX,
     LOCK,
@@ -33,6 +34,7 @@ from ..store.keys import (
 )
 from ..store.scripts import CHANGES_KEYS, Script, run_script
 from ..timing.cron_times import utc_text
+from .counts import run_fields
 from .in_flight import ENDED, LOOKED_AT_FIELDS, PREFIX_PATTERN, Look
 from .runs import Run
 
@@ -79,7 +81,11 @@ FOLLOW = Script(
 )
 
 END_RUNS = Script(
-    "end_runs", RUNS_PREFIX=RUNS_PREFIX, OUTCOMES_PREFIX=OUTCOMES_PREFIX, JOB_PREFIX=JOB_PREFIX
+    "end_runs",
+    RUNS_PREFIX=RUNS_PREFIX,
+    OUTCOMES_PREFIX=OUTCOMES_PREFIX,
+    JOB_PREFIX=JOB_PREFIX,
+    COUNTS=COUNTS,
 )
 MARK_TOLD = Script("mark_told")
 
@@ -191,7 +197,10 @@ class Following:
     def _record(self, token: str, ended: Sequence[tuple[Look, Run]]) -> int | None:
         """How many were recorded; None if the token does not hold the lock."""
         runs = [
-            [run.job_id, look.entry.schedule_id, run.status, utc_text(run.ended_at), run.to_text()]
+            [
+                *(run.job_id, look.entry.schedule_id, run.status, utc_text(run.ended_at)),
+                *(run.to_text(), run.queue_name, *run_fields(run)),
+            ]
             for look, run in sorted(ended, key=_end)
             if run.ended_at is not None
         ]

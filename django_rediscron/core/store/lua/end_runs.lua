@@ -6,7 +6,8 @@
 -- ARGV[1]: the token that must hold the lock, ARGV[2]: how many runs of a schedule are kept,
 -- ARGV[3]: TTL of their records in seconds
 -- ARGV[4]: JSON list, for each run, the first ended first: id of its job, id of its schedule, how
---   it ended, when as UTC text, its record
+--   it ended, when as UTC text, its record, its queue ('' if unknown), the field that counts how
+--   long it took ('' if unknown), microseconds that it took
 -- ARGV[5]: epoch seconds, ARGV[6]: the same as UTC text, ARGV[7]: the actor
 -- Returns false if the token does not hold the lock and nothing was done; otherwise a JSON list:
 --   how many were recorded; of each schedule that was disabled its id and its failures in a row.
@@ -57,16 +58,37 @@ local function count(id, status, ended_at)
   return failures
 end
 
+local sums = {}
+
+-- Count for ever, of the schedule and in sum.
+local function add(id, field, number)
+  redis.pcall('HINCRBY', OUTCOMES_PREFIX .. id, field, number)
+  sums[field] = (sums[field] or 0) + number
+end
+
+local function count_for_ever(id, status, queue, took, microseconds)
+  if queue == '' then
+    local name = redis.pcall('HGET', JOB_PREFIX .. id, 'queue_name')
+    queue = type(name) == 'string' and name or ''
+  end
+  add(id, status .. ' ' .. queue, 1)
+  if took == '' then return end
+  add(id, took, 1)
+  add(id, 'run microseconds', microseconds)
+end
+
 for _, run in ipairs(cjson.decode(ARGV[4])) do
-  local job_id, id, status, ended_at, record = unpack(run)
+  local job_id, id, status, ended_at, record, queue, took, microseconds = unpack(run)
   prepare(RUNS_PREFIX .. id, 'LTRIM', RUNS_PREFIX .. id, 0, -1)
   prepare(OUTCOMES_PREFIX .. id, 'HDEL', OUTCOMES_PREFIX .. id, '')
   if call('HDEL', in_flight, job_id) == 1 then
     recorded = recorded + 1
     keep(id, record)
+    count_for_ever(id, status, queue, took, microseconds)
     local failures = count(id, status, ended_at)
     failures = failures and disable_if_failing(id, failures, ARGV[5], ARGV[6], ARGV[7])
     if failures then disabled[#disabled + 1] = {id, failures} end
   end
 end
+for field, number in pairs(sums) do redis.pcall('HINCRBY', COUNTS, field, number) end
 return cjson.encode({recorded, disabled})

@@ -19,6 +19,24 @@ local function read(...)
   return reply
 end
 
+local function add(key, field, number)
+  if type(redis.pcall('HINCRBY', key, field, number)) ~= 'number' then return end
+  undo[#undo + 1] = {'HINCRBY', key, field, -number}
+end
+
+-- Count skipped occurrences for ever, of the schedule and in sum, as far as Redis lets us.
+local function count_skips(id, records)
+  local key = OUTCOMES_PREFIX .. id
+  for _, text in ipairs(records) do
+    local skip = cjson.decode(text)
+    if skip.reason ~= 'error' then
+      add(key, 'skipped ' .. skip.reason, skip.count)
+      add(COUNTS, 'skipped ' .. skip.reason, skip.count)
+    end
+  end
+  redis.pcall('EXPIRE', key, STORY_TTL)
+end
+
 -- Skipped occurrences. What can take the records back is tried before they are written.
 local function record(id, records)
   if not records[1] then return end
@@ -29,6 +47,7 @@ local function record(id, records)
   undo[#undo + 1] = {'LTRIM', key, #records, -1}
   redis.call('LTRIM', key, 0, SKIPS_KEPT - 1)
   redis.call('EXPIRE', key, SKIPS_TTL)
+  count_skips(id, records)
 end
 
 -- Deletions come after other writes. Raises an error if they would be refused then.
