@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.apps import apps
@@ -14,9 +15,53 @@ from django_rediscron.queues import get_queue
 from django_rediscron.sync import declarations as declared
 from tests import server
 
+CORE = frozenset(
+    f"test_{name}.py"
+    for name in (
+        "cli",
+        "cron_expressions",
+        "custom_queues",
+        "describing",
+        "dispatch",
+        "following",
+        "hostile_input",
+        "interop",
+        "job",
+        "late",
+        "limits",
+        "memory",
+        "notify",
+        "once",
+        "overlap",
+        "progress",
+        "refusals",
+        "reigns",
+        "rules",
+        "runs",
+        "saving",
+        "scheduler",
+        "scripts",
+        "sizes",
+        "store",
+        "timing",
+        "upcoming",
+        "why",
+        "why_at_random",
+        "why_with_workers",
+    )
+)
+"""Files of which all tests are marked `core`. `tests/test_layers.py` looks for Django in them."""
+
 
 def pytest_unconfigure() -> None:
     server.stop()
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` is looked at
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name in CORE:
+            item.add_marker("core")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from pathlib import Path
 from redis import Redis
 from rq.job import Job
 
+from tests.conftest import CORE
+
 PACKAGE = Path(__file__).parent.parent / "django_rediscron"
 
 LONGEST_FUNCTION = 50
@@ -100,6 +102,14 @@ def run_without_django(program: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_what_is_marked_as_core_uses_no_django() -> None:
+    """Nor the fixtures that prepare it, nor its commands."""
+    django = r"(from|import) django(_rq)?[. ]|\b(starting|rq_queues): None|manage\(|rqcron_"
+    for name in CORE:
+        found = re.search(django, (PACKAGE.parent / "tests" / name).read_text())
+        assert found is None, f"{name} is in CORE of tests/conftest.py, and has {found[0]}"
 
 
 def within(name: str, *packages: str) -> bool:
