@@ -70,6 +70,7 @@ def test_keys_of_another_kind_harm_nobody(connection: Redis, enqueue: Callable[[
 # Recorded runs, and those in flight
 
 NOON = datetime(2026, 3, 23, 12, 0, 0, 250, tzinfo=timezone.utc)
+UUID = "0191d3c4-7a60-4f5e-8c3b-27fd1e1a9b40"
 
 
 @pytest.mark.parametrize(
@@ -81,24 +82,34 @@ NOON = datetime(2026, 3, 23, 12, 0, 0, 250, tzinfo=timezone.utc)
             *(NOON - MINUTE, "schedule", 3, "ValueError: a  reason", True),
         ),
         Run("x", NOON, "stopped", NOON, NOON, "", "", NOON, "backfill", 12),
+        Run(UUID, NOON, "failed", NOON, NOON, UUID.replace("-", ""), "default", error="Error: x"),
+        Run(UUID.upper(), NOON, "failed", NOON, NOON, f"{{{UUID}}}"),
+        Run("!" + UUID, NOON, "failed", NOON, NOON, "*"),
     ],
 )
 def test_a_record_is_read_as_it_was_written(run: Run) -> None:
     assert Run.from_text(run.to_text()) == run
 
 
-def test_a_record_takes_at_most_150_bytes_of_memory(connection: Redis) -> None:
+@pytest.mark.parametrize(
+    ("status", "error"), [("finished", ""), ("failed", "ConnectionError: bank.example")]
+)
+def test_a_record_takes_at_most_150_bytes_of_memory(
+    status: str, error: str, connection: Redis
+) -> None:
     """With a worker named by RQ, in a list as long as they are by default."""
-    started = NOW + timedelta(minutes=20)
+    due, started = NOW - timedelta(seconds=0.25), NOW + timedelta(minutes=20)
     for _ in range(100):
         names = (uuid.uuid4().hex, "default")
         times = (started, started + timedelta(hours=1, microseconds=123457))
-        run = Run(str(uuid.uuid4()), NOW, "finished", *times, *names, NOON, attempts=1)
+        run = Run(str(uuid.uuid4()), NOW, status, *times, *names, due, attempts=1, error=error)
         connection.lpush(runs_key("a"), run.to_text())
     assert connection.memory_usage(runs_key("a"), samples=0) <= 100 * 150
 
 
-@pytest.mark.parametrize("text", ["", "job f", "job ? s 1 - - - 1", '{"at": 1}', f"j f s {10**30}"])
+@pytest.mark.parametrize(
+    "text", ["", "job f", "job ? s 1 - - - 1", '{"at": 1}', f"j f s {10**30}", "!x f s 1 - - - 1"]
+)
 def test_what_is_no_record_is_left_out(text: str, connection: Redis) -> None:
     assert Run.from_text(text) is None
     connection.rpush(runs_key("a"), text)

@@ -49,7 +49,7 @@ MOST_RUNS = 100_000
 SLICE = 250
 """Jobs that are looked at in one script call: it blocks Redis for about a millisecond."""
 
-MOST_ENDED = 50
+MOST_ENDED = 30
 """Runs that are recorded at a time, which takes a few milliseconds."""
 
 RATE = 4000

@@ -4,6 +4,8 @@ the leader recorded them."""
 from __future__ import annotations
 
 import json
+import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -125,14 +127,14 @@ class Run:
         if self.stands_since is not None:
             after[0] += f"/{_after(begin, self.stands_since)}"
         items = (
-            quote(self.job_id),
+            _packed(self.job_id),
             _STATUS_LETTERS[self.status],
             _CAUSE_LETTERS.get(self.cause, quote(self.cause)),
             str((begin - _EPOCH) // _MICROSECOND),
             *after[:2],
             after[2] + ("!" if self.is_too_long else ""),
             str(self.attempts),
-            quote(self.worker),
+            _packed(self.worker),
             quote(self.queue_name),
             self.error.replace("\n", " "),
         )
@@ -147,12 +149,12 @@ class Run:
             occurrence, _, first = occurrence.partition("/")
             begin = _EPOCH + timedelta(microseconds=int(begun))
             return cls(
-                unquote(job_id),
+                _unpacked(job_id),
                 begin,
                 _STATUSES[status],
                 _before(begin, started),
                 _before(begin, ended.rstrip("!")),
-                unquote(names[0]),
+                _unpacked(names[0]),
                 unquote(names[1]),
                 _before(begin, occurrence),
                 _CAUSES.get(cause, unquote(cause)),
@@ -163,6 +165,26 @@ class Run:
             )
         except (KeyError, ValueError, OverflowError):
             return None
+
+
+def _packed(name: str) -> str:
+    """A name without spaces, and one that RQ made of a UUID in 23 characters instead of 32 or 36:
+    `!` for the form with hyphens or `*` for that without, and the URL-safe Base64 of RFC 4648."""
+    try:
+        known = uuid.UUID(name)
+    except ValueError:
+        return quote(name)
+    for mark, form in (("!", str(known)), ("*", known.hex)):
+        if name == form:
+            return mark + urlsafe_b64encode(known.bytes).decode().rstrip("=")
+    return quote(name)
+
+
+def _unpacked(text: str) -> str:
+    if text[:1] not in ("!", "*"):
+        return unquote(text)
+    known = uuid.UUID(bytes=urlsafe_b64decode(text[1:] + "=="))
+    return str(known) if text[0] == "!" else known.hex
 
 
 def _after(begin: datetime, moment: datetime | None) -> str:
