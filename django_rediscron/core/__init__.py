@@ -17,10 +17,11 @@ from .schedule.options import ScheduleArguments, ScheduleOptions
 from .scheduler import RedisCronScheduler
 from .store.actors import acting_as
 from .story.changes import LoggedChange, read_changes
+from .story.occurrence import Occurrence, current_occurrence
 from .story.outcomes import Outcomes
 from .story.reigns import Reign, read_reigns
 from .story.reverting import revert
-from .story.runs import Occurrence, Run, current_occurrence
+from .story.runs import Run
 from .story.why import Answer, why
 
 __all__ = [

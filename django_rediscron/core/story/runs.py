@@ -9,21 +9,19 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, unquote
 
 from redis import Redis
-from rq import get_current_job
 from rq.job import Job
-from rq.utils import as_text, now
+from rq.utils import now
 
-from ..schedule.texts import lossy_text, parse_time
+from ..schedule.texts import lossy_text
 from ..store.connections import bytes_client
 from ..store.keys import (
     HISTORY_SUFFIX,
     IN_FLIGHT,
     JOB_PREFIX,
-    OCCURRENCE_FIELDS,
     RESULTS_PREFIX,
     RQ_JOB_PREFIX,
     RUNS_PREFIX,
@@ -265,30 +263,3 @@ def _run(job_id: str, score: float, reply: list[bytes | None] | Exception) -> Ru
 def _moment(score: float) -> datetime | None:
     """None for one that is infinite, in milliseconds, ..."""
     return datetime.fromtimestamp(score, timezone.utc) if 0 <= score <= _LATEST else None
-
-
-class Occurrence(NamedTuple):
-    """Which occurrence of which schedule a job is.
-
-    `time` is the nominal time, an aware datetime in UTC: when it was due by the schedule, however
-    late or jittered the run is. None for a run by hand, which is not an occurrence.
-    """
-
-    schedule_id: str
-    time: datetime | None
-
-
-def current_occurrence(job: Job | None = None) -> Occurrence | None:
-    """The occurrence of the current job; None if the job does not belong to a schedule.
-
-    All attempts of a job that RQ retries have the same one. RQ has no current job in callbacks:
-    pass the job that they are given. Takes one round trip to Redis.
-    """
-    job = job or get_current_job()
-    if job is None:
-        return None
-    values = job.connection.hmget(job.key, *OCCURRENCE_FIELDS)
-    id, time = (None if value is None else as_text(value) for value in values)
-    if id is None:
-        return None
-    return Occurrence(id, parse_time(time) if time else None)
