@@ -13,6 +13,7 @@ from ._version import __version__
 from .core import (
     Answer,
     DamagedScheduleError,
+    DeletedSchedule,
     InvalidScheduleError,
     LeadershipLostError,
     LoggedChange,
@@ -34,6 +35,7 @@ from .core import (
     acting_as,
     current_occurrence,
     read_changes,
+    read_deleted,
     read_reigns,
     revert,
     why,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "DamagedScheduleError",
+    "DeletedSchedule",
     "InvalidScheduleError",
     "LeadershipLostError",
     "LoggedChange",
@@ -68,6 +71,7 @@ __all__ = [
     "acting_as",
     "current_occurrence",
     "read_changes",
+    "read_deleted",
     "read_reigns",
     "revert",
     "why",

@@ -27,6 +27,7 @@ from django_rediscron import (
     ScheduleChangedError,
     ScheduleLockedError,
     acting_as,
+    read_deleted,
     register,
     revert,
 )
@@ -36,6 +37,7 @@ from django_rediscron.core.store.keys import (
     CHANGES_KEPT,
     CHANGES_TTL,
     EVENTS,
+    GONE,
     INDEX,
     LAST_UPDATE,
     LOCK,
@@ -43,6 +45,7 @@ from django_rediscron.core.store.keys import (
     UNLOGGED_FIELDS,
     changes_key,
     job_key,
+    outcomes_key,
 )
 from django_rediscron.core.store.saving import save_changes
 from django_rediscron.core.story import outside, reverting
@@ -53,12 +56,14 @@ from django_rediscron.core.story.changes import (
     read_changes,
     read_log,
 )
+from django_rediscron.core.story.gone import count_deleted
 from django_rediscron.core.timing.cron_times import utc_text
 from django_rediscron.sync import declarations as declared_module
 from django_rediscron.sync import reset, sync
 from tests import tasks
 from tests.processes import next_job_id, running_scheduler, wait_until
 
+HOUR = timedelta(hours=1)
 NOON = datetime(2026, 6, 3, 12, tzinfo=timezone.utc)
 
 
@@ -478,6 +483,7 @@ def test_keys_of_another_type_keep_no_scheduler_from_running(connection: Redis) 
     connection.delete(changes_key("a"))
     connection.set(changes_key("a"), "text")
     connection.lpush(LOGGED_SINCE, "no string")
+    connection.set(GONE, "no sorted set")
     lead_once(connection)
     assert connection.llen("rq:queue:default") == 1
 
@@ -536,6 +542,83 @@ def test_what_is_no_entry_of_the_log_is_left_out(connection: Redis) -> None:
     assert read_log("a", connection).known == {"cron": "*"}
     connection.set(changes_key("b"), "no list")
     assert read_log("b", connection) == read_log("none", connection) == ChangeLog(None, [])
+
+
+# Deleted schedules
+
+
+def gone(connection: Redis) -> list[str]:
+    return [each.id for each in read_deleted(connection)]
+
+
+def test_who_deleted_a_schedule_and_what_it_was_is_listed(connection: Redis) -> None:
+    """The latest first, by whatever way; until it is created again."""
+    for id in ("a", "b", "c"):
+        make(connection, id).save()
+    lead_once(connection)
+    fetch(connection).delete(actor="amy")
+    with connection.pipeline() as pipe:
+        RedisCronJob.fetch("b", connection).delete(pipeline=pipe)
+        pipe.execute()
+    connection.delete(job_key("c"))
+    lead_once(connection)
+    third, _second, first = read_deleted(connection)
+    assert first.change is not None
+    assert (first.id, first.func_name, first.at) == ("a", "tests.tasks.echo", first.change.at)
+    assert (first.change.actor, first.change.what) == ("amy", "deleted")
+    assert third.change is not None
+    assert (third.id, third.func_name, third.change.what) == ("c", "tests.tasks.echo", "outside")
+    assert [each.id for each in read_deleted(connection, 1, 1)] == ["b"]
+    make(connection, "b").save()
+    RedisCronScheduler(connection).register_many([make(connection, "a"), make(connection, "d")])
+    assert gone(connection) == ["c"]
+    revert("c", 0, connection)
+    assert (gone(connection), count_deleted(connection)) == ([], 0)
+
+
+def test_what_another_program_created_again_is_not_listed(connection: Redis) -> None:
+    make(connection).save()
+    stored = connection.hgetall(job_key("a"))
+    fetch(connection).delete()
+    connection.hset(job_key("a"), mapping=stored)
+    assert gone(connection) == []
+    lead_once(connection)
+    assert count_deleted(connection) == 0
+
+
+def test_the_list_of_deleted_schedules_forgets_after_a_year(connection: Redis) -> None:
+    year = timedelta(seconds=CHANGES_TTL)
+    for id, at in {"old": now() - year - HOUR, "young": now() - year + HOUR}.items():
+        connection.zadd(GONE, {id: at.timestamp()})
+    make(connection).save()
+    fetch(connection).delete()
+    assert gone(connection) == ["a", "young"]
+
+
+@pytest.mark.parametrize("lost", [None, "no sorted set"])
+def test_a_list_of_deleted_schedules_that_is_lost_is_made_again(
+    connection: Redis, lost: str | None
+) -> None:
+    """From the logs; no schedule depends on it meanwhile."""
+    make(connection).save()
+    connection.delete(GONE)
+    if lost:
+        connection.set(GONE, lost)
+    fetch(connection).delete()
+    make(connection, "b").save()
+    connection.delete(GONE)
+    lead_once(connection)
+    (found,) = read_deleted(connection)
+    assert found.change is not None
+    assert (found.id, found.at) == ("a", found.change.at)
+
+
+def test_what_is_restored_counts_its_failures_anew(connection: Redis) -> None:
+    make(connection, max_failures=3).save()
+    connection.hset(outcomes_key("a"), "failures", 3)
+    fetch(connection).delete()
+    revert("a", 0, connection)
+    assert fetch(connection).get_outcomes(connection).failures == 0
 
 
 # Reverting

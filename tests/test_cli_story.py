@@ -143,6 +143,17 @@ def test_history_of_all_schedules_is_limited_as_a_whole(connection: Redis, told:
 
 
 @pytest.mark.usefixtures("night")
+@pytest.mark.usefixtures("night")
+def test_history_of_deleted_schedules(connection: Redis, told: Any) -> None:
+    create("daily", connection, interval=60)
+    RedisCronJob.fetch("billing", connection).delete()
+    assert "No runs on record" in told("history")
+    assert "ValueError" in told("history", "--deleted")
+    assert "ValueError" in told("history", "bill*", "--deleted")
+    assert "no schedule has an id like" in told("history", "bill*", status=1)
+
+
+@pytest.mark.usefixtures("night")
 def test_history_for_programs(connection: Redis, told: Any) -> None:
     found = json.loads(told("history", "billing", "--json", "--limit", "3"))
     assert found["id"] == "billing"

@@ -47,16 +47,23 @@ class Event(NamedTuple):
 
 @click.command(cls=Verb)
 @click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--deleted", is_flag=True, help="Also schedules deleted within a year.")
 @limit_option("runs and skips")
 @since_option
 @json_option
 def history(
-    connection: Redis, ids: tuple[str, ...], limit: int, since: datetime | None, as_json: bool
+    connection: Redis,
+    ids: tuple[str, ...],
+    deleted: bool,
+    limit: int,
+    since: datetime | None,
+    as_json: bool,
 ) -> None:
     """Show the runs of schedules, newest first, and what was skipped.
 
-    An ID may be a pattern such as 'billing:*'. Without one, all schedules that exist are shown;
-    deleted ones are shown by id as long as their runs are on record.
+    An ID may be a pattern such as 'billing:*'. Without one, all schedules are shown. Deleted ones
+    are shown by id, and with --deleted also by pattern and among all, as long as their runs are on
+    record.
 
     The columns are the time of the occurrence (UTC; of a run by hand when it was enqueued), the id
     if there are several, the status ("queued", "started", "finished", "failed", "stopped",
@@ -72,7 +79,7 @@ def history(
     Exit status: 0; 1 when Redis cannot be used, or nothing is on record of an ID; 2 for wrong
     usage; 130 after Ctrl-C.
     """
-    found = read_events(chosen_ids(ids, connection), connection, limit, since)
+    found = read_events(chosen_ids(ids, connection, deleted=deleted), connection, limit, since)
     if as_json:
         click.echo(json.dumps({"id": ids[0] if len(ids) == 1 else None, **event_facts(found)}))
     elif found:

@@ -15,6 +15,7 @@ from ..core.exceptions import NoSuchJobError
 from ..core.quoting import LONGEST_ID, quoted_id
 from ..core.store.keys import changes_key, job_key, outcomes_key, runs_key, skipped_key
 from ..core.store.search import search
+from ..core.story.gone import read_deleted_ids
 from ..core.timing.cron_times import utc_text
 from ..core.timing.durations import seconds_from_text
 
@@ -87,18 +88,23 @@ def check_id(id: str, connection: Redis) -> None:
     raise NoSuchJobError(f"there is no schedule {quoted_id(id)}, and none is on record{guess}")
 
 
-def chosen_ids(wanted: Sequence[str], connection: Redis) -> list[str]:
+def chosen_ids(wanted: Sequence[str], connection: Redis, *, deleted: bool = False) -> list[str]:
     """The schedules of these ids and patterns, or all that exist; an exact id comes first.
 
-    Raises NoSuchJobError.
+    `deleted`: patterns find deleted schedules, too, and these are among all. Raises NoSuchJobError.
     """
+
+    def known_ids() -> list[str]:
+        gone = read_deleted_ids(connection) if deleted else []
+        return sorted({*all_ids(connection), *gone})
+
     if not wanted:
-        return all_ids(connection)
+        return known_ids()
     chosen: dict[str, Any] = {}
     for id in wanted:
         matching = [id]
         if any(c in id for c in WILDCARDS) and not _is_on_record(id, connection):
-            matching = [each for each in all_ids(connection) if fnmatchcase(each, id)]
+            matching = [each for each in known_ids() if fnmatchcase(each, id)]
             if not matching:
                 raise NoSuchJobError(f"no schedule has an id like {quoted_id(id)}")
         else:

@@ -17,6 +17,7 @@ from .schedule.options import ScheduleArguments, ScheduleOptions
 from .scheduler import RedisCronScheduler
 from .store.actors import acting_as
 from .story.changes import LoggedChange, read_changes
+from .story.gone import DeletedSchedule, read_deleted
 from .story.occurrence import Occurrence, current_occurrence
 from .story.outcomes import Outcomes
 from .story.reigns import Reign, read_reigns
@@ -27,6 +28,7 @@ from .story.why import Answer, why
 __all__ = [
     "Answer",
     "DamagedScheduleError",
+    "DeletedSchedule",
     "InvalidScheduleError",
     "LeadershipLostError",
     "LoggedChange",
@@ -48,6 +50,7 @@ __all__ = [
     "acting_as",
     "current_occurrence",
     "read_changes",
+    "read_deleted",
     "read_reigns",
     "revert",
     "why",

@@ -64,6 +64,11 @@ CHANGES_KEPT = 100
 
 CHANGES_TTL = 365 * 86400
 """Seconds for which they are kept after the latest one."""
+
+GONE = f"{INDEX}:gone"
+"""Sorted set: ids of schedules that were deleted, scored by when, for as long as their changes are
+kept. See `story/gone.py`."""
+
 IN_FLIGHT = f"{INDEX}:in_flight"
 """Hash: id of an RQ job of a schedule whose end the leader has not seen -> whose it is, see
 `story/in_flight.py`."""

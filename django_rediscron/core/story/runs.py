@@ -249,7 +249,7 @@ def read_runs(ids: Sequence[str], connection: Redis, count: int = 1) -> dict[str
 
 
 def _run(job_id: str, score: float, reply: list[bytes | None] | Exception) -> Run:
-    enqueued_at = _moment(score)
+    enqueued_at = time_of_score(score)
     if isinstance(reply, Exception):
         return Run(job_id, enqueued_at)
     status, started, ended, worker, origin = (
@@ -260,6 +260,6 @@ def _run(job_id: str, score: float, reply: list[bytes | None] | Exception) -> Ru
     )
 
 
-def _moment(score: float) -> datetime | None:
+def time_of_score(score: float) -> datetime | None:
     """None for one that is infinite, in milliseconds, ..."""
     return datetime.fromtimestamp(score, timezone.utc) if 0 <= score <= _LATEST else None

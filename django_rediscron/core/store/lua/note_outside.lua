@@ -41,6 +41,9 @@ local function note(id)
     log_change(id, state, state.actual, {at = ARGV[1], revision = 0})
   elseif exists then
     renew(CHANGES_PREFIX .. id)
+  elseif not redis.pcall('ZSCORE', GONE, id) then
+    local newest = logged(id, 1)
+    enter_gone(id, newest and newest.at)
   end
 end
 

@@ -2,6 +2,8 @@
 -- newest first. What programs changed that keep no log is entered as `outside`, at the latest
 -- before the next change. A log that cannot be read or written keeps nobody from a change.
 
+-- include: epoch
+
 local unlogged, default_texts = {}, {}
 for _, name in ipairs(UNLOGGED_FIELDS) do unlogged[name] = true end
 for i = 1, #DEFAULT_TEXTS, 2 do default_texts[DEFAULT_TEXTS[i]] = DEFAULT_TEXTS[i + 1] end
@@ -107,10 +109,30 @@ local function enables(before, after)
 end
 
 -- Failures in a row are counted from the latest time that a schedule was created or enabled.
-local function begin_count(id, state, definition, is_new)
+local function begin_count(id, state, definition)
   local enabled_outside = state.outside and enables(state.known, state.actual)
-  if is_new or enabled_outside or enables(state.actual, definition) then
+  local begins = next(definition) and not next(state.actual)
+  if begins or enabled_outside or enables(state.actual, definition) then
     redis.pcall('HDEL', OUTCOMES_PREFIX .. id, 'failures')
+  end
+end
+
+-- Enter a schedule among those that were deleted, and take out some whose changes are
+-- kept no longer.
+local function enter_gone(id, at)
+  local time = epoch(at)
+  if not time then return end
+  redis.pcall('ZADD', GONE, time, id)
+  local old = redis.pcall('ZRANGEBYSCORE', GONE, '-inf', time - CHANGES_TTL, 'LIMIT', 0, 100)
+  if old[1] then redis.pcall('ZREM', GONE, unpack(old)) end
+end
+
+-- The same, or that it is there again.
+local function enter_presence(id, state, definition, at)
+  if not next(definition) then
+    enter_gone(id, at)
+  elseif not next(state.actual) or (state.known and not next(state.known)) then
+    redis.pcall('ZREM', GONE, id)
   end
 end
 
@@ -118,7 +140,8 @@ end
 -- and `reason` if there is one. If something was changed outside, `revision` was raised twice.
 local function log_change(id, state, definition, told)
   local entries, is_new = {}, told.what == 'created'
-  begin_count(id, state, definition, is_new)
+  begin_count(id, state, definition)
+  enter_presence(id, state, definition, told.at)
   if state.is_secret then return end
   local fields = is_new or difference(state.actual, definition)
   if state.outside then
