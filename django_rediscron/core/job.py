@@ -113,8 +113,8 @@ class RedisCronJob(Record):
         after = check_moment("after", after)
         check_when(self)
         zone = self.zone or UTC
-        times = islice(upcoming(self, after, now()), number)
-        return (time.astimezone(zone) for time in times)
+        runs = islice(upcoming(self, after, now()), number)
+        return (run.time.astimezone(zone) for run in runs)
 
     def describe(self) -> str:
         """When it runs, in plain English: `Every 5 minutes, Monday to Friday (Europe/Paris)`."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import NamedTuple
 
 from ..timing.recurrence import DISAGREEMENT
 from .checks import MAX_WAIT
@@ -46,8 +47,15 @@ def next_time(job: Definition, moment: datetime) -> datetime | None:
     return job.recurrence().first(since, latest, retimed=False)
 
 
-def upcoming(job: Definition, after: datetime | None, moment: datetime) -> Iterator[datetime]:
-    """When a schedule is to be enqueued from `moment` on or, with `after`, after that time.
+class Upcoming(NamedTuple):
+    """A run to come: when it is to be enqueued, and the occurrence, whose time has no delay."""
+
+    time: datetime
+    occurrence: datetime
+
+
+def upcoming(job: Definition, after: datetime | None, moment: datetime) -> Iterator[Upcoming]:
+    """The runs of a schedule from `moment` on or, with `after`, after that time.
 
     Overdue runs are given with their original times. For an `after` in the past, the schedule is
     treated as if it had always existed.
@@ -79,18 +87,18 @@ def upcoming(job: Definition, after: datetime | None, moment: datetime) -> Itera
                 shown = time if time > moment else own_time(job, step.run)
                 left -= 1
                 if after is None or shown > after:
-                    yield shown
+                    yield Upcoming(shown, step.run)
 
 
-def _by_delay(job: Definition, due: datetime, since: datetime, left: float) -> Iterator[datetime]:
-    """The times, delays included, of the next occurrences from `due` that are after a moment."""
+def _by_delay(job: Definition, due: datetime, since: datetime, left: float) -> Iterator[Upcoming]:
+    """The next occurrences from `due` whose times, delays included, are after a moment."""
     recurrence = job.recurrence(due)
-    times: list[datetime] = []
-    time: datetime | None = due
-    while time is not None and len(times) < _WALKED:
-        times.append(own_time(job, time))
-        time = recurrence.next(time)
-    coming = sorted(time for time in times if time > since)
+    runs: list[Upcoming] = []
+    occurrence: datetime | None = due
+    while occurrence is not None and len(runs) < _WALKED:
+        runs.append(Upcoming(own_time(job, occurrence), occurrence))
+        occurrence = recurrence.next(occurrence)
+    coming = sorted(run for run in runs if run.time > since)
     return islice(coming, int(min(left, _WALKED)))
 
 

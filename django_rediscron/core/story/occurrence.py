@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import NamedTuple
 
@@ -24,6 +27,19 @@ class Occurrence(NamedTuple):
     time: datetime | None
 
 
+_simulated: ContextVar[Occurrence | None] = ContextVar("simulated", default=None)
+
+
+@contextmanager
+def simulated(occurrence: Occurrence) -> Iterator[None]:
+    """Functions that are called in this block, not by RQ, are of this occurrence."""
+    before = _simulated.set(occurrence)
+    try:
+        yield
+    finally:
+        _simulated.reset(before)
+
+
 def current_occurrence(job: Job | None = None) -> Occurrence | None:
     """The occurrence of the current job; None if the job does not belong to a schedule.
 
@@ -32,7 +48,7 @@ def current_occurrence(job: Job | None = None) -> Occurrence | None:
     """
     job = job or get_current_job()
     if job is None:
-        return None
+        return _simulated.get()
     values = job.connection.hmget(job.key, *OCCURRENCE_FIELDS)
     id, time = (None if value is None else as_text(value) for value in values)
     if id is None:
