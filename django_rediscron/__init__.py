@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 from .core import (
+    ALARMS,
+    PROGRESS,
     Answer,
     DamagedScheduleError,
     DeletedSchedule,
@@ -18,8 +20,10 @@ from .core import (
     LeadershipLostError,
     LoggedChange,
     NoSuchJobError,
+    Notification,
     Occurrence,
     Outcomes,
+    Receiver,
     RedisCronJob,
     RedisCronScheduler,
     Reign,
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
     from .sync.declarations import register as register
 
 __all__ = [
+    "ALARMS",
+    "PROGRESS",
     "Answer",
     "DamagedScheduleError",
     "DeletedSchedule",
@@ -53,8 +59,10 @@ __all__ = [
     "LeadershipLostError",
     "LoggedChange",
     "NoSuchJobError",
+    "Notification",
     "Occurrence",
     "Outcomes",
+    "Receiver",
     "RedisCronJob",
     "RedisCronScheduler",
     "Reign",

@@ -17,7 +17,7 @@ from ..core.story.runs import Run, read_recent
 from ..core.story.skips import read_skips
 from ..core.timing.cron_times import utc_text
 from ..terminal import columns, fitted, one_line
-from .story_options import chosen_ids, json_option, limit_option, since_option, time_fact
+from .story_options import chosen_ids, json_option, limit_option, since_option
 from .verb import Verb
 
 PAGE = 100
@@ -211,7 +211,7 @@ def event_facts(events: Sequence[Event]) -> dict[str, Any]:
     """`runs` and `skips` in JSON."""
     return {
         "runs": [
-            {"id": event.schedule_id, **run_facts(event.what)}
+            {"id": event.schedule_id, **event.what.to_json()}
             for event in events
             if isinstance(event.what, Run)
         ],
@@ -220,25 +220,6 @@ def event_facts(events: Sequence[Event]) -> dict[str, Any]:
             for event in events
             if not isinstance(event.what, Run)
         ],
-    }
-
-
-def run_facts(run: Run) -> dict[str, Any]:
-    """A run in JSON, without the id of its schedule."""
-    return {
-        "occurrence": time_fact(run.occurrence),
-        "cause": run.cause,
-        "job_id": run.job_id,
-        "status": run.status,
-        "enqueued_at": time_fact(run.enqueued_at),
-        "started_at": time_fact(run.started_at),
-        "ended_at": time_fact(run.ended_at),
-        "seconds": None if run.duration is None else run.duration.total_seconds(),
-        "attempts": run.attempts,
-        "worker": run.worker,
-        "queue": run.queue_name,
-        "too_long": run.is_too_long,
-        "error": run.error,
     }
 
 

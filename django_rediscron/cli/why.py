@@ -12,7 +12,7 @@ from ..core.exceptions import InvalidScheduleError
 from ..core.story.why import Answer
 from ..core.story.why import why as find_out
 from ..terminal import one_line
-from .history import run_facts, short_time
+from .history import short_time
 from .story_options import check_id, json_option, time_fact
 from .verb import Verb
 
@@ -61,6 +61,6 @@ def _facts(answer: Answer) -> dict[str, Any]:
         "occurrence": time_fact(answer.time),
         "verdict": answer.verdict,
         "text": answer.sentence,
-        "run": answer.run and run_facts(answer.run),
+        "run": answer.run and answer.run.to_json(),
         "facts": dict(answer.facts),
     }

@@ -12,6 +12,8 @@ from .exceptions import (
     UnreadableScheduleError,
 )
 from .job import RedisCronJob
+from .notifying.notification import ALARMS, PROGRESS, Notification
+from .notifying.receivers import Receiver
 from .schedule.missed import Skip
 from .schedule.options import ScheduleArguments, ScheduleOptions
 from .scheduler import RedisCronScheduler
@@ -26,6 +28,8 @@ from .story.runs import Run
 from .story.why import Answer, why
 
 __all__ = [
+    "ALARMS",
+    "PROGRESS",
     "Answer",
     "DamagedScheduleError",
     "DeletedSchedule",
@@ -33,8 +37,10 @@ __all__ = [
     "LeadershipLostError",
     "LoggedChange",
     "NoSuchJobError",
+    "Notification",
     "Occurrence",
     "Outcomes",
+    "Receiver",
     "RedisCronJob",
     "RedisCronScheduler",
     "Reign",

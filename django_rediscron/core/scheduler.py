@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +18,9 @@ from .dispatch.dispatcher import Dispatcher
 from .dispatch.protocol import LockLostError
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
+from .notifying.notification import Notification
+from .notifying.receivers import Receiver, as_receivers
+from .notifying.threads import Notifying
 from .plain import plain
 from .process.inbox import Inbox, Signals
 from .process.leading import Leading
@@ -51,6 +54,8 @@ class RedisCronScheduler(CronScheduler):
     died. `max_sleep_interval`: longest delay before a change is noticed if Pub/Sub fails.
     `keep_runs`: how many runs of each schedule are kept when they have ended, 0 for none.
     `late_after`: by how much a run must be late to give an alarm, unless its schedule says so.
+    `receivers`: who is told what happens to schedules while this scheduler leads, each a `Receiver`
+    or a function of one `Notification`.
 
     `sync`, if set, is called when this scheduler becomes the leader, when it receives SIGHUP, and
     when Redis came back without its data: it is to register what a program declares.
@@ -70,6 +75,7 @@ class RedisCronScheduler(CronScheduler):
         max_sleep_interval: Duration = 60.0,
         keep_runs: int = KEEP_RUNS,
         late_after: Duration = LATE_AFTER,
+        receivers: Iterable[Receiver | Callable[[Notification], object]] = (),
     ) -> None:
         lock_seconds = positive_seconds("lock_ttl", lock_ttl)
         if not SHORTEST_LOCK_TTL <= lock_seconds <= LONGEST_LOCK_TTL:
@@ -83,6 +89,7 @@ class RedisCronScheduler(CronScheduler):
             keep_runs = check_keep_runs(keep_runs)
         except ValueError as error:
             raise ValueError(f"keep_runs must be {error}") from None
+        told = as_receivers(receivers)
         client = own_client(connection)
         set_up_logging(logging_level)
         with handlers_kept(logging.getLogger(RQ_LOGGER)):
@@ -93,6 +100,7 @@ class RedisCronScheduler(CronScheduler):
         self._dispatcher = Dispatcher(client, self.application, max(SKIPS_KEPT, keep_runs))
         self._dispatcher.memory.late_after = late_seconds
         self._following = Following(client, keep_runs)
+        self._notifying = Notifying(client, self.name, told, lambda: self._session.held_token)
         self._prepare_start()
         self._config_ids: Counter[str] | None = None
 
@@ -211,7 +219,8 @@ class RedisCronScheduler(CronScheduler):
         self._inbox = inbox
         self._standby = Standby(self, session, inbox, outage)
         self._leading = Leading(
-            self, session, self._dispatcher, self._following, inbox, outage, self._standby
+            *(self, session, self._dispatcher, self._following, self._notifying),
+            *(inbox, outage, self._standby),
         )
 
     def _lead_and_sign_off(self, *, burst: bool, standby: bool) -> None:

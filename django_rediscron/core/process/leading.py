@@ -13,6 +13,7 @@ from rq.exceptions import StopRequested
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.protocol import LockLostError
 from ..exceptions import LeadershipLostError, SchedulerLockedError
+from ..notifying.threads import Notifying
 from ..store.batches import WorkEndedError
 from ..story.following import Following
 from ..story.outside import OutsideWatch
@@ -30,6 +31,10 @@ CLOCK_TOLERANCE = 1.0
 SYNCS = 2
 """At most in a row, if Redis loses data during one."""
 
+FINISH_POLL = 0.05
+LONGEST_FINISH = 30.0
+"""Seconds that a burst goes on at most to tell its receivers; the next leader does the rest."""
+
 
 class Leading:
     """What a scheduler process does while it leads.
@@ -43,6 +48,7 @@ class Leading:
         session: Session,
         dispatcher: Dispatcher,
         following: Following,
+        notifying: Notifying,
         inbox: Inbox,
         outage: Outage,
         standby: Standby,
@@ -51,6 +57,7 @@ class Leading:
         self._session = session
         self._dispatcher = dispatcher
         self._following = following
+        self._notifying = notifying
         self._inbox = inbox
         self._outage = outage
         self._standby = standby
@@ -95,9 +102,16 @@ class Leading:
         Raises `LeadershipLostError` if another scheduler took over, unless it may stand by.
         """
         self._begin_anew()
-        if burst:
-            self._lead_once()
-            return
+        self._notifying.start()
+        try:
+            if burst:
+                self._lead_once()
+            else:
+                self._lead_on(standby=standby)
+        finally:
+            self._notifying.stop()
+
+    def _lead_on(self, *, standby: bool) -> None:
         notify("READY=1")  # from now on the watchdog expects to be told
         self._attempt(self._sync)
         listener = ChangeListener(self._session.client, self._changed)
@@ -124,6 +138,7 @@ class Leading:
             try:
                 if not self._session.is_leading:
                     self._regain_lock(standby=False)
+                self._notifying.register()
                 if self._repairs.rules_wanted:
                     self._repairs.adopt_rules()
                 if self._inbox.sync_wanted:
@@ -134,12 +149,21 @@ class Leading:
                 while self._outside.step():
                     self.keep_alive()
                 if self._following.sweep(self._session.token, self.keep_alive):
+                    self._finish_telling()
                     return
                 self._session.lose_lock()
             except LockLostError:
                 self._session.lose_lock()
             except WorkEndedError:
                 pass
+
+    def _finish_telling(self) -> None:
+        """Tell the receivers what there is."""
+        self._notifying.finish()
+        until = time.monotonic() + LONGEST_FINISH
+        while self._notifying.is_telling and time.monotonic() < until:
+            self.keep_alive()
+            self._inbox.wait(FINISH_POLL)
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """Do this, and carry on if the lock is lost or Redis is unavailable."""
@@ -155,6 +179,7 @@ class Leading:
 
     def _work(self) -> None:
         """One pass, a heartbeat, what else is wanted, and sleep until there is something to do."""
+        self._notifying.register()
         if self._repairs.rules_wanted:
             self._repairs.adopt_rules()
         self._repairs.take_in_changes(self._inbox)
@@ -199,6 +224,8 @@ class Leading:
     def _look(self) -> None:
         if not self._following.step(self._session.token):
             raise LockLostError
+        if self._following.has_news:
+            self._notifying.wake()
 
     def _rest(self, seconds: float) -> None:
         """Wait for a message, at most so long; follow jobs and look at schedules meanwhile."""

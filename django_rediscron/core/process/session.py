@@ -77,6 +77,11 @@ class Session:
         return self._lock.token
 
     @property
+    def held_token(self) -> str:
+        """The same; empty if this scheduler does not lead."""
+        return self._lock.token
+
+    @property
     def role(self) -> str:
         """`leader` or `standby`."""
         return "leader" if self.is_leading else "standby"

@@ -86,6 +86,18 @@ COUNTS = f"{INDEX}:counts"
 STORY_TTL = 365 * 86400
 """Seconds that the story of a schedule is kept after its latest entry, also if it was deleted."""
 
+ALARMS, PROGRESS = f"{INDEX}:alarms", f"{INDEX}:progress"
+"""Streams: what the receivers of notifications are to be told, see `includes/notify.lua`."""
+
+TOLD_SUFFIX = ":told"
+"""After the name of such a stream, a hash: receiver -> its position, see `notifying/streams.py`."""
+
+DROPPED = f"{INDEX}:dropped"
+"""Hash: receiver -> how many notifications it will never be told."""
+
+LONGEST_STREAM = 10_000
+"""Notifications that such a stream holds at most."""
+
 RECEIPT_PREFIX = f"{INDEX}:receipt:"
 """Strings with a TTL: replies to saves that the client may not have received."""
 

@@ -23,6 +23,7 @@ from ..schedule.codec import EDITABLE_FIELDS, LEFT_OUT
 from ..timing.cron_times import FIRST_YEAR, LAST_YEAR
 from .actors import OUTSIDE
 from .keys import (
+    ALARMS,
     CHANGES_KEPT,
     CHANGES_PREFIX,
     CHANGES_TTL,
@@ -38,12 +39,15 @@ from .keys import (
     INDEXED,
     LAST_UPDATE,
     LOGGED_SINCE,
+    LONGEST_STREAM,
     MAX_REIGNS,
     ORIGIN_FIELDS,
     OUTCOMES_PREFIX,
+    PROGRESS,
     REIGN,
     REIGNS,
     RULES,
+    TOLD_SUFFIX,
     UNLOGGED_FIELDS,
 )
 
@@ -80,6 +84,12 @@ INCLUDES: Mapping[str, Mapping[str, Constant]] = {
     },
     "changes": {"EVENTS": EVENTS},
     "epoch": {"FIRST_YEAR": FIRST_YEAR, "LAST_YEAR": LAST_YEAR},
+    "notify": {
+        "ALARMS": ALARMS,
+        "PROGRESS": PROGRESS,
+        "TOLD_SUFFIX": TOLD_SUFFIX,
+        "LONGEST_STREAM": LONGEST_STREAM,
+    },
     "reigns": {"REIGN": REIGN, "REIGNS": REIGNS, "MAX_REIGNS": MAX_REIGNS},
     "sound": {"MAX_WAIT": MAX_WAIT},
 }

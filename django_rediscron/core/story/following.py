@@ -11,6 +11,8 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -117,6 +119,8 @@ class Following:
         self._is_behind = False
         """Whether more have ended than could be recorded in the latest step."""
         self._is_refused = False
+        self.has_news = False
+        """Whether the latest step recorded something."""
 
     @property
     def pause(self) -> float:
@@ -150,7 +154,7 @@ class Following:
         """
         if self._is_over:
             self._begin_sweep()
-        self._is_behind = False
+        self._is_behind = self.has_news = False
         try:
             looked = self._look(token)
         except ResponseError as error:
@@ -188,7 +192,8 @@ class Following:
         told = self._tell(token, lasting) if lasting else 0
         if recorded is None or told is None:
             return None
-        self._is_behind = some_left and recorded + told > 0
+        self.has_news = recorded + told > 0
+        self._is_behind = some_left and self.has_news
         if self._is_behind:
             return 0
         self._cursor, self._is_over = cursor, cursor == "0"
@@ -197,10 +202,7 @@ class Following:
     def _record(self, token: str, ended: Sequence[tuple[Look, Run]]) -> int | None:
         """How many were recorded; None if the token does not hold the lock."""
         runs = [
-            [
-                *(run.job_id, look.entry.schedule_id, run.status, utc_text(run.ended_at)),
-                *(run.to_text(), run.queue_name, *run_fields(run)),
-            ]
+            _ended_run(look, run, run.ended_at)
             for look, run in sorted(ended, key=_end)
             if run.ended_at is not None
         ]
@@ -218,7 +220,7 @@ class Following:
             extra = {"schedule_id": id}
             logger.warning("Schedule %r: disabled after %d %s", id, failures, words, extra=extra)
         for look, run in ended:
-            if run.is_too_long and not look.entry.is_told:
+            if _is_long_news(look, run):
                 _warn_of_long_run(look, "took")
         return int(recorded)
 
@@ -239,6 +241,18 @@ class Following:
         level = logging.DEBUG if self._is_refused else logging.ERROR
         logger.log(level, "The ends of jobs cannot be recorded: %s", cut(error))
         self._is_refused = True
+
+
+def _ended_run(look: Look, run: Run, ended_at: datetime) -> list[Any]:
+    """A run that has ended, as `end_runs` takes it."""
+    limit = dump_number(look.entry.max_runtime or 0) if _is_long_news(look, run) else ""
+    ended = (run.status, utc_text(ended_at), run.to_text(), limit)
+    return [run.job_id, look.entry.schedule_id, *ended, run.queue_name, *run_fields(run)]
+
+
+def _is_long_news(look: Look, run: Run) -> bool:
+    """Whether it is still to be told that a run that has ended took too long."""
+    return run.is_too_long and not look.entry.is_told
 
 
 def _warn_of_long_run(look: Look, takes: str) -> None:

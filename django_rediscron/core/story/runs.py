@@ -28,7 +28,7 @@ from ..store.keys import (
     history_key,
 )
 from ..store.scripts import Script, run_scripts
-from ..timing.cron_times import LAST_YEAR
+from ..timing.cron_times import LAST_YEAR, utc_text
 from .in_flight import LOOKED_AT_FIELDS, PREFIX_PATTERN, SCHEDULE, Look, time_or_none
 
 READ_RUNS = Script(
@@ -49,7 +49,15 @@ SCHEDULES_A_CALL = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 _LATEST = datetime(LAST_YEAR, 12, 31, tzinfo=timezone.utc).timestamp()
-_STATUS_LETTERS = {"finished": "f", "failed": "x", "stopped": "s", "canceled": "c", "unknown": "u"}
+_STATUS_LETTERS = {
+    "finished": "f",
+    "failed": "x",
+    "stopped": "s",
+    "canceled": "c",
+    "unknown": "u",
+    "started": "r",
+    "queued": "q",
+}
 _CAUSE_LETTERS = {"schedule": "s", "hand": "h", "backfill": "b"}
 _STATUSES = {letter: status for status, letter in _STATUS_LETTERS.items()}
 _CAUSES = {letter: cause for cause, letter in _CAUSE_LETTERS.items()}
@@ -112,8 +120,26 @@ class Run:
             look.entry.stands_since,
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values; times as `2026-06-03T05:40:00.000000Z`."""
+        return {
+            "occurrence": _json_time(self.occurrence),
+            "cause": self.cause,
+            "job_id": self.job_id,
+            "status": self.status,
+            "enqueued_at": _json_time(self.enqueued_at),
+            "started_at": _json_time(self.started_at),
+            "ended_at": _json_time(self.ended_at),
+            "seconds": None if self.duration is None else self.duration.total_seconds(),
+            "attempts": self.attempts,
+            "worker": self.worker,
+            "queue": self.queue_name,
+            "too_long": self.is_too_long,
+            "error": self.error,
+        }
+
     def to_text(self) -> str:
-        """The record of a run that has ended, as short as it can be read again.
+        """The record of a run, as short as it can be read again.
 
         `JOB STATUS CAUSE ENQUEUED OCCURRENCE STARTED ENDED ATTEMPTS WORKER QUEUE ERROR`: ENQUEUED
         in microseconds since 1970, the other times in microseconds after it, `-` for none; status
@@ -183,6 +209,10 @@ def _unpacked(text: str) -> str:
         return unquote(text)
     known = uuid.UUID(bytes=urlsafe_b64decode(text[1:] + "=="))
     return str(known) if text[0] == "!" else known.hex
+
+
+def _json_time(moment: datetime | None) -> str | None:
+    return None if moment is None else utc_text(moment)
 
 
 def _after(begin: datetime, moment: datetime | None) -> str:

@@ -1,18 +1,20 @@
--- Record runs that have ended, and disable schedules that failed too often. Each run is recorded by
--- whoever takes its job out of those in flight, so that it counts once, also if this is sent again
--- or a leader that froze comes late.
+-- Record runs that have ended, disable schedules that failed too often, and enter what receivers
+-- are to be told of that. Each run is recorded by whoever takes its job out of those in flight, so
+-- that it counts and is told once, also if this is sent again or a leader that froze comes late.
 --
 -- KEYS: those of `changes`, then the lock and the hash of the jobs in flight
 -- ARGV[1]: the token that must hold the lock, ARGV[2]: how many runs of a schedule are kept,
 -- ARGV[3]: TTL of their records in seconds
 -- ARGV[4]: JSON list, for each run, the first ended first: id of its job, id of its schedule, how
---   it ended, when as UTC text, its record, its queue ('' if unknown), the field that counts how
---   long it took ('' if unknown), microseconds that it took
+--   it ended, when as UTC text, its record, its max_runtime if it is to be told that it took
+--   longer, else an empty text; its queue ('' if unknown), the field that counts how long it took
+--   ('' if unknown), microseconds that it took
 -- ARGV[5]: epoch seconds, ARGV[6]: the same as UTC text, ARGV[7]: the actor
 -- Returns false if the token does not hold the lock and nothing was done; otherwise a JSON list:
 --   how many were recorded; of each schedule that was disabled its id and its failures in a row.
 
 -- include: failing
+-- include: notify
 
 local call, lock, in_flight = redis.call, unpack(hashes)
 if call('GET', lock) ~= ARGV[1] then return false end
@@ -41,21 +43,37 @@ end
 
 -- Runs may be seen in another order than they ended: one that ended before the latest success does
 -- not count as a failure after it, nor does one before the latest failure end a row of failures.
--- Returns the failures in a row if it is one more.
+-- Returns the failures in a row if it is one more, or those that it ended.
 local function count(id, status, ended_at)
   local key = OUTCOMES_PREFIX .. id
   call('HINCRBY', key, status, 1)
-  local times = call('HMGET', key, 'last_success', 'last_failure')
-  local success, failure, failures = times[1] or '', times[2] or '', nil
+  local known = call('HMGET', key, 'last_success', 'last_failure', 'failures')
+  local success, failure, failures, before = known[1] or '', known[2] or '', nil, nil
   if status == 'finished' then
     if ended_at > success then call('HSET', key, 'last_success', ended_at) end
-    if ended_at >= failure then call('HDEL', key, 'failures') end
+    if ended_at >= failure and call('HDEL', key, 'failures') == 1 then before = known[3] end
   elseif status == 'failed' then
     if ended_at > failure then call('HSET', key, 'last_failure', ended_at) end
     if ended_at >= success then failures = call('HINCRBY', key, 'failures', 1) end
   end
   call('EXPIRE', key, ttl)
-  return failures
+  return failures, before
+end
+
+-- `failures`: those in a row with this one, nil if it did not fail after the latest success.
+-- `before`: those in a row that it ended.
+local function tell(id, status, record, limit, failures, before)
+  if limit ~= '' then
+    notify(ALARMS, 'run_too_long', id, 'run', record, 'max_runtime', limit)
+  end
+  if status == 'failed' then
+    notify(ALARMS, 'run_failed', id, 'run', record, 'failures', failures or 1)
+  elseif status == 'unknown' then
+    notify(ALARMS, 'run_unknown', id, 'run', record)
+  elseif before then
+    notify(ALARMS, 'run_recovered', id, 'run', record, 'failures', before)
+  end
+  notify(PROGRESS, 'run_ended', id, 'run', record)
 end
 
 local sums = {}
@@ -78,16 +96,20 @@ local function count_for_ever(id, status, queue, took, microseconds)
 end
 
 for _, run in ipairs(cjson.decode(ARGV[4])) do
-  local job_id, id, status, ended_at, record, queue, took, microseconds = unpack(run)
+  local job_id, id, status, ended_at, record, limit, queue, took, microseconds = unpack(run)
   prepare(RUNS_PREFIX .. id, 'LTRIM', RUNS_PREFIX .. id, 0, -1)
   prepare(OUTCOMES_PREFIX .. id, 'HDEL', OUTCOMES_PREFIX .. id, '')
   if call('HDEL', in_flight, job_id) == 1 then
     recorded = recorded + 1
     keep(id, record)
     count_for_ever(id, status, queue, took, microseconds)
-    local failures = count(id, status, ended_at)
+    local failures, before = count(id, status, ended_at)
+    tell(id, status, record, limit, failures, before)
     failures = failures and disable_if_failing(id, failures, ARGV[5], ARGV[6], ARGV[7])
-    if failures then disabled[#disabled + 1] = {id, failures} end
+    if failures then
+      disabled[#disabled + 1] = {id, failures}
+      notify(ALARMS, 'schedule_disabled', id, 'run', record, 'failures', failures)
+    end
   end
 end
 for field, number in pairs(sums) do redis.pcall('HINCRBY', COUNTS, field, number) end
