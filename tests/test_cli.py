@@ -23,8 +23,8 @@ from redis.sentinel import Sentinel
 
 from django_rediscron import RedisCronJob, RedisCronScheduler, cli
 from django_rediscron.cli.listing import check_interval, reader, show
-from django_rediscron.cli.listing_json import JSON_FIELDS, JSON_OPTIONS, json_parts, to_json
-from django_rediscron.cli.listing_table import render
+from django_rediscron.cli.listing.as_json import JSON_FIELDS, JSON_OPTIONS, json_parts, to_json
+from django_rediscron.cli.listing.table import render
 from django_rediscron.core.process.outage import tell
 from django_rediscron.core.store import Damaged, Listing, define_many, keys
 from django_rediscron.core.timing.durations import Duration

@@ -14,7 +14,7 @@ from rq import Callback, Queue, Retry, SimpleWorker
 from rq.job import Job
 
 from django_rediscron import current_occurrence, register
-from django_rediscron.cli.listing_json import to_json
+from django_rediscron.cli.listing.as_json import to_json
 from django_rediscron.core import (
     DamagedScheduleError,
     InvalidScheduleError,

@@ -21,8 +21,8 @@ from django_rediscron import (
     register,
 )
 from django_rediscron.cli.listing import reader
-from django_rediscron.cli.listing_json import to_json
-from django_rediscron.cli.listing_table import render
+from django_rediscron.cli.listing.as_json import to_json
+from django_rediscron.cli.listing.table import render
 from django_rediscron.core.declared.tombstones import read_tombstones
 from django_rediscron.core.store import list_schedules
 from django_rediscron.core.store.change import Change

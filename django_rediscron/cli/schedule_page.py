@@ -23,7 +23,7 @@ from .changes import change_facts
 from .changes import lines as change_lines
 from .history import Event, event_facts, read_events, short_time
 from .history import table as event_table
-from .listing_json import schedule_facts
+from .listing.as_json import schedule_facts
 from .story_options import check_id, json_option, time_fact
 from .verb import Verb
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from ..core.job import RedisCronJob
-from ..core.monitoring.leadership import Leadership
-from ..core.schedule.origin import describe
-from ..core.store import Listing
-from ..core.timing.cron_times import utc_text
-from ..terminal import columns, one_line
-from .listing_choice import chosen, chosen_tombstones
+from ...core.job import RedisCronJob
+from ...core.monitoring.leadership import Leadership
+from ...core.schedule.origin import describe
+from ...core.store import Listing
+from ...core.timing.cron_times import utc_text
+from ...terminal import columns, one_line
+from .choice import chosen, chosen_tombstones
 
 
 def render(

@@ -12,19 +12,19 @@ import click
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from ..core.declared.tombstones import read_tombstones
-from ..core.job import RedisCronJob
-from ..core.monitoring.leadership import read_leadership
-from ..core.store import Listing, list_schedules
-from ..core.store.connections import own_client
-from ..core.store.listing import stream_schedules
-from ..core.store.rq_queues import known_queues
-from ..core.timing.durations import Duration, positive_seconds
-from ..terminal import clear, discard_stdout, flush, one_line
-from ..unreachable import reaching
-from .listing_choice import check_queues
-from .listing_json import json_parts, to_json
-from .listing_table import render
+from ...core.declared.tombstones import read_tombstones
+from ...core.job import RedisCronJob
+from ...core.monitoring.leadership import read_leadership
+from ...core.store import Listing, list_schedules
+from ...core.store.connections import own_client
+from ...core.store.listing import stream_schedules
+from ...core.store.rq_queues import known_queues
+from ...core.timing.durations import Duration, positive_seconds
+from ...terminal import clear, discard_stdout, flush, one_line
+from ...unreachable import reaching
+from .as_json import json_parts, to_json
+from .choice import check_queues
+from .table import render
 
 
 def reader(

@@ -12,13 +12,13 @@ from typing import Any
 
 from rq import Retry
 
-from ..core.job import RedisCronJob
-from ..core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
-from ..core.sensitive import mask, mask_changes
-from ..core.store import Listing
-from ..core.store.reading import BATCH
-from ..core.timing.cron_times import utc_text
-from .listing_choice import chosen_tombstones, stream_chosen
+from ...core.job import RedisCronJob
+from ...core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
+from ...core.sensitive import mask, mask_changes
+from ...core.store import Listing
+from ...core.store.reading import BATCH
+from ...core.timing.cron_times import utc_text
+from .choice import chosen_tombstones, stream_chosen
 
 JSON_FIELDS = (
     "id", "name", "schedule", "interval", "cron", "queue_name", "func_name", "args", "kwargs",

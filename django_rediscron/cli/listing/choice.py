@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..core.declared.tombstones import Tombstone
-from ..core.exceptions import UnknownQueueError
-from ..core.job import RedisCronJob
-from ..core.store import Listing
-from ..core.store.listing import StreamedListing
+from ...core.declared.tombstones import Tombstone
+from ...core.exceptions import UnknownQueueError
+from ...core.job import RedisCronJob
+from ...core.store import Listing
+from ...core.store.listing import StreamedListing
 
 NAMED = 20
 """Queues that an error names at most."""
