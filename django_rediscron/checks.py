@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from .conf import KNOWN, conf, is_name, is_pattern
+from .core.monitoring.measurements import SCHEDULES, check_schedules
 from .core.quoting import quoted
 from .core.schedule.missed import LATE_AFTER
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
@@ -123,6 +124,7 @@ _SHAPES: dict[str, tuple[str, Callable[[object], object]]] = {
     "MAX_SLEEP_INTERVAL": ("60.0", _check_seconds),
     "KEEP_RUNS": (str(KEEP_RUNS), check_keep_runs),
     "LATE_AFTER": (str(LATE_AFTER), _check_seconds),
+    "METRICS_SCHEDULES": (str(SCHEDULES), check_schedules),
     "ALLOWED_FUNCTIONS": ("[]", _check_allowed_functions),
     "SENSITIVE": (", ".join(SENSITIVE), _check_sensitive),
 }

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard, cast
 from django.conf import settings
 from django.utils import timezone
 
+from .core.monitoring.measurements import SCHEDULES
 from .core.plain import plain
 from .core.schedule.missed import LATE_AFTER
 from .core.sensitive import SENSITIVE
@@ -25,6 +26,7 @@ KNOWN = (
     "MAX_SLEEP_INTERVAL",
     "KEEP_RUNS",
     "LATE_AFTER",
+    "METRICS_SCHEDULES",
     "ALLOWED_FUNCTIONS",
     "SENSITIVE",
 )
@@ -96,6 +98,11 @@ class Settings:
     def LATE_AFTER(self) -> float:
         """Seconds by which a run must be late to give an alarm."""
         return cast(float, as_seconds(self._given().get("LATE_AFTER", LATE_AFTER)))
+
+    @property
+    def METRICS_SCHEDULES(self) -> int:
+        """Schedules up to which metrics tell of each."""
+        return cast(int, self._given().get("METRICS_SCHEDULES", SCHEDULES))
 
     @property
     def ALLOWED_FUNCTIONS(self) -> tuple[str, ...]:

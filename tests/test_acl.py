@@ -258,6 +258,9 @@ def test_a_reader_can_list_schedules_and_ask_for_their_health(
         for verb in ("history", "changes", "show", "why"):
             cli.main([verb, "often", "--url", reader.url], standalone_mode=False)
         assert "created by" in capsys.readouterr().out
+        cli.main(["metrics", "--url", reader.url], standalone_mode=False)
+        cli.main(["metrics", "--schedules", "0", "--url", reader.url], standalone_mode=False)
+        assert 'state="enabled",queue="metrics"' in capsys.readouterr().out
         wait_until(lambda: check_health(reader.connection).ok)
         assert RedisCronJob.fetch("often", reader.connection).interval == 1
     assert reader.refusals() == set()

@@ -43,6 +43,7 @@ def test_queues_are_all_the_set_up() -> None:
         ({"LATE_AFTER": "soon"}, "E003", "got 'soon'."),
         ({"KEEP_RUNS": -1}, "E003", "should be a whole number from 0 to 100000, got -1."),
         ({"KEEP_RUNS": "many"}, "E003", "got 'many'."),
+        ({"METRICS_SCHEDULES": -1}, "E003", "should be a whole number from 0 on, got -1."),
         ({"QUEUE": ["default"]}, "E003", "should be the name of a queue"),
         ({"ALLOWED_FUNCTIONS": "a.b"}, "E003", "should be a list of dotted names"),
         ({"ALLOWED_FUNCTIONS": ["*.tasks.*"]}, "E003", "whose first part has no '*'"),

@@ -18,6 +18,7 @@ from ..unreachable import UnreachableError, reaching
 from .changes import changes, revert
 from .history import history
 from .listing import check_interval, reader, show
+from .metrics import metrics
 from .rq_options import RQ_OPTIONS
 from .schedule_page import show as show_schedule
 from .verb import ConnectionOptions, Verb
@@ -167,5 +168,5 @@ def health(
         sys.exit(1)
 
 
-for verb in (history, why, changes, revert, show_schedule):
+for verb in (history, why, changes, revert, show_schedule, metrics):
     main.add_command(verb)

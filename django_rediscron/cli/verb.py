@@ -16,6 +16,7 @@ from ..core.exceptions import (
     NoSuchJobError,
     ScheduleChangedError,
 )
+from ..core.monitoring.measurements import SCHEDULES
 from ..core.store.actors import acting_as, command_line_actor
 from ..terminal import one_line, printing
 from ..unreachable import UnreachableError, reaching
@@ -37,6 +38,8 @@ class ConnectionOptions:
     """Queues of this Redis that exist beside those that RQ has seen."""
     application: str | None = None
     """Whose declared schedules count in `health`; None for those of all projects."""
+    metrics_schedules: int = SCHEDULES
+    """Schedules up to which `metrics` tells of each."""
 
 
 class Verb(click.Command):

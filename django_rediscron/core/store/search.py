@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -131,7 +132,7 @@ def _pages(connection: Redis, request: dict[str, Any]) -> Iterator[list[str]]:
         cursor = "0"
         while True:
             page = {**request, "index": key, "cursor": cursor, "count": PAGE}
-            reply = _read_index(connection, SEARCH, key, [json.dumps(page)])
+            reply = read_index(connection, SEARCH, key, [json.dumps(page)])
             cursor, cells = _decode(reply)
             yield cells
             if cursor == "0":
@@ -147,7 +148,7 @@ def _chosen(
         yield _decode(run_script(connection, SEARCH, [], arguments))[1]
 
 
-def _read_index(connection: Redis, script: Script, index: str, arguments: Sequence[Any]) -> Any:
+def read_index(connection: Redis, script: Script, index: str, arguments: Sequence[Any]) -> Any:
     """Run a script that reads an index, which is also among the arguments."""
     try:
         return run_script(connection, script, [index], arguments)
@@ -158,16 +159,40 @@ def _read_index(connection: Redis, script: Script, index: str, arguments: Sequen
 def _decode(reply: bytes) -> tuple[str, list[str]]:
     cursor, cells = json.loads(reply.decode(errors="surrogateescape"))
     # cjson writes an empty list as an object
-    return cursor, cells if reply.isascii() else [_unescaped(cell) for cell in cells]
+    return cursor, cells if reply.isascii() else [unescaped(cell) for cell in cells]
 
 
-def _unescaped(text: str) -> str:
+def unescaped(text: str) -> str:
     """A text with `\\xff` for bytes that are not UTF-8, instead of surrogate escapes."""
     return (
         text
         if text.isascii()
         else text.encode(errors="surrogateescape").decode(errors="backslashreplace")
     )
+
+
+TALLY = Script("tally", JOB_PREFIX=JOB_PREFIX)
+
+TALLIED = 500
+"""Members of an index in one call of that script: it blocks Redis for a few milliseconds."""
+
+
+def tally(connection: Redis) -> Counter[tuple[str, str]]:
+    """How many schedules there are, by queue and state. Reads the indexes in pages.
+
+    What changes meanwhile may be counted in both indexes, or in neither.
+    """
+    counts = Counter[tuple[str, str]]()
+    for index in (INDEX, DISABLED):
+        cursor = "0"
+        while True:
+            reply = read_index(connection, TALLY, index, [cursor, TALLIED, index])
+            cursor, found = json.loads(reply.decode(errors="surrogateescape"))
+            for queue, state, number in zip(*[iter(found)] * 3, strict=True):
+                counts[unescaped(queue), state] += number
+            if cursor == "0":
+                break
+    return counts
 
 
 NAMES_IN_USE = Script("names_in_use", JOB_PREFIX=JOB_PREFIX)
@@ -188,10 +213,10 @@ def read_names(connection: Redis) -> NamesInUse:
     for index in (INDEX, DISABLED):
         cursor = "0"
         while True:
-            reply = _read_index(connection, NAMES_IN_USE, index, [cursor, PAGE, index])
+            reply = read_index(connection, NAMES_IN_USE, index, [cursor, PAGE, index])
             cursor, *names = json.loads(reply.decode(errors="surrogateescape"))
-            queues.update(map(_unescaped, names[0]))
-            functions.update(map(_unescaped, names[1]))
+            queues.update(map(unescaped, names[0]))
+            functions.update(map(unescaped, names[1]))
             if cursor == "0":
                 break
     return NamesInUse(frozenset(queues), frozenset(functions))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from calendar import isleap, monthrange
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from functools import lru_cache
+from itertools import pairwise
 
 from .cron_fields import HOUR, LAST, MINUTE, MONTH, SECOND, days_of, numbers_of, split, weekdays_of
 
@@ -59,7 +61,39 @@ class Expression:
         """The number of matches after the first and not after the second wall time."""
         return self._position(until) - self._position(after) + self._whole_days(after, until)
 
+    def longest_gap(self, year: int, month: int) -> int:
+        """The most seconds from one match to the next that are usual: in the months from this on.
+
+        Changes of the clocks do not count. Raises LookupError if there is no match.
+        """
+        seconds = _widest(self.seconds, 1, 0)
+        minutes = _widest(self.minutes, 60, _span(self.seconds))
+        hours = _widest(self.hours, 3600, self._span_of_hour)
+        days = (
+            self._widest_days(year, month) * 86400 - self._span_of_hour - 3600 * _span(self.hours)
+        )
+        return max(seconds, minutes, hours, days)
+
+    @property
+    def _span_of_hour(self) -> int:
+        """Seconds from the first match of an hour to the last."""
+        return 60 * _span(self.minutes) + _span(self.seconds)
+
     # Days
+
+    def _widest_days(self, year: int, month: int) -> int:
+        """The most days from one that matches to the next, in three months from this one.
+
+        If some months have none, in a year, and if it is rare, from its next day to the second.
+        """
+        begin, found = date(year, month, 1), list[date]()
+        for _ in range(3 if len(self.months) == 12 else 14):
+            found += [date(year, month, day) for day in self._days_of(year, month)]
+            year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+        if len(found) < 2:
+            found = [self._day_after(begin)]
+            found.append(self._day_after(found[0]))
+        return max((later - day).days for day, later in pairwise(found))
 
     def _day_after(self, day: date) -> date:
         year, month = day.year, day.month
@@ -163,6 +197,16 @@ class Expression:
 def parse(text: str) -> Expression:
     """The expression of a text; many schedules share one. Raises ValueError."""
     return Expression(text)
+
+
+def _span(numbers: Sequence[int]) -> int:
+    return numbers[-1] - numbers[0]
+
+
+def _widest(numbers: Sequence[int], unit: int, span: int) -> int:
+    """The longest time from the end of one of these units, after its span, to the next."""
+    steps = [later - number for number, later in pairwise(numbers)]
+    return max(steps) * unit - span if steps else 0
 
 
 def _nearest(day: int, first: int, length: int) -> int:

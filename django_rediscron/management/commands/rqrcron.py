@@ -51,7 +51,11 @@ class Command(BaseCommand):
                     self.program,
                     standalone_mode=False,
                     obj=ConnectionOptions(
-                        [QUEUE], _connect, queues=queues_beside, application=conf.APPLICATION
+                        [QUEUE],
+                        _connect,
+                        queues=queues_beside,
+                        application=conf.APPLICATION,
+                        metrics_schedules=conf.METRICS_SCHEDULES,
                     ),
                 )
         except click.ClickException as error:

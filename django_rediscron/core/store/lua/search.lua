@@ -16,6 +16,7 @@
 --   once.
 
 -- include: epoch
+-- include: state
 
 local request = cjson.decode(ARGV[1])
 local fields, sort = request.fields, request.sort
@@ -32,12 +33,8 @@ function MADE.id() return id end
 
 function MADE.enabled() return stored('enabled') == '0' and '0' or '1' end
 
--- Whether it waits for its next time, and if not, why.
 function MADE.state()
-  if stored('enabled') == '0' then return 'disabled' end
-  if stored('finished_at') ~= '' then return 'finished' end
-  if not is_hash or stored('last_error') ~= '' then return 'error' end
-  return 'enabled'
+  return state_from(row.enabled, row.finished_at, row.last_error, is_hash)
 end
 
 function MADE.source()
