@@ -35,7 +35,7 @@ PERMISSIONS = ("view", "add", "change", "delete", "run")
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium of the whole run. Where tests have to run, one that is missing is a failure."""
+    """One Chromium of each process. Where tests have to run, one that is missing is a failure."""
     if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
         pytest.skip(f"needs {CHROMIUM}")
     with sync_playwright() as playwright:
