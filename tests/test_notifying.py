@@ -12,6 +12,7 @@ from typing import Any
 from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
+from rq.utils import now
 
 from django_rediscron import (
     Notification,
@@ -20,6 +21,7 @@ from django_rediscron import (
     RedisCronScheduler,
 )
 from django_rediscron.core.store.keys import EVENTS, INDEX, TOLD_SUFFIX, job_key
+from django_rediscron.core.timing.cron_times import utc_text
 from tests import tasks
 from tests.processes import wait_until
 
@@ -76,7 +78,7 @@ def register(
 def make_due(connection: Redis) -> None:
     """Let it run once more."""
     with connection.pipeline() as pipe:
-        pipe.hset(job_key("report"), "next_enqueue_time", "2026-03-23T12:00:00.000000Z")
+        pipe.hset(job_key("report"), "next_enqueue_time", utc_text(now()))
         pipe.zadd(INDEX, {"report": 1})
         pipe.publish(EVENTS, json.dumps({"event": "updated", "job_id": "report"}))
         pipe.execute()

@@ -15,6 +15,7 @@ from rq.exceptions import StopRequested
 
 from . import store
 from .dispatch.dispatcher import Dispatcher
+from .dispatch.lateness import LateAfter
 from .dispatch.protocol import LockLostError
 from .exceptions import InvalidScheduleError
 from .job import RedisCronJob
@@ -98,7 +99,7 @@ class RedisCronScheduler(CronScheduler):
         self.max_sleep_interval = sleep_seconds
         self._session = Session(client, self.name, lock_seconds, self.save)
         self._dispatcher = Dispatcher(client, self.application, max(SKIPS_KEPT, keep_runs))
-        self._dispatcher.memory.late_after = late_seconds
+        self._dispatcher.memory.late_after = LateAfter(late_seconds)
         self._following = Following(client, keep_runs)
         self._notifying = Notifying(client, self.name, told, lambda: self._session.held_token)
         self._prepare_start()
@@ -266,7 +267,7 @@ class RedisCronScheduler(CronScheduler):
     @property
     def late_after(self) -> float:
         """Seconds by which a run must be late to give an alarm, unless its schedule says so."""
-        return self._dispatcher.memory.late_after
+        return self._dispatcher.memory.late_after.default
 
     @property
     def role(self) -> str:

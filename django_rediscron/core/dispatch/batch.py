@@ -22,6 +22,7 @@ from ..store.listing import prune
 from ..store.reading import Absent, Damaged, Fields, read_schedules, read_what_fits
 from ..timing.cron_times import occurrence_delay, utc_text
 from .due import Corrections, Occurrences, log_skip, next_of, seen_of, seen_of_damaged
+from .lateness import Lateness
 from .memory import Memory
 from .next_times import Rule
 from .prepared import Fingerprint, PreparedSchedule
@@ -63,6 +64,7 @@ class Batch:
         self._patience = patience
         self._call_bytes = call_bytes
         self._recalled: dict[bytes, float] = {}  # with their scores
+        self._lateness = Lateness(memory.late_after)
         self._corrections = Corrections(moment)
         self._occurrences = Occurrences(moment, self._corrections, memory.shared_times, call_bytes)
 
@@ -72,7 +74,7 @@ class Batch:
         Reading imports the functions, and stops when patience runs out, so that the lock is
         extended in time; the next batch gets the rest.
         """
-        memory = self._memory
+        memory, late_limit = self._memory, self._lateness.limit
         unknown = []
         for id, score in members:
             if self._occurrences.is_full:
@@ -85,6 +87,8 @@ class Batch:
                     continue
                 if self._add_known(id, prepared):
                     self._recalled[id] = score
+                    if score < late_limit:
+                        self._lateness.look(id, prepared.job, score)
                     continue
             if memory.foreign.get(id) == score:
                 self.kept.add(id)
@@ -161,6 +165,7 @@ class Batch:
                 return
             job.next_enqueue_time = due
             self._occurrences.add(id, self._memory.prepare(job, fingerprint, said))
+            self._lateness.look(id, job, delayed.timestamp())
         except BaseException as error:  # user code: modules, job classes, serializers
             # A KeyboardInterrupt, too, comes from a module: while leading, signals only set a flag.
             told = isinstance(error, InvalidScheduleError)
@@ -203,6 +208,7 @@ class Batch:
             occurrences.length,
             corrections.packed,
             self._memory.skips_kept,
+            self._lateness.pack(occurrences),
         )
         blocked = Batch(self._memory, self.moment)
         enqueued = self._settle(outcomes, refusals, blocked)

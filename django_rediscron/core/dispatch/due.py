@@ -61,8 +61,8 @@ class Occurrences:
         self.items: list[tuple[bytes, PreparedSchedule, DueTimes, str]] = []
         self.shared_fields: dict[SharedJobFields, bytes] = {}
         """With their packed numbers, from 1 as Lua counts."""
-        # Whether they belong to an occurrence or to a correction, and its position.
-        self._skips: list[tuple[bool, int, Record, list[Skip]]] = []
+        self.skips: list[tuple[bool, int, Record, list[Skip]]] = []
+        """Whether they belong to an occurrence or to a correction, and its position."""
         self.is_full = False
         """Whether one of them runs in this process. The others are written after it has ended, so
         that none is lost if the process dies meanwhile."""
@@ -120,12 +120,12 @@ class Occurrences:
             records = [skip.to_text() for skip in step.skips]
             if step.run is None:
                 expected = written_before(seen) if follows else prepared.fingerprint.with_next(seen)
-                self._skips.append((False, len(self._corrections), job, step.skips))
+                self.skips.append((False, len(self._corrections), job, step.skips))
                 self._corrections.add_next(id, expected, following, delay, records)
                 if prepared.is_heavy:
                     self.heavy_bytes += prepared.weight
             else:
-                self._skips.append((True, len(self.items), job, step.skips))
+                self.skips.append((True, len(self.items), job, step.skips))
                 due_times = DueTimes(due, seen, step.run, following, delay)
                 job_id = next(self._job_ids)
                 policy = self._policy(prepared, step.run, records, job_id)
@@ -191,7 +191,7 @@ class Occurrences:
     def log_skips(self, outcomes: str) -> None:
         """Log the skips that were written, by the outcomes of occurrences and corrections."""
         count = len(self.items)
-        for with_run, position, job, skips in self._skips:
+        for with_run, position, job, skips in self.skips:
             if outcomes[position if with_run else position + count] in DONE:
                 for skip in skips:
                     log_skip(job, skip)

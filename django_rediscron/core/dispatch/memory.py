@@ -11,10 +11,11 @@ from typing import Any
 
 from redis import Redis
 
-from ..schedule.missed import LATE_AFTER, SKIPS_KEPT
+from ..schedule.missed import SKIPS_KEPT
 from ..schedule.record import Record
 from ..store.listing import LONGEST_DELAY
 from .applications import Applications
+from .lateness import LateAfter
 from .prepared import DueTimes, Fingerprint, PreparedSchedule
 from .template import Templates
 
@@ -38,7 +39,7 @@ class Memory:
     def __init__(self, connection: Redis, application: str | None = None) -> None:
         self.connection = connection
         self.skips_kept = SKIPS_KEPT
-        self.late_after: float = LATE_AFTER
+        self.late_after = LateAfter()
         self.applications = Applications(application, connection)
         self.templates = Templates()
         self.shared_times: dict[tuple[object, ...], DueTimes] = {}

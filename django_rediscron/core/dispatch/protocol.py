@@ -21,6 +21,7 @@ from ..store.keys import (
     IN_FLIGHT,
     INDEX,
     JOB_PREFIX,
+    LATE,
     LOCK,
     OCCURRENCE_FIELDS,
     OUTCOMES_PREFIX,
@@ -120,6 +121,7 @@ DISPATCH = Script(
     COUNTS=COUNTS,
     STORY_TTL=STORY_TTL,
     IN_FLIGHT=IN_FLIGHT,
+    LATE=LATE,
     QUEUE_PREFIX=QUEUE_PREFIX,
     DISABLED=DISABLED,
     ERRORS=ERRORS,
@@ -269,12 +271,13 @@ def dispatch(
     length: int,
     corrections: Sequence[bytes],
     skips_kept: int = SKIPS_KEPT,
+    late: bytes = b"",
 ) -> tuple[str, Iterator[str]]:
     """Call the script. Returns the outcomes of all occurrences and then of all corrections, and the
     reasons of those that were refused.
 
     `length`: items of all occurrences together. `skips_kept`: records of each schedule.
-    Raises `LockLostError`.
+    `late`: see `Lateness.pack`. Raises `LockLostError`.
     """
     now = text(utc_text(moment))
     times = b"".join([text(name) + now for name in JOB_TIMES])
@@ -292,6 +295,7 @@ def dispatch(
         array(lists),
         utc_text(moment),
         skips_kept,
+        late,
     )
     reply = run_script(connection, DISPATCH, [LOCK, INDEX], arguments)
     if reply is None:

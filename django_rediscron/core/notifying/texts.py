@@ -94,7 +94,17 @@ def _schedule_error(cause: Cause) -> str:
 def _schedule_late(cause: Cause) -> str:
     seconds = cause.facts.get("late_seconds")
     late = f" {tell_duration(seconds)}" if seconds is not None else ""
-    return f"{cause.subject} was enqueued{late} late, at {_time(cause.at)}."
+    at = _time(cause.at)
+    if reason := cause.facts.get("reason"):
+        return f"{cause.subject} was skipped at {at},{late} late: {_SKIPPED.get(reason, reason)}."
+    return f"{cause.subject} was enqueued{late} late, at {at}."
+
+
+_SKIPPED = {
+    "misfire": "that is more than its misfire_grace",
+    "catch_up": "what was missed is not caught up",
+    "overlap": "an earlier run had not ended",
+}
 
 
 def _schedule_disabled(cause: Cause) -> str:

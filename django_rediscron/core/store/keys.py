@@ -73,6 +73,10 @@ IN_FLIGHT = f"{INDEX}:in_flight"
 """Hash: id of an RQ job of a schedule whose end the leader has not seen -> whose it is, see
 `story/in_flight.py`."""
 
+LATE = f"{INDEX}:late"
+"""Sorted set with a TTL: ids of schedules by when it was last told that they are late, see
+`includes/late.lua`."""
+
 RUNS_PREFIX = f"{INDEX}:runs:"
 """Lists: see `runs_key`."""
 

@@ -43,7 +43,6 @@ from .keys import (
     MAX_REIGNS,
     ORIGIN_FIELDS,
     OUTCOMES_PREFIX,
-    PROGRESS,
     REIGN,
     REIGNS,
     RULES,
@@ -86,7 +85,6 @@ INCLUDES: Mapping[str, Mapping[str, Constant]] = {
     "epoch": {"FIRST_YEAR": FIRST_YEAR, "LAST_YEAR": LAST_YEAR},
     "notify": {
         "ALARMS": ALARMS,
-        "PROGRESS": PROGRESS,
         "TOLD_SUFFIX": TOLD_SUFFIX,
         "LONGEST_STREAM": LONGEST_STREAM,
     },

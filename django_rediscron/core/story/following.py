@@ -28,6 +28,7 @@ from ..store.keys import (
     JOB_PREFIX,
     LOCK,
     OUTCOMES_PREFIX,
+    PROGRESS,
     RESULTS_PREFIX,
     RQ_JOB_PREFIX,
     RUNS_PREFIX,
@@ -88,6 +89,7 @@ END_RUNS = Script(
     OUTCOMES_PREFIX=OUTCOMES_PREFIX,
     JOB_PREFIX=JOB_PREFIX,
     COUNTS=COUNTS,
+    PROGRESS=PROGRESS,
 )
 MARK_TOLD = Script("mark_told")
 

@@ -26,6 +26,10 @@
 --     the schedule was enqueued or changed, 1 if the schedule is finished
 -- If a next_enqueue_time is '', the schedule is finished: nothing is left to run.
 -- ARGV[7]: the time as UTC text, ARGV[8]: how many records of skips are kept
+-- ARGV[9]: '' or, if schedules are late, a msgpack list with the items of all in one row. Of each:
+--   number of the outcome of its oldest occurrence, among all outcomes, id, nominal time of that
+--   occurrence, epoch seconds at which it was due, seconds by which it is late, why it was skipped
+--   as JSON ('' if it was not)
 -- Returns false if the token does not hold the lock and nothing was done; otherwise a text with a
 --   character for each occurrence, then for each correction: WRITTEN; NEARLY_FULL: written, tidy
 --   the history up next time; OVERLAPPED: skipped, because an earlier run had not ended; not
@@ -45,6 +49,7 @@ local SKIPS_KEPT = tonumber(ARGV[8])
 -- include: refusals
 -- include: overlap
 -- include: unchanged
+-- include: late
 
 local history_limit, history_ttl, moment = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local finished = {}
@@ -302,4 +307,5 @@ if next(finished) then scores = without_finished() end
 if scores[1] then call('ZADD', INDEX, unpack(scores)) end
 -- Jobs that cannot be followed run all the same.
 if in_flight[1] then try('HSET', IN_FLIGHT, unpack(in_flight)) end
+if ARGV[9] ~= '' then tell_late(cmsgpack.unpack(ARGV[9]), outcomes, moment) end
 return table.concat(outcomes) .. table.concat(reasons)
