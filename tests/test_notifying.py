@@ -96,6 +96,18 @@ def work(connection: Redis) -> None:
     SimpleWorker([Queue("metrics", connection=connection)], connection=connection).work(burst=True)
 
 
+def test_what_a_receiver_gathers_it_is_told_at_once(connection: Redis) -> None:
+    told: list[int] = []
+    receiver = Receiver("mail", lambda each: told.append(len(each)), gather=600)
+    with leading(connection, receiver):
+        pass
+    for number in range(1, 151):  # as a script enters them
+        fields = {"number": number, "kind": "leader_changed", "id": "", "leader": '"one"'}
+        connection.xadd("rq:cron_jobs:alarms", fields)
+    RedisCronScheduler(connection, receivers=[receiver]).start(burst=True)
+    assert told == [150]
+
+
 def test_a_failure_and_the_recovery_are_told(connection: Redis) -> None:
     told = Told()
     register(connection)

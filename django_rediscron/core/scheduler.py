@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
+Receivers = Iterable[Receiver | Callable[[Notification], object]]
+
 SHORTEST_LOCK_TTL, LONGEST_LOCK_TTL = 1, 86400
 """Seconds: three heartbeats must fit in, and a crash must not stop schedules for days."""
 
@@ -56,7 +58,7 @@ class RedisCronScheduler(CronScheduler):
     `keep_runs`: how many runs of each schedule are kept when they have ended, 0 for none.
     `late_after`: by how much a run must be late to give an alarm, unless its schedule says so.
     `receivers`: who is told what happens to schedules while this scheduler leads, each a `Receiver`
-    or a function of one `Notification`.
+    or a function of one `Notification`; or a function that returns them, which `start` calls.
 
     `sync`, if set, is called when this scheduler becomes the leader, when it receives SIGHUP, and
     when Redis came back without its data: it is to register what a program declares.
@@ -76,7 +78,7 @@ class RedisCronScheduler(CronScheduler):
         max_sleep_interval: Duration = 60.0,
         keep_runs: int = KEEP_RUNS,
         late_after: Duration = LATE_AFTER,
-        receivers: Iterable[Receiver | Callable[[Notification], object]] = (),
+        receivers: Receivers | Callable[[], Receivers] = (),
     ) -> None:
         lock_seconds = positive_seconds("lock_ttl", lock_ttl)
         if not SHORTEST_LOCK_TTL <= lock_seconds <= LONGEST_LOCK_TTL:
@@ -90,7 +92,8 @@ class RedisCronScheduler(CronScheduler):
             keep_runs = check_keep_runs(keep_runs)
         except ValueError as error:
             raise ValueError(f"keep_runs must be {error}") from None
-        told = as_receivers(receivers)
+        self._load_receivers = receivers if callable(receivers) else None
+        told = () if callable(receivers) else as_receivers(receivers)
         client = own_client(connection)
         set_up_logging(logging_level)
         with handlers_kept(logging.getLogger(RQ_LOGGER)):
@@ -207,6 +210,9 @@ class RedisCronScheduler(CronScheduler):
         again if one takes over from it; without, it raises `SchedulerLockedError` then.
         """
         self.log.info("Scheduler %s: starting", self.name)
+        if self._load_receivers is not None:
+            self._notifying.use(as_receivers(self._load_receivers()))
+            self._load_receivers = None
         try:
             with Signals(self._inbox):
                 self._lead_and_sign_off(burst=burst, standby=standby)

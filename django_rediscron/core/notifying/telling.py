@@ -37,7 +37,10 @@ RETRY = 1.0
 """Seconds between attempts to reach Redis."""
 
 MOST_TAKEN = 100
-"""Notifications that are read at a time, and told at once if a receiver gathers them."""
+"""Notifications that are read at a time."""
+
+MOST_GATHERED = 1000
+"""Notifications that are told at once to a receiver that gathers them."""
 
 GRACE = 2.0
 """Seconds that a call which runs may take when the scheduler stops."""
@@ -104,14 +107,22 @@ class Teller(Thread):
         while self._stop_at is None and (left := until - time.monotonic()) > 0:
             self._wait(left)
 
+    def _gather(self, seconds: float) -> None:
+        """Wait so long for more, unless it is to finish or to stop."""
+        until = time.monotonic() + seconds
+        while self._stop_at is None and not self._is_finishing:
+            if (left := until - time.monotonic()) <= 0:
+                return
+            self._wait(left)
+
     # Telling
 
     def _tell_some(self) -> bool:
-        """Tell what there is, up to `MOST_TAKEN`. Whether there was anything."""
+        """Tell what there is, up to a limit. Whether there was anything."""
         token, gather = self._token(), self._receiver.gather
         taken = self._take(token)
         if taken and taken.entries and gather and not self._is_finishing:
-            self._pause(gather)
+            self._gather(gather)
             taken = self._take(token) if self._stop_at is None else None
         if taken is None or not self._count_lost(taken):
             return False
@@ -139,8 +150,8 @@ class Teller(Thread):
         """None if this process does not lead."""
         if not token:
             return None
-        name = self._receiver.name
-        taken = streams.take(self._client, token, self._stream, name, MOST_TAKEN)
+        name, most = self._receiver.name, MOST_GATHERED if self._receiver.gather else MOST_TAKEN
+        taken = streams.take(self._client, token, self._stream, name, most)
         self._is_in_trouble = False
         return taken
 

@@ -30,15 +30,22 @@ class Notifying:
     def __init__(
         self, client: Redis, name: str, receivers: Sequence[Receiver], token: Callable[[], str]
     ) -> None:
-        self.receivers = receivers
         self._client = client
+        self._name = name
         self._token = token
         self._registered = ""
+        self._tellers: list[Teller] = []
+        self.use(receivers)
+
+    def use(self, receivers: Sequence[Receiver]) -> None:
+        """Tell these from the next start on."""
+        self.receivers = receivers
         self._attempts = {each.name: Attempts(each) for each in receivers if each.stream}
         self._tenders = [
-            Tender(each, own_client(client), name, token) for each in receivers if each.tend
+            Tender(each, own_client(self._client), self._name, self._token)
+            for each in receivers
+            if each.tend
         ]
-        self._tellers: list[Teller] = []
 
     def register(self) -> None:
         """Note in Redis whom this leader tells, once for each time that it takes the lock.
