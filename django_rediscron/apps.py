@@ -31,6 +31,7 @@ class RediscronConfig(AppConfig):
         register(checks.check_settings, checks.SETTINGS)
         register(checks.check_queues, checks.SETTINGS)
         register(checks.check_declared, checks.DECLARATIONS)
+        register(checks.check_receivers, checks.RECEIVERS)
         register(checks.check_eviction, Tags.database)
 
 

@@ -1,5 +1,5 @@
-"""System checks: settings of the wrong shape, declared schedules that cannot run, and a Redis that
-may throw schedules away."""
+"""System checks: settings of the wrong shape, declared schedules that cannot run, receivers of
+alarms that cannot be used, and a Redis that may throw schedules away."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from .core.sensitive import SENSITIVE
 from .core.store.connections import Server, server
 from .core.story.following import KEEP_RUNS, check_keep_runs
 from .core.timing.durations import as_seconds
+from .notify import load_receivers
 from .queues import connections
 from .testing import declaration_faults
 
@@ -32,6 +33,10 @@ SETTINGS = "django_rediscron"
 
 DECLARATIONS = "django_rediscron_declarations"
 """The tag of what is wrong with declared schedules."""
+
+RECEIVERS = "django_rediscron_receivers"
+"""The tag of what is wrong with receivers of alarms. It stops no command: schedules run all the
+same, and the scheduler logs it."""
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -189,6 +194,14 @@ def check_declared(**_: Any) -> list[CheckMessage]:
             id="django_rediscron.E007",
         )
         for fault in declaration_faults()
+    ]
+
+
+def check_receivers(**_: Any) -> list[CheckMessage]:
+    """Each receiver in `NOTIFY` can be imported, and takes its options."""
+    return [
+        Error(fault.text, hint=fault.remedy, id="django_rediscron.E008")
+        for fault in load_receivers().faults
     ]
 
 

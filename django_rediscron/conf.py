@@ -29,6 +29,7 @@ KNOWN = (
     "METRICS_SCHEDULES",
     "ALLOWED_FUNCTIONS",
     "SENSITIVE",
+    "NOTIFY",
 )
 
 
@@ -118,6 +119,11 @@ class Settings:
         given = self._given().get("SENSITIVE", SENSITIVE)
         is_right = isinstance(given, (list, tuple, set)) and all(map(is_name, given))
         return tuple(given) if is_right else SENSITIVE
+
+    @property
+    def NOTIFY(self) -> object:
+        """Receivers of alarms: dotted names, or pairs of one and its options, as they are given."""
+        return self._given().get("NOTIFY", [])
 
     def _given(self) -> dict[str, Any]:
         given = getattr(settings, "REDISCRON", None)

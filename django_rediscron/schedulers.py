@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .conf import conf
 from .core import RedisCronJob, RedisCronScheduler
 from .core.schedule.options import ScheduleArguments, by_name
+from .notify import receivers
 from .queues import default_result_ttl, get_connection
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ def get_scheduler(queue: str | None = None, **options: Any) -> DjangoRedisCronSc
     """A scheduler on the Redis of a queue, by default of `REDISCRON["QUEUE"]`.
 
     `options` are those of `RedisCronScheduler`; `lock_ttl`, `max_sleep_interval`, `keep_runs`
-    and `late_after` default to the settings. Raises `UnknownQueueError` if `RQ_QUEUES` has no such
-    queue. Redis is not touched.
+    and `late_after` default to the settings, `receivers` to those in `NOTIFY` and to the signals.
+    Raises `UnknownQueueError` if `RQ_QUEUES` has no such queue. Redis is not touched.
     """
     options.setdefault("lock_ttl", conf.LOCK_TTL)
     options.setdefault("max_sleep_interval", conf.MAX_SLEEP_INTERVAL)
     options.setdefault("keep_runs", conf.KEEP_RUNS)
+    options.setdefault("receivers", receivers)
     options.setdefault("late_after", conf.LATE_AFTER)
     connection = get_connection(conf.QUEUE if queue is None else queue)
     return DjangoRedisCronScheduler(connection, **options)
