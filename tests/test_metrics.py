@@ -230,6 +230,11 @@ def test_a_run_that_takes_too_long(connection: Redis, leader: RedisCronScheduler
     following = Following(connection)
     assert following.sweep(connection.get(LOCK).decode())
     assert scrape(connection)["too_long_runs"] == {("slow",): 1}
+    assert scrape(connection, schedules=0)["too_long_runs"] == 1
+    assert scrape(connection, schedules=0)["runs_total"] == {
+        ("metrics", "finished"): 0,
+        ("metrics", "failed"): 0,
+    }
     connection.hset(b"rq:job:" + job_id, "status", "finished")
     assert following.sweep(connection.get(LOCK).decode())
     assert scrape(connection)["too_long_runs"] == {("slow",): 0}

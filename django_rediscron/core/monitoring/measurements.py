@@ -155,7 +155,8 @@ class _Reading:
         if are_labelled:
             states = self._each_schedule()
         else:
-            self._counted(sums)
+            self._add("too_long_runs", read_too_long(self._client).total())
+            self._counted({**_zeros(*(queue for queue, _ in states)), **sums})
         for (queue, state), number in states.items():
             self._add("schedules", number, state=state, queue=queue)
         self._add("schedule_labels_omitted", int(not are_labelled))
@@ -172,8 +173,7 @@ class _Reading:
             self._timing(id, *times)
             self._add("too_long_runs", too_long[id], schedule=id)
             self._outcomes(id, outcomes)
-            zeros = {f"{status} {queue}": 0 for status in ALWAYS}
-            self._counted({**zeros, **_counts(outcomes)}, schedule=id)
+            self._counted({**_zeros(queue), **_counts(outcomes)}, schedule=id)
         return states
 
     def _timing(self, id: str, next_time: str, interval: str, cron: str, created: str) -> None:
@@ -202,6 +202,11 @@ class _Reading:
     def _seconds(self, kind: str, counts: Mapping[str, int], **labels: str) -> None:
         buckets, total = seconds_of(kind, counts)
         self._families[f"rediscron_{kind}_seconds"].add_histogram(buckets, total, **labels)
+
+
+def _zeros(*queues: str) -> dict[str, int]:
+    """Counts that are told also if there is none."""
+    return {f"{status} {queue}": 0 for queue in queues for status in ALWAYS}
 
 
 def _counts(fields: Mapping[str, str]) -> dict[str, int]:
