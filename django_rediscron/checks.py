@@ -15,8 +15,9 @@ from django.core.checks import CheckMessage, Error, Warning
 from redis import Redis
 from redis.exceptions import RedisError
 
-from .conf import KNOWN, conf, is_name, is_pattern
+from .conf import KNOWN, conf, is_name, is_pattern, is_token
 from .core.monitoring.measurements import SCHEDULES, check_schedules
+from .core.plain import plain
 from .core.quoting import quoted
 from .core.schedule.missed import LATE_AFTER
 from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
@@ -30,6 +31,9 @@ from .testing import declaration_faults
 
 SETTINGS = "django_rediscron"
 """The tag of what this app's commands require. They treat each bad declaration by itself."""
+
+SHORTEST_TOKEN = 16
+"""Characters; `secrets.token_urlsafe()` makes 43."""
 
 DECLARATIONS = "django_rediscron_declarations"
 """The tag of what is wrong with declared schedules."""
@@ -50,7 +54,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
                 id="django_rediscron.E001",
             )
         ]
-    return [*_unknown_settings(given), *_misshapen_settings(given)]
+    return [*_unknown_settings(given), *_misshapen_settings(given), *_short_token(given)]
 
 
 def _unknown_settings(given: dict[Any, Any]) -> Iterator[CheckMessage]:
@@ -76,6 +80,16 @@ def _misshapen_settings(given: dict[Any, Any]) -> Iterator[CheckMessage]:
                     hint=f"The default is {default}.",
                     id="django_rediscron.E003",
                 )
+
+
+def _short_token(given: dict[Any, Any]) -> Iterator[CheckMessage]:
+    token = plain(given.get("METRICS_TOKEN"))
+    if is_token(token) and len(token) < SHORTEST_TOKEN:
+        yield Warning(
+            f'REDISCRON["METRICS_TOKEN"] has only {len(token)} characters, so it can be guessed.',
+            hint="Make one with python -c 'import secrets; print(secrets.token_urlsafe())'.",
+            id="django_rediscron.W002",
+        )
 
 
 def _check_queue(value: object) -> None:
@@ -114,6 +128,18 @@ def _check_allowed_functions(value: object) -> None:
             )
 
 
+def _check_token(value: object) -> None:
+    """The message does not show it."""
+    token = plain(value)
+    if token is not None and token != "" and not is_token(token):
+        kind = (
+            "other characters"
+            if isinstance(token, str)
+            else f"a value of type {type(token).__name__}"
+        )
+        raise ValueError(f"a text of visible ASCII characters, without spaces, got {kind}")
+
+
 def _check_sensitive(value: object) -> None:
     if not isinstance(value, (list, tuple, set)):
         raise ValueError(f"a list of names of keyword arguments, got {value!r:.80}")
@@ -130,6 +156,7 @@ _SHAPES: dict[str, tuple[str, Callable[[object], object]]] = {
     "KEEP_RUNS": (str(KEEP_RUNS), check_keep_runs),
     "LATE_AFTER": (str(LATE_AFTER), _check_seconds),
     "METRICS_SCHEDULES": (str(SCHEDULES), check_schedules),
+    "METRICS_TOKEN": ("None: only staff may see metrics", _check_token),
     "ALLOWED_FUNCTIONS": ("[]", _check_allowed_functions),
     "SENSITIVE": (", ".join(SENSITIVE), _check_sensitive),
 }

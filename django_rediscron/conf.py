@@ -27,6 +27,7 @@ KNOWN = (
     "KEEP_RUNS",
     "LATE_AFTER",
     "METRICS_SCHEDULES",
+    "METRICS_TOKEN",
     "ALLOWED_FUNCTIONS",
     "SENSITIVE",
     "NOTIFY",
@@ -51,6 +52,11 @@ def is_pattern(value: object) -> bool:
 def is_name(value: object) -> TypeGuard[str]:
     """Whether it is a text that is not empty."""
     return isinstance(value, str) and bool(value)
+
+
+def is_token(value: object) -> TypeGuard[str]:
+    """Whether it is a text that a header can carry as it is: visible ASCII characters."""
+    return is_name(value) and all("!" <= each <= "~" for each in value)
 
 
 class Settings:
@@ -104,6 +110,13 @@ class Settings:
     def METRICS_SCHEDULES(self) -> int:
         """Schedules up to which metrics tell of each."""
         return cast(int, self._given().get("METRICS_SCHEDULES", SCHEDULES))
+
+    @property
+    def METRICS_TOKEN(self) -> str:
+        """What a scraper sends to be told metrics; empty if only staff is."""
+        # A mistake in it admits nobody; the system checks say so.
+        given = self._given().get("METRICS_TOKEN")
+        return given if is_token(given) else ""
 
     @property
     def ALLOWED_FUNCTIONS(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The admin, and django-rq's pages that it links to."""
+"""The admin, django-rq's pages that it links to, and the metrics."""
 
 from __future__ import annotations
 
@@ -8,4 +8,5 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("django-rq/", include("django_rq.urls")),
+    path("rediscron/", include("django_rediscron.urls")),
 ]

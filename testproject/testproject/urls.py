@@ -1,4 +1,4 @@
-"""The journal at the root, the admin, and django-rq's own pages."""
+"""The journal at the root, the admin, django-rq's own pages, and metrics."""
 
 from __future__ import annotations
 
@@ -11,4 +11,5 @@ urlpatterns = [
     path("", journal, name="journal"),
     path("admin/", admin.site.urls),
     path("django-rq/", include("django_rq.urls")),
+    path("rediscron/", include("django_rediscron.urls")),
 ]
