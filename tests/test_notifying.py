@@ -5,25 +5,36 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.utils import now
 
 from django_rediscron import (
+    PROGRESS,
     Notification,
     Receiver,
     RedisCronJob,
     RedisCronScheduler,
 )
-from django_rediscron.core.store.keys import EVENTS, INDEX, TOLD_SUFFIX, job_key
+from django_rediscron.core.store.keys import (
+    ALARMS,
+    EVENTS,
+    IN_FLIGHT,
+    INDEX,
+    LOCK,
+    TOLD_SUFFIX,
+    job_key,
+)
+from django_rediscron.core.store.keys import PROGRESS as PROGRESS_KEY
 from django_rediscron.core.timing.cron_times import utc_text
 from tests import tasks
-from tests.processes import wait_until
+from tests.processes import wait_until, working
 
 YEAR = 365 * 86400
 
@@ -42,6 +53,11 @@ class Told:
         notification = self._told.get(timeout=30)
         assert notification.kind == kind, notification
         return notification
+
+    def all(self, notifications: Sequence[Notification]) -> None:
+        """As `tell` of a `Receiver`."""
+        for notification in notifications:
+            self(notification)
 
     @property
     def is_empty(self) -> bool:
@@ -92,6 +108,11 @@ def run(connection: Redis) -> Job:
     return Job.fetch(job_id.decode(), connection)
 
 
+def entered(connection: Redis) -> int:
+    """How many alarms there have been since somebody has listened."""
+    return int(connection.hget(ALARMS + TOLD_SUFFIX, "") or 0)
+
+
 def work(connection: Redis) -> None:
     SimpleWorker([Queue("metrics", connection=connection)], connection=connection).work(burst=True)
 
@@ -134,3 +155,140 @@ def test_a_failure_and_the_recovery_are_told(connection: Redis) -> None:
     ]
     assert "ValueError: it failed, with a reason. 2 runs in a row have failed." in second.text
     assert "The 2 runs before it had failed." in recovered.text
+
+
+@pytest.mark.slow
+def test_a_run_that_takes_too_long_is_told_while_it_lasts(
+    connection: Redis, redis_url: str
+) -> None:
+    told = Told()
+    register(connection, tasks.wait_for_release, args=("release",), max_runtime=0.1)
+    with leading(connection, told), working(redis_url):
+        too_long = told.next("run_too_long")
+        connection.rpush("release", "now")
+        wait_until(lambda: not connection.exists(IN_FLIGHT))
+    assert entered(connection) == 1, "the same is told when it has ended"
+    assert too_long.run is not None
+    assert (too_long.run.status, too_long.run.is_too_long) == ("started", True)
+    assert too_long.facts == {"max_runtime": 0.1}
+    assert "has been running for" in too_long.text
+    assert "longer than its max_runtime of 0.1 s" in too_long.text
+
+
+def test_a_run_that_took_too_long_is_told_before_its_end(connection: Redis) -> None:
+    """As one that began and ended while no scheduler was running."""
+    told = Told()
+    register(connection, tasks.fail, max_runtime=0.000001)
+    with leading(connection, told):
+        run(connection)
+        too_long = told.next("run_too_long")
+        told.next("run_failed")
+    assert " took " in too_long.text
+    assert told.is_empty
+
+
+def test_an_unknown_end_is_told(connection: Redis) -> None:
+    told = Told()
+    register(connection, tasks.echo, result_ttl=0)
+    with leading(connection, told):
+        wait_until(lambda: connection.llen("rq:queue:metrics"))
+        work(connection)  # after which RQ keeps nothing
+        unknown = told.next("run_unknown")
+    assert unknown.run is not None
+    assert unknown.run.status == "unknown"
+    assert "RQ deleted its job" in unknown.text
+
+
+def test_a_schedule_that_is_disabled_is_told(connection: Redis) -> None:
+    told = Told()
+    register(connection, max_failures=1)
+    with leading(connection, told):
+        run(connection)
+        told.next("run_failed")
+        disabled = told.next("schedule_disabled")
+    assert disabled.facts == {"failures": 1}
+    assert disabled.text.endswith(
+        "after a failed run. The latest one ended with: ValueError: it failed, with a reason."
+    )
+
+
+def test_the_first_error_is_told(connection: Redis) -> None:
+    told = Told()
+    job = register(connection, tasks.echo)
+    connection.hset(job_key(job.id), "func_name", "tests.tasks.missing")
+    with leading(connection, told):
+        error = told.next("schedule_error")
+        connection.zadd(INDEX, {"report": 1})  # the second failure is told to nobody
+        connection.publish(EVENTS, json.dumps({"event": "updated", "job_id": "report"}))
+        register(connection, tasks.fail)
+        run(connection)
+        told.next("run_failed")
+        connection.hset(job_key(job.id), "func_name", "tests.tasks.missing")
+        make_due(connection)
+        again = told.next("schedule_error")
+    assert error.occurrence == job.next_enqueue_time
+    assert "tests.tasks.missing" in error.facts["error"]
+    assert "could not be enqueued: " in error.text
+    assert again.id != error.id
+
+
+def test_a_new_leader_is_told(connection: Redis) -> None:
+    """But not the first one, nor one that leads for a pass only, nor the same one again."""
+    told = Told()
+    with leading(connection, told):
+        pass
+    RedisCronScheduler(connection, name="burst", receivers=[told]).start(burst=True)
+    with leading(connection, told, name="burst"):
+        pass
+    with leading(connection, told, name="two"):
+        changed = told.next("leader_changed")
+        connection.delete(LOCK)  # two takes it again
+        connection.publish(EVENTS, "{}")
+        wait_until(lambda: connection.exists(LOCK))
+    with leading(connection, told, name="three"):
+        last = told.next("leader_changed")
+    assert changed.facts["leader"] == "two"
+    assert (changed.facts["previous"], changed.facts["end"]) == ("burst", "stopped")
+    assert last.facts["previous"] == "two"
+    assert (changed.schedule, changed.schedule_id, changed.run) == (None, "", None)
+    assert "Scheduler two took over at " in changed.text
+    assert "burst, which led before, stopped." in changed.text
+
+
+@pytest.mark.slow
+def test_progress_is_told_to_those_who_want_it(connection: Redis, redis_url: str) -> None:
+    alarms, progress = Told(), Told()
+    watcher = Receiver("watcher", progress.all, kinds=frozenset(PROGRESS))
+    register(connection, tasks.wait_for_release, args=("release",))
+    with leading(connection, alarms, watcher), working(redis_url, name="w1"):
+        started = progress.next("run_started")
+        connection.rpush("release", "now")
+        ended = progress.next("run_ended")
+    assert started.run is not None
+    assert ended.run is not None
+    assert started.run.job_id == ended.run.job_id
+    assert (started.run.status, ended.run.status) == ("started", "finished")
+    assert started.text.endswith(" on worker w1.")
+    assert alarms.is_empty
+    assert progress.is_empty
+
+
+def test_nothing_is_entered_if_nobody_listens(connection: Redis) -> None:
+    register(connection)
+    with leading(connection):
+        run(connection)
+        wait_until(lambda: not connection.exists(IN_FLIGHT))
+    assert not connection.exists(ALARMS, PROGRESS_KEY)
+
+
+def test_runs_by_hand_are_not_told(connection: Redis) -> None:
+    told = Told()
+    job = register(connection, tasks.echo, interval=YEAR)
+    with leading(connection, told):
+        run(connection)
+        connection.hset(job_key(job.id), "func_name", "tests.tasks.fail")
+        RedisCronJob.fetch(job.id, connection).enqueue(connection)
+        run(connection)
+        make_due(connection)
+        run(connection)
+        assert told.next("run_failed").occurrence is not None

@@ -213,6 +213,7 @@ class RedisCronScheduler(CronScheduler):
         if self._load_receivers is not None:
             self._notifying.use(as_receivers(self._load_receivers()))
             self._load_receivers = None
+        self._session.tell_of_reign(not burst)
         try:
             with Signals(self._inbox):
                 self._lead_and_sign_off(burst=burst, standby=standby)

@@ -30,6 +30,8 @@ class LeaderLock:
     def __init__(self, client: Redis, name: str) -> None:
         self.token = ""
         """The scheduler's name and a random suffix; empty while it does not hold the lock."""
+        self.is_told = True
+        """Whether receivers are to be told that it leads now."""
         self._client = client
         self._name = name
         self._unanswered = ""
@@ -82,7 +84,7 @@ class LeaderLock:
 
     def _extend(self, token: str, ttl: float) -> bool:
         whose = (_now(), self._since, socket.gethostname(), os.getpid())
-        arguments = [token, _milliseconds(ttl), *whose]
+        arguments = [token, _milliseconds(ttl), *whose, int(self.is_told)]
         return bool(run_script(self._client, EXTEND_LOCK, [LOCK], arguments))
 
     def lose(self) -> None:

@@ -81,6 +81,10 @@ class Session:
         """The same; empty if this scheduler does not lead."""
         return self._lock.token
 
+    def tell_of_reign(self, is_told: bool) -> None:
+        """Whether receivers are told that this scheduler leads; by default they are."""
+        self._lock.is_told = is_told
+
     @property
     def role(self) -> str:
         """`leader` or `standby`."""

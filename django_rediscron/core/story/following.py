@@ -33,6 +33,7 @@ from ..store.keys import (
     RQ_JOB_PREFIX,
     RUNS_PREFIX,
     STORY_TTL,
+    TOLD_SUFFIX,
     holder_name,
 )
 from ..store.scripts import CHANGES_KEYS, Script, run_script
@@ -81,6 +82,8 @@ FOLLOW = Script(
     LOOKED_AT_FIELDS=LOOKED_AT_FIELDS,
     PREFIX_PATTERN=PREFIX_PATTERN,
     ENDED=ENDED,
+    PROGRESS=PROGRESS,
+    TOLD_SUFFIX=TOLD_SUFFIX,
 )
 
 END_RUNS = Script(
@@ -91,7 +94,10 @@ END_RUNS = Script(
     COUNTS=COUNTS,
     PROGRESS=PROGRESS,
 )
-MARK_TOLD = Script("mark_told")
+MARK_TOLD = Script("mark_told", PROGRESS=PROGRESS)
+
+RUN_TOO_LONG, RUN_STARTED = "run_too_long", "run_started"
+"""Notifications of runs that last."""
 
 
 def check_keep_runs(value: object) -> int:
@@ -190,8 +196,8 @@ class Following:
         looks = [look for each in found if (look := Look.from_reply(each, moment)) is not None]
         ended = [(look, Run.of(look, moment)) for look in looks if look.is_over]
         recorded = self._record(token, ended) if ended else 0
-        lasting = [look for look in looks if not look.is_over and look.is_too_long(moment)]
-        told = self._tell(token, lasting) if lasting else 0
+        lasting = [look for look in looks if not look.is_over]
+        told = self._tell(token, lasting, moment) if lasting else 0
         if recorded is None or told is None:
             return None
         self.has_news = recorded + told > 0
@@ -226,14 +232,28 @@ class Following:
                 _warn_of_long_run(look, "took")
         return int(recorded)
 
-    def _tell(self, token: str, lasting: Sequence[Look]) -> int | None:
-        """Warn of runs that last too long. How many; None if the token does not hold the lock."""
-        arguments = [token, *(look.job_id for look in lasting)]
+    def _tell(self, token: str, lasting: Sequence[Look], moment: datetime) -> int | None:
+        """Tell that runs have started, and warn of those that last too long.
+
+        How many that are; None if the token does not hold the lock.
+        """
+        news = [(look, RUN_STARTED) for look in lasting if not look.entry.start_is_told]
+        news += [
+            (look, RUN_TOO_LONG)
+            for look in lasting
+            if look.is_too_long(moment) and not look.entry.is_told
+        ]
+        items = [
+            (look.job_id, kind, look.entry.schedule_id, Run.of(look, moment).to_text())
+            for look, kind in news
+        ]
+        arguments = [token, json.dumps(items, ensure_ascii=False)]
         marked = run_script(self._connection, MARK_TOLD, [LOCK, IN_FLIGHT], arguments)
         if marked is None:
             return None
-        for look in lasting:
-            if look.job_id.encode() in marked:
+        for place in marked:
+            look, kind = news[place - 1]
+            if kind == RUN_TOO_LONG:
                 _warn_of_long_run(look, "has been running")
         return len(marked)
 

@@ -43,7 +43,8 @@ class Entry(NamedTuple):
 
     UTC text (`-` by hand; `LAST/FIRST` if it stands for several), epoch seconds, `schedule` or
     `hand`, seconds (with a `!` once it was told that it takes longer) or `-`, how often RQ may try
-    it again, start of the key of its hash (`-`: RQ's own), and the id of its schedule.
+    it again (with a `!` once it was told that it runs), start of the key of its hash (`-`: RQ's
+    own), and the id of its schedule.
     """
 
     occurrence: datetime | None
@@ -55,6 +56,8 @@ class Entry(NamedTuple):
     is_told: bool = False
     """Whether it was told that it takes too long."""
     stands_since: datetime | None = None
+    start_is_told: bool = False
+    """Whether it was told that it runs."""
 
     @classmethod
     def from_text(cls, text: str) -> Entry | None:
@@ -67,10 +70,11 @@ class Entry(NamedTuple):
                 datetime.fromtimestamp(float(enqueued), timezone.utc),
                 cause,
                 None if max_runtime[0] == "-" else parse_number(max_runtime.rstrip("!")),
-                int(retries),
+                int(retries.rstrip("!")),
                 id,
                 max_runtime.endswith("!"),
                 parse_time(first) if first else None,
+                retries.endswith("!"),
             )
         except (ValueError, IndexError, OverflowError, OSError):
             return None

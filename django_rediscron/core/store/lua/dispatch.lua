@@ -47,6 +47,7 @@ call('PEXPIRE', KEYS[1], ARGV[2])
 local SKIPS_KEPT = tonumber(ARGV[8])
 
 -- include: refusals
+-- include: notify
 -- include: overlap
 -- include: unchanged
 -- include: late
@@ -197,6 +198,13 @@ local function occur(at)
   return outcome
 end
 
+-- The first failure to enqueue a schedule. `text`: the record of it.
+local function tell_error(id, text)
+  local failure = cjson.decode(text)
+  local due, reason = failure.occurrence, cjson.encode(failure.text)
+  notify(ALARMS, 'schedule_error', id, 'occurrence', due, 'error', reason)
+end
+
 local function correct(item)
   local id, seen, set, score, failed, records, is_finished = unpack(item)
   local key = JOB_PREFIX .. id
@@ -228,6 +236,7 @@ local function correct(item)
     call('ZREM', INDEX, id)
   end
   if is_healed then heal(key, id) end
+  if failed == 1 and records[1] and not had_error then pcall(tell_error, id, records[1]) end
   return WRITTEN
 end
 

@@ -1,5 +1,6 @@
--- A slice of the jobs in flight: those that have ended, and those that take too long if that was
--- not told yet, with what RQ knows of them. Writes nothing.
+-- A slice of the jobs in flight: those that have ended, and of those that run the ones that take
+-- too long, or of which some receiver is to be told that they run, if that was not told yet; with
+-- what RQ knows of them. Writes nothing.
 --
 -- KEYS[1]: the lock
 -- ARGV[1]: the token that must hold the lock, ARGV[2]: cursor, 0 to begin, ARGV[3]: about how many
@@ -27,6 +28,14 @@ local function limit_of(entry, status)
   return status == 'started' and tonumber(string.match(entry, LIMIT_PATTERN))
 end
 
+-- Whether it runs, and some receiver is still to be told so.
+local UNTOLD_PATTERN = '^%S+ %S+ %S+ %S+ [^%s!]+ '
+local starts_are_told = redis.pcall('EXISTS', PROGRESS .. TOLD_SUFFIX) == 1
+
+local function is_start(entry, status)
+  return starts_are_told and status == 'started' and string.find(entry, UNTOLD_PATTERN)
+end
+
 local function is_too_long(entry, status, started_at)
   local limit = limit_of(entry, status)
   local since = limit and epoch(started_at)
@@ -36,13 +45,14 @@ end
 -- Whether more of its hash is to be read; `status`: the reply of Redis.
 local function may_be_news(entry, status)
   return is_over[status] or type(status) == 'table' or limit_of(entry, status)
+         or is_start(entry, status)
 end
 
 -- What was canceled while it ran may still finish.
 local function is_news(job_id, entry, values)
   local status, started_at = values[1], values[2]
   if status == 'canceled' and is_alive(job_id, redis.pcall) then return false end
-  return is_over[status] or is_too_long(entry, status, started_at)
+  return is_over[status] or is_too_long(entry, status, started_at) or is_start(entry, status)
 end
 
 local function take(job_id, entry)
