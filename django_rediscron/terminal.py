@@ -6,11 +6,18 @@ import io
 import os
 import shutil
 import sys
+import time
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TypeVar
 
 import click
+
+UNSHOWN = 1.0
+"""Seconds of work before its progress is shown."""
+
+_Step = TypeVar("_Step")
 
 
 def one_line(text: str) -> str:
@@ -49,6 +56,20 @@ def _width(text: str) -> int:
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
     )
+
+
+def with_progress(steps: Iterable[_Step], count: int) -> Iterator[_Step]:
+    """The steps of long work: a terminal is shown how many of them are done, after a second."""
+    begun, bar = time.monotonic(), None
+    is_shown = sys.stderr is not None and sys.stderr.isatty()
+    with ExitStack() as stack:
+        for done, step in enumerate(steps, 1):
+            yield step
+            if bar is not None:
+                bar.update(1)
+            elif is_shown and time.monotonic() - begun > UNSHOWN:
+                bar = stack.enter_context(click.progressbar(length=count, file=sys.stderr))
+                bar.update(done)
 
 
 def take_any_text() -> None:

@@ -19,6 +19,7 @@ CORE = frozenset(
     f"test_{name}.py"
     for name in (
         "cli",
+        "cli_operations",
         "cron_expressions",
         "custom_queues",
         "describing",

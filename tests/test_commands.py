@@ -561,3 +561,13 @@ def test_the_scheduler_deals_with_orphans(connection: Redis, option: str) -> Non
         assert not connection.exists(job_key("mail"))
     else:
         assert not RedisCronJob.fetch("mail", connection).enabled
+
+
+def test_a_queue_is_also_the_one_whose_schedules_are_meant(connection: Redis) -> None:
+    """Of verbs that operate schedules."""
+    for id, queue in (("report", "reports"), ("mail", "default")):
+        RedisCronJob(id, queue, func_name="os.getpid", interval=60, connection=connection).save()
+    for queue, told in (("reports", "report  disabled\n"), ("elsewhere", "No schedules match\n")):
+        done = manage("rqrcron", "disable", "--queue", queue)
+        assert (done.returncode, done.stdout) == (0, told), done
+    assert RedisCronJob.fetch("mail", connection).enabled

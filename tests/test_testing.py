@@ -206,6 +206,7 @@ def note() -> None:
     CALLED.append(moment())
 
 
+@pytest.mark.slow
 def test_a_day_with_a_real_scheduler_is_as_foretold(connection: Redis, starting: None) -> None:
     """The recipe of the documentation, on a day when the clocks go forward."""
     register(note, "here", id="half-hourly", cron="*/30 * * * *", timezone="Europe/Paris")

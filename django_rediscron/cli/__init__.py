@@ -19,6 +19,8 @@ from .changes import changes, revert
 from .history import history
 from .listing import check_interval, reader, show
 from .metrics import metrics
+from .next_runs import next_runs
+from .operations import delete, disable, enable, run
 from .rq_options import RQ_OPTIONS
 from .schedule_page import show as show_schedule
 from .verb import ConnectionOptions, Verb
@@ -38,7 +40,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rqrcron")
 def main() -> None:
-    """Show, explain and repair the recurring jobs of RQ that are kept in Redis."""
+    """Show, explain and operate the recurring jobs of RQ that are kept in Redis."""
     take_any_text()
 
 
@@ -168,5 +170,8 @@ def health(
         sys.exit(1)
 
 
-for verb in (history, why, changes, revert, show_schedule, metrics):
+for verb in (
+    *(history, why, changes, revert, show_schedule, next_runs),
+    *(enable, disable, run, delete, metrics),
+):
     main.add_command(verb)

@@ -43,31 +43,36 @@ def limit_option(things: str) -> Option:
     )
 
 
-def _moment(
-    _context: click.Context, _option: click.Parameter, value: str | None
-) -> datetime | None:
-    if value is None:
-        return None
+def moment_in(text: str, *, ahead: bool = False) -> datetime:
+    """A time in ISO 8601, in UTC unless it has an offset, or a duration: ago, or `ahead` of now.
+
+    Raises `click.BadParameter`.
+    """
     try:
-        return datetime.now(timezone.utc) - timedelta(seconds=seconds_from_text(value))
+        distance = timedelta(seconds=seconds_from_text(text))
+        return datetime.now(timezone.utc) + (distance if ahead else -distance)
     except (ValueError, OverflowError):
         pass
     try:
-        text = f"{value[:-1]}+00:00" if value.endswith(("Z", "z")) else value
-        moment = datetime.fromisoformat(text)
+        iso = f"{text[:-1]}+00:00" if text.endswith(("Z", "z")) else text
+        moment = datetime.fromisoformat(iso)
         return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(
             timezone.utc
         )
     except (ValueError, OverflowError):
         raise click.BadParameter(
-            f"{value!r:.80} is neither a time such as 2026-06-03T05:40, in UTC unless it has an "
+            f"{text!r:.80} is neither a time such as 2026-06-03T05:40, in UTC unless it has an "
             "offset, nor a duration such as 2h or 1d"
         ) from None
 
 
+def _since(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
+    return None if value is None else moment_in(value)
+
+
 since_option: Option = click.option(
     "--since",
-    callback=_moment,
+    callback=_since,
     metavar="TIME",
     help="Only from this time on (UTC): 2026-06-03T05:40, or 2h, 1d ago.",
 )

@@ -45,9 +45,10 @@ class ConnectionOptions:
 class Verb(click.Command):
     """A command that takes the connection options, and whose function gets `connection=`.
 
-    With `ping`, Redis has answered on it once. What goes wrong on the way to Redis, or to stdout,
-    is one line on stderr and status 1; a reader of a pipe that goes away is no error. What it
-    changes is logged as done by the user of the system.
+    A verb that has an option of the same name as one of these stands for both: schedules of a
+    `--queue` are looked for in the Redis of that queue. With `ping`, Redis has answered once. What
+    goes wrong on the way to Redis, or to stdout, is one line on stderr and status 1; a reader of a
+    pipe that goes away is no error. What it changes is logged as done by the user of the system.
     """
 
     def __init__(self, *args: Any, ping: bool = True, **attributes: Any) -> None:
@@ -57,11 +58,17 @@ class Verb(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         count = len(self.params)
         own = super().get_params(ctx)  # the last one is --help
-        return [*own[:count], *ctx.obj.params, *own[count:]]
+        return [*own[:count], *self._others(ctx.obj), *own[count:]]
+
+    def _others(self, options: ConnectionOptions) -> list[click.Parameter]:
+        names = {param.name for param in self.params}
+        return [param for param in options.params if param.name not in names]
 
     def invoke(self, ctx: click.Context) -> Any:
         options: ConnectionOptions = ctx.obj
-        chosen = {str(param.name): ctx.params.pop(str(param.name)) for param in options.params}
+        chosen = {str(param.name): ctx.params[str(param.name)] for param in options.params}
+        for param in self._others(options):
+            del ctx.params[str(param.name)]
         try:
             connection = options.connect(chosen)
             if self.ping:

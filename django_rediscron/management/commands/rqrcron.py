@@ -30,7 +30,7 @@ QUEUE = click.Option(
 
 
 class Command(BaseCommand):
-    help = "Show, explain and repair the recurring jobs of RQ that are kept in Redis."
+    help = "Show, explain and operate the recurring jobs of RQ that are kept in Redis."
     requires_system_checks = (SETTINGS,)
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:

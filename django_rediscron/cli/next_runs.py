@@ -1,0 +1,106 @@
+"""`rqrcron next`: the runs to come of many schedules, in one list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from heapq import merge
+from itertools import islice, takewhile
+from typing import NamedTuple
+
+import click
+from redis import Redis
+
+from ..core.job import RedisCronJob
+from ..core.store import fetch_many
+from ..terminal import columns, fitted, one_line
+from .history import short_time, span
+from .selection import Selection, selecting
+from .story_options import json_option, moment_in, time_fact
+from .verb import Verb
+
+MOST = 1_000_000
+"""Runs of one schedule that are looked at."""
+
+
+class NextRun(NamedTuple):
+    """A run to come."""
+
+    time: datetime
+    id: str
+    queue_name: str
+
+
+def _until(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
+    return None if value is None else moment_in(value, ahead=True)
+
+
+@click.command("next", cls=Verb)
+@selecting
+@click.option(
+    "--until",
+    callback=_until,
+    metavar="TIME",
+    help="Up to this time (UTC): 2026-06-03T05:40, or 2h, 1d from now.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="How many runs at most (default: 20, and with --until all).",
+)
+@json_option
+def next_runs(
+    connection: Redis,
+    selection: Selection,
+    until: datetime | None,
+    count: int | None,
+    as_json: bool,
+) -> None:
+    """List the runs to come, of all schedules or of those named, in the order of time.
+
+    An ID may be a pattern such as 'billing:*'. The columns are the time at which the run is to be
+    enqueued (UTC, with the delay of jitter), how long that is from now, the id and the queue. What
+    is due already is shown with its original time. Schedules that are disabled or finished, or that
+    cannot be read, have no runs to come.
+
+    With --json, "runs" holds an object for each run with id, time and queue. Times are in UTC.
+
+    Exit status: 0; 1 when Redis cannot be used, or there is no such ID; 2 for wrong usage; 130
+    after Ctrl-C.
+    """
+    if count is None and until is None:
+        count = 20
+    found = islice(runs_to_come(selection.ids(connection), connection, until), count)
+    if as_json:
+        facts = [
+            {"id": run.id, "time": time_fact(run.time), "queue": run.queue_name} for run in found
+        ]
+        click.echo(json.dumps({"runs": facts}))
+        return
+    moment = datetime.now(timezone.utc)
+    rows = [
+        [short_time(run.time), _distance(run.time - moment), one_line(run.id), run.queue_name]
+        for run in found
+    ]
+    for line in columns([["TIME", "IN", "ID", "QUEUE"], *rows]) if rows else ["No runs to come"]:
+        click.echo(fitted(line))
+
+
+def runs_to_come(
+    ids: list[str], connection: Redis, until: datetime | None = None
+) -> Iterator[NextRun]:
+    """The runs of these schedules, in the order of time, without end if there is no `until`."""
+    jobs = fetch_many(ids, connection).values()
+    runs = merge(*(_of(job) for job in jobs if isinstance(job, RedisCronJob)))
+    return takewhile(lambda run: until is None or run.time <= until, runs)
+
+
+def _of(job: RedisCronJob) -> Iterator[NextRun]:
+    for time in job.upcoming(MOST):
+        yield NextRun(time.astimezone(timezone.utc), job.id, job.queue_name)
+
+
+def _distance(duration: timedelta) -> str:
+    return span(duration) if duration > timedelta() else f"-{span(-duration)}"

@@ -1,0 +1,203 @@
+"""The verbs of `rqrcron` that operate many schedules, and the list of the runs to come."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from django_rediscron import RedisCronJob
+from django_rediscron.core.store.keys import job_key
+from django_rediscron.terminal import with_progress
+
+from .forks import ROOT
+from .tasks import echo
+from .test_cli import environment, rqrcron
+
+SOON = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(hours=1)
+HOUR = timedelta(hours=1)
+
+
+def create(connection: Redis, id: str, queue: str = "default", **options: Any) -> RedisCronJob:
+    options = {"interval": 3600, "start_at": SOON, **options}
+    job = RedisCronJob(id, queue, func=echo, connection=connection, **options)
+    job.save()
+    return job
+
+
+@pytest.fixture
+def told(connection: Redis, redis_url: str) -> Any:
+    """The output of a verb; of one that fails its errors, too."""
+
+    def run(*arguments: str, status: int = 0) -> str:
+        done = rqrcron(*arguments, "--url", redis_url)
+        assert done.returncode == status, done
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture
+def schedules(connection: Redis) -> None:
+    create(connection, "billing:daily", "reports", start_at=SOON + HOUR / 2)
+    create(connection, "billing:hourly")
+    create(connection, "mail", enabled=False)
+    create(connection, "broken")
+    connection.hset(job_key("broken"), "interval", "often")
+    create(connection, "kept")
+    connection.hset(
+        job_key("kept"),
+        mapping={"source": "code", "application": "site", "place": "apps.py:7", "locked": "1"},
+    )
+
+
+def enabled(connection: Redis) -> set[str]:
+    ids = ("billing:daily", "billing:hourly", "mail", "broken", "kept")
+    return {id for id in ids if connection.hget(job_key(id), "enabled") in (None, b"1")}
+
+
+# next
+
+
+def test_runs_to_come_are_one_list_in_the_order_of_time(schedules: None, told: Any) -> None:
+    heading, *lines = told("next", "--count", "4").splitlines()
+    assert heading.split() == ["TIME", "IN", "ID", "QUEUE"]
+    assert [line.split()[::2] for line in lines] == [
+        [f"{SOON:%FT%TZ}", "billing:hourly"],
+        [f"{SOON:%FT%TZ}", "kept"],
+        [f"{SOON + HOUR / 2:%FT%TZ}", "billing:daily"],
+        [f"{SOON + HOUR:%FT%TZ}", "billing:hourly"],
+    ]
+    assert [line.split()[3] for line in lines] == ["default", "default", "reports", "default"]
+
+
+def test_runs_to_come_end_when_they_are_to(schedules: None, told: Any) -> None:
+    until = f"{SOON + 24 * HOUR:%FT%TZ}"
+    found = json.loads(told("next", "billing:*", "--until", until, "--json"))["runs"]
+    assert len(found) == 25 + 24
+    assert found[1] == {
+        "id": "billing:daily",
+        "time": f"{SOON + HOUR / 2:%FT%T.000000Z}",
+        "queue": "reports",
+    }
+    assert len(told("next").splitlines()) == 1 + 20
+    assert told("next", "mail") == "No runs to come\n"
+    assert "no schedule 'mial', and none is on record; did you" in told("next", "mial", status=1)
+    assert "'soon' is neither a time" in told("next", "--until", "soon", status=2)
+
+
+# enable, disable, run, delete
+
+
+def test_what_became_of_each_is_told(schedules: None, connection: Redis, told: Any) -> None:
+    """One that cannot be changed keeps no other from it."""
+    assert told("disable", "*", status=1).splitlines() == [
+        "billing:daily   disabled",
+        "billing:hourly  disabled",
+        "broken          not disabled      it cannot be read: field 'interval' must be a "
+        "whole number, got 'often'",
+        "kept            not disabled      nothing was saved of 'kept': is locked; change it "
+        "where it is declared: apps.py:7",
+        "mail            disabled already",
+    ]
+    assert enabled(connection) == {"broken", "kept"}
+    (change,) = RedisCronJob.fetch("billing:daily", connection).get_changes(connection, 0, 0)
+    assert (change.what, change.actor.partition(":")[0]) == ("disabled", "cli")
+
+
+def test_it_is_told_to_programs(schedules: None, connection: Redis, told: Any) -> None:
+    found = json.loads(told("enable", "mail", "billing:hourly", "--json"))
+    assert found == {
+        "action": "enable",
+        "dry_run": False,
+        "schedules": [
+            {"id": "mail", "outcome": "enabled", "done": True, "error": None},
+            {"id": "billing:hourly", "outcome": "enabled already", "done": False, "error": None},
+        ],
+    }
+    (run,) = json.loads(told("run", "mail", "--json"))["schedules"]
+    (job_id,) = RedisCronJob.fetch("mail", connection).get_job_ids(connection)
+    assert run == {
+        "id": "mail", "outcome": "enqueued", "done": True, "error": None, "job_id": job_id,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        (["--queue", "reports"], ["billing:daily"]),
+        (["--function", "tests.tasks.echo", "--state", "disabled"], ["mail"]),
+        (["--function", "*.echo", "billing:*"], ["billing:daily", "billing:hourly"]),
+        (["--state", "finished"], []),
+        (["--function", "tests.tasks"], []),
+    ],
+)
+def test_schedules_are_chosen_by_what_they_are(
+    options: list[str], chosen: list[str], schedules: None, told: Any
+) -> None:
+    found = json.loads(told("run", *options, "--dry-run", "--json"))
+    assert [each["id"] for each in found["schedules"]] == chosen
+    assert {each["outcome"] for each in found["schedules"]} <= {"would be enqueued"}
+    if not chosen:
+        assert told("run", *options, "--dry-run") == "No schedules match\n"
+
+
+def test_a_dry_run_changes_nothing(schedules: None, connection: Redis, told: Any) -> None:
+    before = {key: connection.dump(key) for key in connection.scan_iter()}
+    assert told("delete", "*", "--dry-run", status=1).splitlines() == [
+        "billing:daily   would be deleted",
+        "billing:hourly  would be deleted",
+        "broken          would be deleted",
+        "kept            not deleted       it is locked by the code: apps.py:7",
+        "mail            would be deleted",
+    ]
+    told("disable", "billing:*", "--dry-run")
+    assert {key: connection.dump(key) for key in connection.scan_iter()} == before
+
+
+def test_more_than_one_is_deleted_only_if_that_was_confirmed(
+    schedules: None, connection: Redis, redis_url: str, told: Any
+) -> None:
+    assert "name the schedules to delete; '*' means all" in told("delete", status=2)
+    assert "Delete 2 schedules? Answer with --yes" in told("delete", "billing:*", status=2)
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"n\n")
+        asked = subprocess.run(
+            [sys.executable, "-m", "django_rediscron.cli", "delete", "billing:*", "-u", redis_url],
+            check=False,
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=ROOT,
+            env=environment(),
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (asked.returncode, "Delete 2 schedules? [y/N]" in asked.stderr) == (1, True)
+    assert connection.exists(job_key("billing:daily"), job_key("billing:hourly")) == 2
+    assert told("delete", "broken") == "broken  deleted\n"
+    assert told("delete", "billing:*", "--yes").count("deleted\n") == 2
+    assert connection.exists(job_key("broken"), job_key("billing:daily")) == 0
+    assert "no schedule 'broken'" not in told("delete", "broken", status=1)
+
+
+def test_progress_is_shown_on_a_terminal_after_a_second(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("django_rediscron.terminal.UNSHOWN", -1)
+    assert list(with_progress(range(3), 3)) == [0, 1, 2]
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert list(with_progress(range(3), 3)) == [0, 1, 2]
+    assert "100%" in capfd.readouterr().err
