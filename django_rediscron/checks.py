@@ -26,6 +26,7 @@ from .core.store.connections import Server, server
 from .core.story.following import KEEP_RUNS, check_keep_runs
 from .core.timing.durations import as_seconds
 from .notify import load_receivers
+from .notify.http import check_url
 from .queues import connections
 from .testing import declaration_faults
 
@@ -117,6 +118,14 @@ def _check_seconds(value: object) -> None:
         raise ValueError(f"a positive number of seconds, got {value!r:.80}")
 
 
+def _check_heartbeat_url(value: object) -> None:
+    if value not in (None, ""):  # as where a variable of the environment is not set
+        try:
+            check_url("it", value)
+        except ValueError as error:
+            raise ValueError(str(error).removeprefix("it must be ")) from None
+
+
 def _check_allowed_functions(value: object) -> None:
     if not isinstance(value, (list, tuple, set)):
         raise ValueError(f"a list of dotted names, got {value!r:.80}")
@@ -157,6 +166,7 @@ _SHAPES: dict[str, tuple[str, Callable[[object], object]]] = {
     "LATE_AFTER": (str(LATE_AFTER), _check_seconds),
     "METRICS_SCHEDULES": (str(SCHEDULES), check_schedules),
     "METRICS_TOKEN": ("None: only staff may see metrics", _check_token),
+    "HEARTBEAT_URL": ("none", _check_heartbeat_url),
     "ALLOWED_FUNCTIONS": ("[]", _check_allowed_functions),
     "SENSITIVE": (", ".join(SENSITIVE), _check_sensitive),
 }

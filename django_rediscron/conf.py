@@ -28,6 +28,7 @@ KNOWN = (
     "LATE_AFTER",
     "METRICS_SCHEDULES",
     "METRICS_TOKEN",
+    "HEARTBEAT_URL",
     "ALLOWED_FUNCTIONS",
     "SENSITIVE",
     "NOTIFY",
@@ -117,6 +118,11 @@ class Settings:
         # A mistake in it admits nobody; the system checks say so.
         given = self._given().get("METRICS_TOKEN")
         return given if is_token(given) else ""
+
+    @property
+    def HEARTBEAT_URL(self) -> str:
+        """Requested once a minute while a scheduler leads and nothing is late; empty for none."""
+        return cast(str, self._given().get("HEARTBEAT_URL") or "")
 
     @property
     def ALLOWED_FUNCTIONS(self) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ def test_queues_are_all_the_set_up() -> None:
         ({"MAX_SLEEP_INTERVAL": "soon"}, "E003", "got 'soon'."),
         ({"LATE_AFTER": 0}, "E003", 'LATE_AFTER"] should be a positive number of seconds, got 0.'),
         ({"LATE_AFTER": "soon"}, "E003", "got 'soon'."),
+        ({"HEARTBEAT_URL": "hc-ping.com/secret"}, "E003", "should be a URL that begins with http"),
+        ({"HEARTBEAT_URL": 5}, "E003", "got 5."),
         ({"KEEP_RUNS": -1}, "E003", "should be a whole number from 0 to 100000, got -1."),
         ({"KEEP_RUNS": "many"}, "E003", "got 'many'."),
         ({"METRICS_SCHEDULES": -1}, "E003", "should be a whole number from 0 on, got -1."),

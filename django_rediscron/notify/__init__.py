@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
@@ -19,6 +20,7 @@ from ..core.notifying.receivers import Receiver
 from ..core.quoting import cut, quoted
 from ..signals import signals_receiver
 from ..terminal import one_line
+from . import heartbeat
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +60,7 @@ def receivers() -> list[Receiver]:
 
 def load_receivers() -> Loaded:
     """Import and make all receivers."""
-    sender = signals_receiver()
-    found = {} if sender is None else {sender.name: sender}
+    found = {receiver.name: receiver for receiver in _unnamed()}
     faults: list[Fault] = []
     for entry in _listed(faults):
         try:
@@ -73,6 +74,16 @@ def load_receivers() -> Loaded:
         except _FaultError as error:
             faults.append(error.fault)
     return Loaded([_without_connections(receiver) for receiver in found.values()], faults)
+
+
+def _unnamed() -> Iterator[Receiver]:
+    """Those that are in no entry of `NOTIFY`."""
+    signals = signals_receiver()
+    if signals is not None:
+        yield signals
+    with suppress(ValueError):  # the system checks speak of it
+        if conf.HEARTBEAT_URL:
+            yield heartbeat.make(conf.HEARTBEAT_URL, late_after=conf.LATE_AFTER)
 
 
 def _listed(faults: list[Fault]) -> Sequence[object]:
