@@ -29,6 +29,8 @@ from .changelist.actions import (
     reset_selected,
     run_selected,
 )
+from .deleted.all import deleted_list_page
+from .deleted.one import deleted_page, on_record
 from .display import TEMPLATES
 from .one_schedule.reset import reset_page
 from .one_schedule.revert import revert_page
@@ -89,7 +91,9 @@ class ScheduleAdmin(Base):
         name = "django_rediscron_schedule_{}".format
         patterns = [
             path("refresh/", wrap(self.refresh_view), name=name("refresh")),
+            path("deleted/", wrap(self.deleted_list_view), name=name("deleted_list")),
             path("preview/", wrap(self.preview_view), name=name("preview")),
+            path("<path:object_id>/deleted/", wrap(self.deleted_view), name=name("deleted")),
             path("<path:object_id>/run/", wrap(self.run_view), name=name("run")),
             path("<path:object_id>/reset/", wrap(self.reset_view), name=name("reset")),
             path("<path:object_id>/revert/", wrap(self.revert_view), name=name("revert")),
@@ -152,6 +156,11 @@ class ScheduleAdmin(Base):
     def refresh_view(self, request: HttpRequest) -> HttpResponse:
         """What changed in the rows of the list."""
         return list_page.refresh(self, request)
+
+    @showing_outages
+    def deleted_list_view(self, request: HttpRequest) -> HttpResponse:
+        """Schedules that were deleted."""
+        return deleted_list_page(self, request)
 
     # The form
 
@@ -219,6 +228,20 @@ class ScheduleAdmin(Base):
 
     delete_view = showing_outages(admin.ModelAdmin.delete_view)
     history_view = showing_outages(admin.ModelAdmin.history_view)
+
+    @showing_outages
+    def deleted_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What is on record of one that was deleted."""
+        return deleted_page(self, request, object_id)
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Django's own, or to what is on record of a schedule that was deleted."""
+        django: Any = super()
+        return on_record(self, request, object_id) or (
+            django._get_obj_does_not_exist_redirect(request, opts, object_id)
+        )
 
     @showing_outages
     def run_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -139,7 +139,9 @@ def test_what_was_changed_is_cut_and_masked(
 def test_nobody_reverts_to_what_another_schedule_of_the_id_was() -> None:
     log = [change(4), change(3, 1, "created"), change(2, 9, "deleted"), change(1, 8)]
     assert [each.revision for each in entries_of(Records(changes=log))] == [2, 1, None, None]
-    assert [each.revision for each in entries_of(Records(changes=log[2:]))] == [None, None]
+    assert [each.revision for each in entries_of(Records(changes=log[2:]))] == [None, 8]
+    gone = Records(changes=[change(5, 3, "outside"), *log], is_gone=True)
+    assert [each.revision for each in entries_of(gone)] == [None, 2, 1, None, None]
     replaced = [*log[:2], log[3]]
     assert [each.revision for each in entries_of(Records(changes=replaced))] == [2, 1, None]
 

@@ -133,3 +133,28 @@ def test_fits_from_right_to_left(settings: Any, log_in: LogIn, told: RedisCronJo
     assert head is not None
     assert mark["x"] < time["x"]
     assert head["x"] + head["width"] - (time["x"] + time["width"]) < 20  # as far in as the day
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 900}, PHONE])
+def test_what_was_deleted_is_found_and_restored(
+    viewport: dict[str, int], log_in: LogIn, told: RedisCronJob, schedule: Make
+) -> None:
+    schedule("invoices:" + "x" * 60).delete(actor="program:import_customers.py@worker-eu-west-1b")
+    told.delete(actor="admin:carol")
+    page = log_in(viewport=viewport)
+
+    def check() -> None:
+        width: Any = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= viewport["width"]
+        assert too_dim(page.locator("#content").locator("td, th, dt, dd, a, p, h2, strong")) == []
+
+    page.get_by_role("link", name="Deleted schedules").click()
+    expect(page.locator(".rediscron-deleted tbody tr")).to_have_count(2)
+    check()
+    page.get_by_role("link", name=ID).click()
+    expect(page.locator(".rediscron-story ol > li").first).to_contain_text("Deleted by admin:carol")
+    check()
+    page.get_by_role("link", name="Restore", exact=True).click()
+    check()
+    page.get_by_role("button", name="Restore").click()
+    expect(page.locator(".messagelist")).to_contain_text("was restored to revision 2")

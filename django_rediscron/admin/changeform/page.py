@@ -31,6 +31,7 @@ from ..form_fields.job import ALARMS, FAILURES, LATE_RUNS, RQ_JOB, WHAT_RUNS, fi
 from ..form_fields.timing import LIMITS, WHEN
 from ..form_fields.widgets import Group
 from ..one_schedule.details import read_details
+from ..one_schedule.revert import may_revert
 from .form import ScheduleForm
 from .values import values_of
 
@@ -130,6 +131,8 @@ def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
     job = schedule.job
     details = read_details(schedule, main_connection(), request.GET)
     context: dict[str, Any] = {"details": details, "job": job}
+    if may_revert(model_admin, request, schedule):
+        context["revert_url"] = page_url(model_admin, "revert", schedule.id)
     if job is None:
         return context
     schedule.recent_runs = details.latest_runs
@@ -145,7 +148,6 @@ def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
         context["run_url"] = page_url(model_admin, "run", schedule.id)
     if model_admin.has_change_permission(request, schedule):
         context["reset_url"] = page_url(model_admin, "reset", schedule.id)
-        context["revert_url"] = page_url(model_admin, "revert", schedule.id)
         context["fixed_function"] = bool(fixed_fields(job))
     if job.last_error_at is not None:
         context["last_error_at"] = absolute(job.last_error_at)

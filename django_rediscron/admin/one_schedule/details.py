@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from ...core.job import RedisCronJob
+from ...core.story.changes import ChangeLog
 from ...core.story.runs import Run
 from ...core.story.why import gather
 from ...models import Schedule
@@ -39,19 +40,21 @@ class Details:
     story: StoryPage | None = None
     question: Question | None = None
     latest_runs: Sequence[Run] = ()
+    log: ChangeLog = field(default_factory=lambda: ChangeLog(None, []))
     unread: str = ""
     """Why the story could not be read."""
 
 
 def read_details(schedule: Schedule, connection: Redis, query: QueryDict) -> Details:
     """All of it, the story as the query narrows it down. What cannot be read from Redis is left
-    out, with the reason."""
+    out, with the reason. Raises `NoSuchJobError` if nothing is on record of it."""
     details = Details()
     if schedule.job is not None:
         details.overrides = list(_overrides(schedule.job))
     try:
         evidence = gather(schedule.id, connection)
         runs = evidence.runs or recent_runs([schedule.id], connection, MOST_RUNS)[schedule.id]
+        details.log = evidence.log
         records = Records.of(evidence, runs)
         details.latest_runs = records.runs[:RECENT_RUNS]
         details.story = narrow(entries_of(records), query)

@@ -110,12 +110,15 @@ class Records:
     skips: Sequence[Skip | Failure] = ()
     changes: Sequence[LoggedChange] = ()
     reigns: Sequence[Reign] = ()
+    is_gone: bool = False
+    """Whether the newest change deleted it."""
 
     @classmethod
     def of(cls, evidence: Evidence, runs: Sequence[Run]) -> Records:
         """What was read of it, with these runs."""
         newest = sorted(runs, key=lambda run: run.enqueued_at or _NEVER, reverse=True)[:MOST_RUNS]
-        return cls(newest, evidence.records, evidence.log.changes, evidence.reigns)
+        log = evidence.log
+        return cls(newest, evidence.records, log.changes, evidence.reigns, is_gone=log.known == {})
 
 
 def entries_of(records: Records) -> list[StoryEntry]:
@@ -123,7 +126,7 @@ def entries_of(records: Records) -> list[StoryEntry]:
     found = [
         *_run_entries(records.runs),
         *map(_skip_entry, records.skips),
-        *_change_entries(records.changes),
+        *_change_entries(records.changes, is_gone=records.is_gone),
     ]
     first = min((entry.at for entry in found if entry.at), default=None)
     for reign in records.reigns:
@@ -183,12 +186,14 @@ def _due(when: SafeString) -> SafeString:
     return format_html(_("due at {}"), when)
 
 
-def _change_entries(changes: Iterable[LoggedChange]) -> Iterable[StoryEntry]:
+def _change_entries(changes: Iterable[LoggedChange], *, is_gone: bool) -> Iterable[StoryEntry]:
     # What a schedule was before it was created again has revisions of its own.
     is_same = True
-    for change in changes:
-        is_same = is_same and change.what != DELETED
-        yield _change_entry(change, change.revision if is_same else None)
+    for position, change in enumerate(changes):
+        is_newest = position == 0
+        is_end = change.what == DELETED or (is_newest and is_gone)
+        is_same = is_same and (is_newest or not is_end)
+        yield _change_entry(change, change.revision if is_same and not is_end else None)
         is_same = is_same and change.what != CREATED
 
 
@@ -206,8 +211,8 @@ def _change_entry(change: LoggedChange, revision: int | None) -> StoryEntry:
 
 def _field_changes(change: LoggedChange) -> Iterable[FieldChange]:
     for name, (old, new) in change.fields.items():
-        if name == "enabled" and change.what in ("enabled", "disabled"):
-            continue
+        if name == "enabled" and (change.what in ("enabled", "disabled") or None in (old, new)):
+            continue  # the name of the change says it, or that there was no schedule
         values = (display_value(name, value or "") for value in (old, new))
         yield FieldChange(label(name), *(Truncator(value).chars(LONGEST_VALUE) for value in values))
 
