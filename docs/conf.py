@@ -25,7 +25,7 @@ default_role = "code"  # a single backtick in a docstring is code
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-myst_heading_anchors = 2
+myst_heading_anchors = 3
 
 html_theme = "alabaster"
 html_theme_options = {"description": "Recurring RQ jobs for Django that live in Redis"}
