@@ -142,11 +142,11 @@ def test_a_switch_is_called_so_however_it_was_made(connection: Redis) -> None:
     assert [what for _, what, _, _ in told(connection)] == ["created", "disabled", "updated"]
 
 
-def deploy(*ids: str, **options: Any) -> None:
+def deploy(*ids: str, locked: bool = False, **options: Any) -> None:
     """Start a release that declares these schedules, and sync."""
     declared_module._declared.clear()
     for id in ids:
-        register(tasks.echo, "default", id, interval=600, args=(len(ids),))
+        register(tasks.echo, "default", id, interval=600, args=(len(ids),), locked=locked)
     sync("default", **options)
 
 
@@ -172,11 +172,25 @@ def test_what_the_code_declares_is_changed_by_the_code(connection: Redis, starti
         ("bob", "reset"),
         ("bob", "updated"),
         ("cat", "reset"),
-        ("code:tests.settings", "synced"),
+        ("code:tests.settings", "disabled"),
         ("code:tests.settings", "deleted"),
     ]
     assert told(connection)[1][3]["source"] == (None, "code")
+    assert read_changes("a", connection)[1].reason == "no longer declared"
     assert [what for _, what, _, _ in told(connection, "b")] == ["created", "synced"]
+
+
+def test_a_locked_schedule_that_is_no_longer_declared_was_disabled(
+    connection: Redis, starting: None
+) -> None:
+    """Though it is unlocked as well; if it goes on running, only that is told."""
+    for disable, what in ((True, "disabled"), (False, "synced")):
+        connection.flushdb()
+        deploy("a", locked=True)
+        deploy("b", disable_orphans=disable)
+        newest = read_changes("a", connection)[0]
+        assert (newest.what, newest.reason) == (what, "no longer declared")
+        assert newest.fields["locked"] == ("1", None)
 
 
 def test_that_code_begins_to_declare_it_is_a_change_though_nothing_else_is(

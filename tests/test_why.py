@@ -20,6 +20,7 @@ from django_rediscron import (
     why,
 )
 from django_rediscron.core.store.keys import LOCK, job_key
+from django_rediscron.core.story.changes import read_changes
 from django_rediscron.core.story.following import Following
 from django_rediscron.core.story.outside import OutsideWatch
 from django_rediscron.core.story.why.asked import read_asked
@@ -442,6 +443,24 @@ def test_what_is_before_the_records_is_unknown(day: Day) -> None:
     day.connection.delete("rq:cron_jobs:changes:a")  # as of a schedule of an earlier version
     assert day.answer("a", MIDNIGHT - HOUR).verdict == "unknown"
     assert "the oldest is from 2026-03-23 00:00 UTC" in day.answer("a", MIDNIGHT - HOUR).sentence
+
+
+def test_what_is_before_changes_that_were_too_large_to_keep_is_unknown(day: Day) -> None:
+    """They are fewer than of other schedules, and those before them are not known to be none."""
+    day.lead("first")
+    day.register("a", cron="0 12 * * *")
+    day.change("a", cron="* * * * *")
+    for number in range(6):
+        day.clock.advance(MINUTE)
+        day.change("a", args=("x" * 500_000, number))
+    assert len(read_changes("a", day.connection)) == 2
+    answer = day.answer("a", MIDNIGHT + MINUTE)
+    assert answer.verdict == "unknown"
+    assert "the oldest is from 2026-03-23 00:05 UTC" in answer.sentence
+    day.register("b")
+    day.clock.advance(MINUTE)
+    day.change("b", args=("x" * 500_000,))
+    assert day.answer("b", MIDNIGHT + MINUTE).verdict == "none", "all of its changes are on record"
 
 
 def test_an_interval_may_begin_within_a_minute(day: Day) -> None:

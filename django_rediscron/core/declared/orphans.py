@@ -9,13 +9,16 @@ from redis import Redis
 
 from ..schedule.origin import Differences
 from ..schedule.record import Record
-from ..store.change import SYNCED, Change
+from ..store.change import DISABLED, SYNCED, Change
 from ..store.keys import job_key
 from ..store.reading import Absent, Damaged, Fields
 from ..store.saving import BATCH, DELETE, delete_arguments
 from ..store.scripts import CHANGES_KEYS, run_scripts
 from .merging import UNCHANGED, UPDATED, Expectation, Merge, expectation
 from .tombstones import Tombstone
+
+NO_LONGER_DECLARED = "no longer declared"
+"""The reason that the log of changes gives."""
 
 
 def mark_orphan(
@@ -38,8 +41,9 @@ def mark_orphan(
         changes["enabled"] = ("1", "0")
         origin_fields["disabled_as_orphan_at"] = True
         change = Change.switch(found, False)
+        change.what = DISABLED
     change.origin_fields = origin_fields
-    change.what = SYNCED
+    change.what, change.reason = change.what or SYNCED, NO_LONGER_DECLARED
     change.expected = expectation(fields, tombstone)
     return Merge(UPDATED, change, changes) if changes else Merge(UNCHANGED)
 

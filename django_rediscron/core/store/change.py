@@ -25,6 +25,9 @@ SYNCED, RESET, REVERTED = "synced", "reset", "reverted"
 """Changes that the log names otherwise than what they do: by the code, back to it, or back to an
 earlier revision."""
 
+DISABLED = "disabled"
+"""What the log calls a change that disables a schedule, whatever else it does."""
+
 
 @dataclass
 class Change:

@@ -12,7 +12,8 @@ from redis.exceptions import ResponseError
 
 from ..schedule.texts import load_object, parse_time
 from ..store.connections import bytes_client
-from ..store.keys import changes_key
+from ..store.keys import CHANGES_KEPT, changes_key
+from ..store.scripts import LARGEST_LOG
 
 Definition = dict[str, str]
 """Fields of a hash without those that have their defaults; `enabled` is always among them.
@@ -76,6 +77,8 @@ class ChangeLog(NamedTuple):
     """Its definition after the newest change; None if nothing is on record."""
     changes: list[LoggedChange]
     """Newest first."""
+    is_trimmed: bool = False
+    """Whether older changes were removed, because there were too many or they were too large."""
 
 
 def read_log(id: str, connection: Redis) -> ChangeLog:
@@ -89,10 +92,16 @@ def read_log(id: str, connection: Redis) -> ChangeLog:
     if not texts:
         return ChangeLog(None, [])
     first, *others = texts
+    is_trimmed = any(len(others) - place >= _room(text) for place, text in enumerate(others))
     stored = load_object(first.decode(errors="replace"))
     known = None if stored is None else {n: t for n, t in stored.items() if isinstance(t, str)}
     found = (LoggedChange.from_text(text) for text in others)
-    return ChangeLog(known, [change for change in found if change is not None])
+    return ChangeLog(known, [change for change in found if change is not None], is_trimmed)
+
+
+def _room(newest: bytes) -> int:
+    """How many changes the script leaves in a log when it enters this one."""
+    return max(1, min(CHANGES_KEPT, LARGEST_LOG // (len(newest) + 1)))
 
 
 def read_changes(id: str, connection: Redis) -> list[LoggedChange]:

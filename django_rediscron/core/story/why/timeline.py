@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from ...schedule.record import Record
-from ...store.keys import CHANGES_KEPT, TIMING_FIELDS
+from ...store.keys import TIMING_FIELDS
 from ...timing.cron_times import FIRST_YEAR, last_cron_time
 from ...timing.recurrence import Recurrence
 from ...timing.zones import UTC
@@ -211,7 +211,7 @@ def _eras(id: str, log: ChangeLog, recorded_since: datetime | None) -> Iterator[
         return
     if not definition:
         yield Era(id, {}, _EVER, until, None, ended)
-    elif len(log.changes) < CHANGES_KEPT and recorded_since is not None and recorded_since < until:
+    elif not log.is_trimmed and recorded_since is not None and recorded_since < until:
         yield Era(id, definition, recorded_since, until, None, ended)
 
 
