@@ -124,6 +124,7 @@ def test_answers_other_than_2xx_are_no_success(
     assert server.next().headers["x-own"] == "yes"
 
 
+@pytest.mark.slow
 def test_a_dead_webhook_delays_no_pass_and_what_it_misses_is_counted(
     connection: Redis, server: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,9 @@ APPLICATIONS = f"{INDEX}:applications"
 ERRORS = f"{INDEX}:errors"
 """Sorted set: ids of schedules that could not be enqueued, scored by the time of the last try."""
 
+HEALTHCHECKS_PREFIX = f"{INDEX}:healthchecks:"
+"""Hashes: see `healthchecks_key`."""
+
 SCHEDULERS = f"{PREFIX}:cron_schedulers"
 """Sorted set: RQ's registry of schedulers, scored by their last heartbeat."""
 
@@ -183,6 +186,12 @@ def outcomes_key(id: str) -> str:
     """The hash of how a schedule's runs ended: latest times, failures in a row, counts; and of how
     many occurrences it skipped."""
     return OUTCOMES_PREFIX + id
+
+
+def healthchecks_key(account: str) -> str:
+    """The hash of what the checks of an account of Healthchecks were told: see
+    `notify/healthchecks/sent.py`. `account`: a digest of its address and key."""
+    return HEALTHCHECKS_PREFIX + account
 
 
 TIMING_FIELDS = ("interval", "cron", "timezone", "start_at")

@@ -1,0 +1,90 @@
+"""A check of Healthchecks (healthchecks.io, or self-hosted) for each schedule."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from threading import Lock
+
+from ...core.notifying.notification import PROGRESS
+from ...core.notifying.receivers import Receiver
+from ...core.quoting import quoted
+from ...core.timing.durations import Duration, positive_seconds
+from ..http import check_url
+from .api import ManagementApi
+from .checks import EVERY, CheckOptions, Checks
+from .expected import DEFAULT_GRACE
+from .pings import Pings
+from .slugs import check_prefix
+
+HOSTED = {"https://hc-ping.com": "https://healthchecks.io"}
+"""Where the hosted service takes pings -> where its Management API is."""
+
+ON_DELETE = ("pause", "delete")
+
+
+def make(
+    ping_key: str,
+    api_key: str | None = None,
+    url: str = "https://hc-ping.com",
+    api_url: str | None = None,
+    prefix: str = "",
+    grace: Duration = DEFAULT_GRACE,
+    tags: str | Sequence[str] | None = None,
+    channels: str = "*",
+    on_delete: str = "pause",
+    timeout: Duration = 10,
+    name: str = "healthchecks",
+) -> Receiver:
+    """A receiver that pings a check for each schedule when runs begin and end.
+
+    `ping_key`: of the project at Healthchecks. `api_key`: its read-write key; with it the checks
+    also follow the schedules. `url`: where pings go, for your own server usually
+    `https://hc.example.com/ping`. `api_url`: address of the Management API, without `/api`; by
+    default `url` without `/ping`. `prefix`: beginning of all slugs, if several projects share a
+    ping key. `grace`: how long after its time a run may end before Healthchecks alerts, and how
+    long it may take, for schedules without a `margin`. `tags`, `channels`: of the checks; new ones
+    get all integrations. `on_delete`: `pause` or `delete` the check of a deleted schedule.
+    `timeout`: seconds for each request. `name`: needed if there are several such receivers.
+    """
+    _check_key("ping_key", ping_key)
+    seconds = positive_seconds("timeout", timeout)
+    url = check_url("url", url).rstrip("/")
+    creating = Lock()
+    pings = Pings(url, ping_key, check_prefix(prefix), seconds, creating)
+    grace_seconds = positive_seconds("grace", grace)
+    if on_delete not in ON_DELETE:
+        raise ValueError(f"on_delete must be 'pause' or 'delete', got {quoted(on_delete)}")
+    if tags is not None and not isinstance(tags, str):
+        tags = " ".join(tags)
+    tend = None
+    if api_key is not None:
+        _check_key("api_key", api_key)
+        api_url = _api_url(url, api_url)
+        account = hashlib.sha256(f"{api_url} {api_key}".encode()).hexdigest()[:12]
+        options = CheckOptions(prefix, grace_seconds, tags, channels, on_delete)
+        tend = Checks(ManagementApi(api_url, api_key, seconds, creating), account, options).tend
+    return Receiver(
+        name=name,
+        tell=pings.tell,
+        kinds=frozenset(PROGRESS),
+        timeout=2 * seconds,
+        tend=tend,
+        tend_every=EVERY,
+    )
+
+
+def _api_url(url: str, api_url: str | None) -> str:
+    if api_url is not None:
+        return check_url("api_url", api_url).rstrip("/")
+    if url in HOSTED:
+        return HOSTED[url]
+    if url.endswith("/ping"):
+        return url.removesuffix("/ping")
+    raise ValueError("api_url must be given with this url, such as https://hc.example.com")
+
+
+def _check_key(name: str, key: object) -> None:
+    is_key = isinstance(key, str) and key.isascii() and key.isprintable() and " " not in key
+    if not is_key or not key:
+        raise ValueError(f"{name} must be the key that Healthchecks shows, on one line")
