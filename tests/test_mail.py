@@ -214,7 +214,7 @@ def test_the_settings_of_mail_that_came_before_mailers(server: MailServer) -> No
 def test_schedules_that_fail_tell_by_mail(
     connection: Redis, rq_queues: None, server: MailServer, client: Client
 ) -> None:
-    options = {"to": TO, "site": SITE, "gather": 600}
+    options = {"to": TO, "site": SITE, "gather": 600, "kinds": ["run_failed"]}
     client.force_login(User.objects.create_superuser("operator"))
     due(connection, "billing:a/b", "reports 日報")
     with override_settings(REDISCRON={"NOTIFY": [("django_rediscron.notify.mail", options)]}):
@@ -238,7 +238,7 @@ def test_schedules_that_fail_tell_by_mail(
 def test_a_mail_server_that_hangs_delays_no_pass(
     connection: Redis, rq_queues: None, server: MailServer
 ) -> None:
-    options = {"to": TO, "gather": 0, "timeout": 600}
+    options = {"to": TO, "gather": 0, "timeout": 600, "kinds": ["run_failed"]}
     server.answers["CONNECT"] = ""
     due(connection, "first")
     with override_settings(REDISCRON={"NOTIFY": [("django_rediscron.notify.mail", options)]}):
@@ -252,6 +252,9 @@ def test_a_mail_server_that_hangs_delays_no_pass(
             assert server.refused.get(timeout=30) == "CONNECT"
             due(connection, "second")
             assert next_job_id(connection, "default")
+            server.answers.clear()
+            server.closing.set()  # the attempt has failed, and there are two more
+            assert sent(server)["Subject"] == "[Django] first failed"
         finally:
             scheduler.stop()
             thread.join(30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ from typing import ClassVar
 import pytest
 from django.core import checks
 from django.test import override_settings
+from redis import Redis
 
 from django_rediscron.notify import load_receivers, receivers
-from tests.alarms import alarm
+from tests.alarms import alarm, due
 from tests.app import alarms
 from tests.forks import ROOT, run_python
 
@@ -104,6 +106,28 @@ def test_a_mistake_is_logged_and_the_others_are_told(caplog: pytest.LogCaptureFi
     assert commands == [], "what the scheduler requires before it starts"
 
 
+@pytest.mark.slow
+def test_mistakes_do_not_keep_a_scheduler_from_its_work(connection: Redis, tmp_path: Path) -> None:
+    due(connection, "billing")
+    (tmp_path / "own_settings.py").write_text(
+        "from tests.settings import *\n"
+        'REDISCRON = {"NOTIFY": ["no.such", 5, "tests.broken.exits", "tests.app.alarms.tell"]}\n'
+    )
+    done = run_python(
+        *("-m", "django", "rqcron_scheduler", "--burst"),
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "own_settings",
+            "PYTHONPATH": f"{ROOT}:{tmp_path}",
+        },
+    )
+    assert done.returncode == 0, done
+    assert connection.llen("rq:queue:default") == 1
+    errors = [line for line in done.stderr.splitlines() if 'REDISCRON["NOTIFY"]' in line]
+    assert len(errors) == 3, done
+    assert connection.hexists("rq:cron_jobs:alarms:told", "tests.app.alarms.tell")
+
+
 def test_a_receiver_leaves_no_connection_to_a_database_open(tmp_path: Path) -> None:
     program = f"""
 from django.conf import settings
@@ -124,7 +148,7 @@ import django
 django.setup()
 from django.db import connection
 from django_rediscron.notify import receivers
-from tests.alarms import alarm
+from tests.alarms import alarm, due
 from tests.app import alarms
 (receiver,) = receivers()
 try:
@@ -149,7 +173,7 @@ settings.configure(
 import django
 django.setup()
 from django_rediscron.notify import receivers
-from tests.alarms import alarm
+from tests.alarms import alarm, due
 (receiver,) = receivers()
 receiver.tell([alarm()])
 """
