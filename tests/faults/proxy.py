@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 from django_rediscron.core.store.keys import CHANGES_PREFIX, LOCK, LOGGED_SINCE
+from django_rediscron.core.store.scripts import Script
 from django_rediscron.core.story.following import END_RUNS, FOLLOW
 
 from .resp import arguments, count_messages
@@ -74,10 +75,14 @@ def is_batch(trip: RoundTrip) -> bool:
     return command[3:4] == [LOCK.encode()] and len(command) > 10  # the lock's own scripts take less
 
 
+def is_script(trip: RoundTrip, script: Script) -> bool:
+    """Whether it calls this script."""
+    return arguments(trip.request)[1:2] in [[text] for text in _names(script.text)]
+
+
 def is_following(trip: RoundTrip) -> bool:
     """Whether it looks at jobs in flight or records their ends."""
-    called = arguments(trip.request)[1:2]
-    return called in [[text] for script in (FOLLOW, END_RUNS) for text in _names(script.text)]
+    return is_script(trip, FOLLOW) or is_script(trip, END_RUNS)
 
 
 def is_aside(trip: RoundTrip) -> bool:

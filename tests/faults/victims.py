@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, ClassVar
@@ -22,12 +22,13 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
 
-from django_rediscron import acting_as
+from django_rediscron import Notification, Receiver, acting_as
 from django_rediscron.core import RedisCronScheduler, SchedulerLockedError
 from django_rediscron.core import scheduler as scheduler_module
 from django_rediscron.core.dispatch import dispatcher as dispatch
 from django_rediscron.core.dispatch import due
 from django_rediscron.core.dispatch.protocol import LockLostError
+from django_rediscron.core.notifying import telling
 from django_rediscron.core.process.leading import Leading
 from django_rediscron.core.story import following
 from tests.forks import forks
@@ -129,6 +130,31 @@ def lead(
         scheduler_module.own_client = lambda connection: connection
     scheduler = RedisCronScheduler(connect(url, retries), name=name, lock_ttl=lock_ttl)
     scheduler.start(burst=burst, standby=standby)
+
+
+def lead_and_tell(
+    url: str, *, direct: str, removed: Replacements = (), script: str = "take_notifications"
+) -> None:
+    """A scheduler for one pass, whose receiver pushes what it is told to the list `told`.
+
+    It does so on a connection to `direct`. `removed` is taken out of that script.
+    """
+    telling.RETRY = 0.01
+    replace(script, removed)
+    scheduler_module.SHORTEST_LOCK_TTL = 0
+    receivers = [pusher(Redis.from_url(direct))]
+    RedisCronScheduler(connect(url), name="victim", receivers=receivers).start(burst=True)
+
+
+def pusher(connection: Redis) -> Receiver:
+    """A receiver that pushes what it is told to a list."""
+
+    def push(notifications: Sequence[Notification]) -> None:
+        for each in notifications:
+            assert each.run is not None
+            connection.rpush("told", f"{each.kind} {each.run.job_id}")
+
+    return Receiver("pusher", push)
 
 
 def lead_when_free(url: str, *, name: str, lock_ttl: float) -> None:

@@ -82,13 +82,14 @@ class Teller(Thread):
 
     def run(self) -> None:
         while self._stop_at is None:
+            is_finishing = self._is_finishing  # before it looks what there is
             try:
                 has_told = self._tell_some()
             except Exception as error:
                 self._trouble(error)
                 self._pause(RETRY)
                 continue
-            if not has_told and self._is_finishing:
+            if not has_told and is_finishing:
                 break
             if not has_told:
                 self._wait(POLL)
@@ -236,6 +237,7 @@ class Teller(Thread):
                     self._client, token, self._stream, name, before, after, dropped
                 ):
                     return True
+                is_last_try |= self._is_finishing  # another scheduler leads
             except (RedisError, OSError) as error:
                 self._trouble(error)
             self._pause(RETRY)
