@@ -207,6 +207,17 @@ def test_a_run_of_a_deleted_schedule_still_ends() -> None:
     assert "monitor_config" not in end
 
 
+def test_a_schedule_that_cannot_be_read_leaves_the_monitor_as_it_is() -> None:
+    damaged = schedule("damaged", cron="0 8 * * *")
+    damaged.cron = "H 8 * * *"
+    lost = schedule("lost", cron="0 8 * * *", timezone="UTC")
+    lost.timezone = "Europe/Atlantis"
+    with sentry() as check_ins:
+        make().tell([ended(job, "finished") for job in (damaged, lost, schedule())])
+    assert [each["monitor_slug"] for each in check_ins] == ["damaged", "lost", "report"]
+    assert ["monitor_config" in each for each in check_ins] == [False, False, True]
+
+
 def test_schedules_that_are_excluded_have_no_monitor() -> None:
     with sentry() as check_ins:
         receiver = make(exclude=["cache:*"], prefix="shop-")

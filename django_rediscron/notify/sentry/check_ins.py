@@ -99,8 +99,14 @@ class CheckIns:
         status = _status(notification)
         if run is None or status is None or self._is_excluded(notification.schedule_id):
             return
-        slug = slug_of(notification.schedule_id, self._prefix)
-        if job is not None and (checks_in_itself(job) or not self._is_due(job, slug, status)):
+        if job is not None and checks_in_itself(job):
+            return
+        slug, config = slug_of(notification.schedule_id, self._prefix), None
+        try:
+            config = monitor_config(job, self._options, now()) if job is not None else None
+        except ValueError:  # its expression or zone cannot be read: Sentry keeps what it knows
+            job = None
+        if job is not None and not self._is_due(job, slug, status):
             return
         has_ended = status != MonitorStatus.IN_PROGRESS
         capture_checkin(
@@ -109,7 +115,7 @@ class CheckIns:
             check_in_id=uuid5(_CHECK_IN_IDS, run.job_id).hex,
             status=status,
             duration=run.duration.total_seconds() if has_ended and run.duration else None,
-            monitor_config=monitor_config(job, self._options, now()) if job is not None else None,
+            monitor_config=config,
         )
 
     def _is_excluded(self, id: str) -> bool:
