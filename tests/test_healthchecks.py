@@ -364,6 +364,38 @@ def test_start_and_end_of_a_run_are_pinged_with_one_id(
 
 
 @pytest.mark.slow
+def test_schedulers_that_run_send_what_people_edit_and_no_more(
+    connection: Redis, hc: Healthchecks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "EVERY", 0.05)
+    monkeypatch.setattr(subject.checks, "LOOK_SHARE", 1)
+
+    def edit(field: str, value: object, **changes: Any) -> None:
+        """Change the schedule, and await that its check says so."""
+        job = RedisCronJob.fetch("report", connection)
+        for name, new in changes.items():
+            setattr(job, name, new)
+        job.save()
+        wait_until(lambda: hc.by_slug("report") and hc["report"].fields.get(field) == value)
+
+    register(connection, tasks.echo, start_at=datetime(2100, 1, 1, tzinfo=timezone.utc))
+    with leading(connection, subject.make(**hc.options)):
+        edit("timeout", 900, interval=900)
+        edit("schedule", "0 8 * * *", interval=None, cron="0 8 * * *", timezone="Europe/Riga")
+        edit("tz", "Asia/Tokyo", timezone="Asia/Tokyo")
+        edit("grace", 120, notify={"margin": "2m"})
+        RedisCronJob.fetch("report", connection).disable()
+        wait_until(lambda: hc["report"].status == "paused")
+    hc.writes.clear()
+    with leading(connection, subject.make(**hc.options), name="two"):
+        RedisCronJob.fetch("report", connection).enable()
+        wait_until(lambda: hc["report"].status == "new")
+        RedisCronJob.fetch("report", connection).delete()
+        wait_until(lambda: hc["report"].status == "paused")
+    assert hc.writes == ["resume report", "pause report"]
+
+
+@pytest.mark.slow
 def test_runs_that_overlap_have_ids_of_their_own(
     connection: Redis, redis_url: str, hc: Healthchecks
 ) -> None:
@@ -424,11 +456,12 @@ def test_a_ping_and_the_api_do_not_create_a_check_at_the_same_time(
     answer = hc.answer
 
     creates = threading.Event()
+    overlaps: list[bool] = []
 
     def ping_meanwhile(received: Received) -> Reply:
         if received.method == "POST" and received.path.startswith("/api"):
             pinged.start()
-            creates.wait(0.3)  # in vain: it waits for this answer
+            overlaps.append(creates.wait(0.3))
         reply = answer(received)
         if "create" in received.query:
             creates.set()
@@ -438,4 +471,5 @@ def test_a_ping_and_the_api_do_not_create_a_check_at_the_same_time(
     assert receiver.tend is not None
     receiver.tend(connection, "leader")
     pinged.join()
+    assert overlaps == [False], "it waits for the answer to the other one"
     assert [each[0] for each in hc["report"].pings] == ["success"]
