@@ -38,6 +38,7 @@ class Schedule(models.Model):
     timezone: _Text = models.CharField(_("time zone"), max_length=255, blank=True)
     enabled: models.Field[bool, bool] = models.BooleanField(_("enabled"), default=True)
     description: _Text = models.TextField(_("description"), blank=True)
+    tags: _Text = models.TextField(_("tags"), blank=True)
     source: _Text = models.CharField(_("source"), max_length=20, editable=False)
     application: _Text = models.CharField(_("application"), max_length=255, editable=False)
     next_enqueue_time: _Time = models.DateTimeField(_("next run"), null=True, editable=False)
@@ -109,7 +110,10 @@ def _values(found: RedisCronJob | Damaged) -> dict[str, Any]:
     if isinstance(found, Damaged):
         texts = ("func_name", "queue_name", *_TEXTS)
         fields = found.fields or {}
-        shown = {name: fields.get(name, "").encode(errors="replace").decode() for name in texts}
+        shown = {
+            name: fields.get(name, "").encode(errors="replace").decode()
+            for name in (*texts, "tags")
+        }
         return {"id": found.id, **shown}
     values = {name: getattr(found, name, None) or "" for name in _TEXTS}
     values["source"] = values["source"] or "runtime"
@@ -118,6 +122,7 @@ def _values(found: RedisCronJob | Damaged) -> dict[str, Any]:
         "id": found.id,
         "func_name": found.func_name,
         "queue_name": found.queue_name,
+        "tags": " ".join(found.tags),
         "interval": found.interval,
         "enabled": found.enabled,
         "next_enqueue_time": _moment(found.next_enqueue_time)

@@ -48,7 +48,7 @@ def told(connection: Redis, redis_url: str) -> Any:
 @pytest.fixture
 def schedules(connection: Redis) -> None:
     create(connection, "billing:daily", "reports", start_at=SOON + HOUR / 2)
-    create(connection, "billing:hourly")
+    create(connection, "billing:hourly", tags=["money", "ops"])
     create(connection, "mail", enabled=False)
     create(connection, "broken")
     connection.hset(job_key("broken"), "interval", "often")
@@ -136,6 +136,8 @@ def test_it_is_told_to_programs(schedules: None, connection: Redis, told: Any) -
         (["--queue", "reports"], ["billing:daily"]),
         (["--function", "tests.tasks.echo", "--state", "disabled"], ["mail"]),
         (["--function", "*.echo", "billing:*"], ["billing:daily", "billing:hourly"]),
+        (["--tag", "money", "--queue", "default"], ["billing:hourly"]),
+        (["--tag", "mon"], []),
         (["--state", "finished"], []),
         (["--function", "tests.tasks"], []),
     ],
@@ -148,6 +150,15 @@ def test_schedules_are_chosen_by_what_they_are(
     assert {each["outcome"] for each in found["schedules"]} <= {"would be enqueued"}
     if not chosen:
         assert told("run", *options, "--dry-run") == "No schedules match\n"
+
+
+def test_schedules_of_a_tag_are_listed(schedules: None, told: Any) -> None:
+    assert [line.split()[0] for line in told("info", "--tag", "ops").splitlines()[:2]] == [
+        "billing:hourly",
+        "1",
+    ]
+    (job,) = json.loads(told("info", "--tag", "money", "--json"))["jobs"]
+    assert (job["id"], job["tags"]) == ("billing:hourly", ["money", "ops"])
 
 
 def test_a_dry_run_changes_nothing(schedules: None, connection: Redis, told: Any) -> None:

@@ -42,6 +42,7 @@ FULL: dict[str, Any] = {
     "max_failures": 3,
     "max_runtime": 0.5,
     "notify": {"failures": 3, "late_after": 90.5, "by_hand": True},
+    "tags": ("daily", "team:ops"),
     "retry": Retry(max=3, interval=[10, 30]),
     "on_success": "tests.tasks.succeeded",
     "on_failure": Callback(tasks.failed, timeout=30),
@@ -62,6 +63,7 @@ TEXTS = {
     "max_failures": "3",
     "max_runtime": "0.5",
     "notify": '{"failures":3,"late_after":90.5,"by_hand":true}',
+    "tags": "daily team:ops",
     "retry": '{"max":3,"intervals":[10,30]}',
     "on_success": "tests.tasks.succeeded",
     "on_failure": "tests.tasks.failed 30",
@@ -92,7 +94,7 @@ def test_options_are_hash_fields_attributes_and_parts_of_the_listing(connection:
     assert RedisCronJob.from_dict(loaded.to_dict()).definition() == job.definition()
     for name in (
         *("max_runs", "jitter", "misfire_grace", "catch_up", "catch_up_limit", "overlap"),
-        *("max_failures", "max_runtime", "notify"),
+        *("max_failures", "max_runtime", "notify", "tags"),
     ):
         assert getattr(loaded, name) == FULL[name]
     assert (loaded.timezone, loaded.zone) == ("Europe/Paris", PARIS)
@@ -100,12 +102,13 @@ def test_options_are_hash_fields_attributes_and_parts_of_the_listing(connection:
     assert loaded.job_options["retry"].intervals == [10, 30]
     assert loaded.schedule == "0 9 * * * (Europe/Paris)"
     (listed,) = json.loads(to_json(list_schedules(connection)))["jobs"]
-    names = ("timezone", "end_at", "overlap", "notify", "retry", "state")
+    names = ("timezone", "end_at", "overlap", "notify", "tags", "retry", "state")
     assert {name: listed[name] for name in names} == {
         "timezone": "Europe/Paris",
         "end_at": TEXTS["end_at"],
         "overlap": "queue_one",
         "notify": FULL["notify"],
+        "tags": list(FULL["tags"]),
         "retry": {"max": 3, "intervals": [10, 30]},
         "state": "enabled",
     }
@@ -231,6 +234,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"max_failures": 1.5}, "max_failures.*whole.*got 1.5"),
     ({"max_runtime": 0}, "max_runtime.*positive.*got 0"),
     ({"max_runtime": "5 minutes"}, "max_runtime.*got '5 minutes'.*'5m'"),
+    ({"tags": "daily"}, "tags must be a list of words, got 'daily'"),
+    ({"tags": None}, "tags must be a list of words, got None"),
+    ({"tags": ["a b"]}, "tags must be words of at most 50 letters, digits and -_.:/, got 'a b'"),
+    ({"tags": ["a", ["b"]]}, r"tags must be words.*got \['b'\]"),
+    ({"tags": [""]}, "tags must be words.*got ''"),
+    ({"tags": ["x" * 51]}, "tags must be words.*got 'xxx"),
+    ({"tags": [str(n) for n in range(21)]}, "tags must be at most 20 words, got 21"),
     ({"notify": 1}, "notify must be True, False or a dict of failures, late_after.*got 1"),
     ({"notify": None}, "notify.*got None"),
     ({"notify": {"failure": 1, 5: 2}}, "notify.*unknown.*'failure', 5.*failures, late_after, marg"),

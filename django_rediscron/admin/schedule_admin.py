@@ -61,6 +61,7 @@ class ScheduleAdmin(Base):
         filters.QueueFilter,
         filters.SourceFilter,
         filters.ApplicationFilter,
+        filters.TagFilter,
     )
     actions = (
         enable_selected,
@@ -69,7 +70,7 @@ class ScheduleAdmin(Base):
         run_selected,
         reset_selected,
     )
-    search_fields = ("id", "func_name")
+    search_fields = ("id", "func_name", "tags")
     ordering = ("id",)
     # Counting all schedules in addition to those found would search Redis twice.
     show_full_result_count = False

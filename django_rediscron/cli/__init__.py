@@ -63,6 +63,7 @@ def _positive(
     callback=_positive,
     help="Redraw so often until Ctrl-C: 90, 10m.",
 )
+@click.option("--tag", metavar="WORD", help="Only schedules with this tag.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1)
 @click.pass_obj
@@ -72,6 +73,7 @@ def info(
     queues: tuple[str, ...],
     by_queue: bool,
     interval: float | None,
+    tag: str | None,
     as_json: bool,
 ) -> None:
     """List the schedules of all queues, or of each QUEUE.
@@ -85,19 +87,19 @@ def info(
     queue_name, func_name, args, kwargs, enabled, state, next_enqueue_time, latest_enqueue_time,
     last_error, last_error_at, created_at, updated_at, revision, runs, finished_at, timezone,
     start_at, end_at, max_runs, jitter, misfire_grace, catch_up, catch_up_limit, overlap,
-    max_failures, max_runtime, notify, source, application, place, locked, orphaned_at, overrides,
-    job_timeout, result_ttl, ttl, failure_ttl, meta, retry, on_success, on_failure, on_stopped,
-    at_front and description; "damaged" an object with id and reason for each schedule that cannot
-    be read; "deleted" one with id, application and place for each that was deleted by hand;
-    "leader" and "standbys" name the schedulers; "updated" the time. Times are in UTC, or null. With
-    --interval, an object is printed each time.
+    max_failures, max_runtime, notify, tags, source, application, place, locked, orphaned_at,
+    overrides, job_timeout, result_ttl, ttl, failure_ttl, meta, retry, on_success, on_failure,
+    on_stopped, at_front and description; "damaged" an object with id and reason for each schedule
+    that cannot be read; "deleted" one with id, application and place for each that was deleted by
+    hand; "leader" and "standbys" name the schedulers; "updated" the time. Times are in UTC, or
+    null. With --interval, an object is printed each time.
 
     Exit status: 0, also after Ctrl-C with --interval and when the reader of a pipe stops reading;
     1 when Redis cannot be used, or there is no such QUEUE; 2 for wrong usage; 130 after Ctrl-C
     without --interval.
     """
     show(
-        reader(connection, queues, chosen.queues(connection), streamed=as_json),
+        reader(connection, queues, chosen.queues(connection), tag=tag, streamed=as_json),
         queues=queues,
         by_queue=by_queue,
         interval=interval,

@@ -1,4 +1,4 @@
-"""Which schedules a verb is about: `ID... --queue --function --state`."""
+"""Which schedules a verb is about: `ID... --queue --function --state --tag`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from redis import Redis
 
 from ..core.schedule.definition import State
-from ..core.store.search import Condition, every, one_of, search
+from ..core.store.search import Condition, every, has_word, one_of, search
 from .story_options import WILDCARDS, chosen_ids
 
 
@@ -25,9 +25,10 @@ class Selection:
     function: str | None = None
     """A dotted name or a pattern."""
     state: str | None = None
+    tag: str | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.patterns or self.queue or self.function or self.state)
+        return bool(self.patterns or self.queue or self.function or self.state or self.tag)
 
     def ids(self, connection: Redis) -> list[str]:
         """The schedules that meet it, in the order of the ids that were given, else sorted.
@@ -35,10 +36,10 @@ class Selection:
         Raises `NoSuchJobError` if there is none for an id or a pattern.
         """
         ids = chosen_ids(self.patterns, connection)
-        condition = every(*self._conditions())
-        if self.queue is None and self.function is None and self.state is None:
+        conditions = list(self._conditions())
+        if not conditions and self.function is None:
             return ids
-        rows = search(connection, condition, values=["func_name"], among=ids)
+        rows = search(connection, every(*conditions), values=["func_name"], among=ids)
         found = {id for id, function in rows if self._has_function(function)}
         return [id for id in ids if id in found]
 
@@ -47,6 +48,8 @@ class Selection:
             yield one_of("queue_name", [self.queue])
         if self.state is not None:
             yield one_of("state", [self.state])
+        if self.tag is not None:
+            yield has_word("tags", self.tag)
 
     def _has_function(self, name: str) -> bool:
         if self.function is None or name == self.function:
@@ -59,12 +62,13 @@ def selecting(function: Callable[..., None]) -> Callable[..., None]:
     """Give a verb the arguments of a selection, and its function the `selection=`."""
 
     def call(*arguments: Any, ids: tuple[str, ...], **options: Any) -> None:
-        chosen = [options.pop(name) for name in ("queue", "function", "state")]
+        chosen = [options.pop(name) for name in ("queue", "function", "state", "tag")]
         function(*arguments, selection=Selection(ids, *chosen), **options)
 
     call.__name__, call.__doc__ = function.__name__, function.__doc__
     call.__dict__.update(function.__dict__)
     for decorate in (
+        click.option("--tag", metavar="WORD", help="Only schedules with this tag."),
         click.option(
             "--state", type=click.Choice(get_args(State)), help="Only schedules in this state."
         ),

@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
                 ),
                 ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
                 ("description", models.TextField(blank=True, verbose_name="description")),
+                ("tags", models.TextField(blank=True, verbose_name="tags")),
                 ("source", models.CharField(editable=False, max_length=20, verbose_name="source")),
                 (
                     "application",

@@ -45,6 +45,7 @@ def test_adds_a_schedule_with_all_that_one_can_say(operator: Client, connection:
         "overlap": "queue_one",
         "max_failures": "3",
         "max_runtime": "1.5",
+        "tags": "ops, daily",
         "notify": "yes",
         "notify_failures": "2",
         "notify_late_after": "5m",
@@ -72,6 +73,7 @@ def test_adds_a_schedule_with_all_that_one_can_say(operator: Client, connection:
     assert (job.max_runs, job.jitter, job.misfire_grace) == (5, 2.5, 3600)
     assert (job.catch_up, job.catch_up_limit, job.overlap) == ("all", 7, "queue_one")
     assert (job.max_failures, job.max_runtime) == (3, 1.5)
+    assert job.tags == ("daily", "ops")
     assert job.notify == {"failures": 2, "late_after": 300, "margin": 0.5, "by_hand": True}
     options = job.job_options
     assert [options[each] for each in ("job_timeout", "ttl", "result_ttl", "failure_ttl")] == [
@@ -127,6 +129,7 @@ WRONG = [
     ("catch_up", "maybe", "not one of the available choices"),
     ("catch_up_limit", "100000", "from 1 to"),
     ("overlap", "maybe", "not one of the available choices"),
+    ("tags", "a;b", "letters, digits"),
     ("notify", "maybe", "not one of the available choices"),
     ("notify_failures", "0", "greater than or equal to 1"),
     ("notify_late_after", "0", "positive"),

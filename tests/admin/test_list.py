@@ -147,14 +147,18 @@ def test_names_of_rqs_own_cron_are_no_schedules(connection: Redis, operator: Cli
 
 def test_search_filters_and_order(schedule: Make, operator: Client) -> None:
     schedule("mail:daily", queue_name="reports")
-    schedule("mail:weekly", interval=60)
-    schedule("Backup", func_name="tests.tasks.make_nested", cron="0 3 * * *")
+    schedule("mail:weekly", interval=60, tags=["ops"])
+    schedule("Backup", func_name="tests.tasks.make_nested", cron="0 3 * * *", tags=["ops", "x:y"])
     schedule("join", func_name="os.path.join", enabled=False)
     assert shown(operator) == ["Backup", "join", "mail:daily", "mail:weekly"]
     assert shown(operator, q="MAIL") == ["mail:daily", "mail:weekly"]
     assert shown(operator, q="mail week") == ["mail:weekly"]
     assert shown(operator, q="nested") == ["Backup"]
     assert shown(operator, queue="reports") == ["mail:daily"]
+    assert shown(operator, tag="ops") == ["Backup", "mail:weekly"]
+    assert shown(operator, tag="op") == []
+    assert shown(operator, q="x:y") == ["Backup"]
+    assert '"?tag=x%3Ay"' in operator.get(LIST).text
     assert shown(operator, source="code") == []
     assert len(shown(operator, source="runtime")) == 4
     assert shown(operator, app="tests.app") == []

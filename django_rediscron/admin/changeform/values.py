@@ -14,7 +14,7 @@ from ..form_fields.job import NOTIFY_FIELDS
 
 ATTRIBUTES = (
     *("func_name", "queue_name", "interval", "cron", "enabled"),
-    *(name for name in TIME_DEFAULTS if name != "notify"),
+    *(name for name in TIME_DEFAULTS if name not in ("notify", "tags")),
 )
 """Fields that are attributes of the schedule."""
 
@@ -30,6 +30,7 @@ def values_of(job: RedisCronJob) -> dict[str, Any]:
     notify = {} if isinstance(job.notify, bool) else job.notify
     return {
         **values,
+        "tags": " ".join(job.tags),
         "notify": "no" if job.notify is False else "yes",
         **{f"notify_{key}": notify.get(key) for key in NOTIFY},
         "id": job.id,
@@ -63,6 +64,8 @@ def apply(job: RedisCronJob, values: Mapping[str, Any], names: Iterable[str]) ->
         job.job_options["meta"] = values["meta"] or None
     if names.intersection(("retry_max", "retry_intervals")):
         job.job_options["retry"] = _retry(job, values)
+    if "tags" in names:
+        job.tags = tuple(values["tags"].replace(",", " ").split())
     if names.intersection(NOTIFY_FIELDS):
         said = {key: values.get(f"notify_{key}") for key in NOTIFY}
         job.notify = False if values.get("notify") == "no" else said

@@ -31,10 +31,12 @@ STATES = {
 
 @admin.display(description=gettext_lazy("id"), ordering="id")
 def named(obj: Schedule) -> SafeString:
-    """Its id, and the function that it runs."""
+    """Its id, its tags, and the function that it runs."""
+    tags = format_html_join("", ' <span class="rediscron-tag">{}</span>', zip(obj.tags.split()))
     return format_html(
-        '<span class="rediscron-id">{}</span> <span class="rediscron-quiet">{}</span>',
+        '<span class="rediscron-id">{}</span>{} <span class="rediscron-quiet">{}</span>',
         obj.id,
+        tags,
         obj.func_name,
     )
 

@@ -83,6 +83,19 @@ class SourceFilter(ScheduleFilter):
         return search.one_of("source", [value])
 
 
+class TagFilter(ScheduleFilter):
+    """The tags that schedules have."""
+
+    title = gettext_lazy("tag")
+    parameter_name = "tag"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(tag, tag) for tag in sorted(self.names_in_use.tags)]
+
+    def condition(self, value: str) -> Condition:
+        return search.has_word("tags", value)
+
+
 class ApplicationFilter(ScheduleFilter):
     """The application that the function belongs to."""
 

@@ -24,7 +24,7 @@ from .widgets import Group, IntervalsField, JsonField, LabelledForm, SecondsFiel
 RUN_FIELDS = ("func_name", "args", "kwargs")
 """What runs: fixed if the function is not on the allow-list."""
 
-WHAT_RUNS = Group(gettext_lazy("What runs"), (*RUN_FIELDS, "queue_name"), is_open=True)
+WHAT_RUNS = Group(gettext_lazy("What runs"), (*RUN_FIELDS, "queue_name", "tags"), is_open=True)
 LATE_RUNS = Group(
     gettext_lazy("Late and overlapping runs"),
     (("catch_up", "catch_up_limit"), "misfire_grace", "overlap"),
@@ -168,6 +168,12 @@ class JobForm(LabelledForm):
     )
     notify_by_hand = forms.BooleanField(
         label=gettext_lazy("alarms about manual runs, too"), required=False
+    )
+
+    tags = forms.CharField(
+        label=gettext_lazy("tags"),
+        required=False,
+        help_text=gettext_lazy("Words by which the schedule is found, separated by spaces."),
     )
 
     job_timeout = SecondsField(

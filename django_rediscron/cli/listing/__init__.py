@@ -23,7 +23,7 @@ from ...core.timing.durations import Duration, positive_seconds
 from ...terminal import clear, discard_stdout, flush, one_line
 from ...unreachable import reaching
 from .as_json import json_parts, to_json
-from .choice import check_queues
+from .choice import check_queues, choose_tag
 from .table import render
 
 
@@ -32,11 +32,13 @@ def reader(
     queues: Sequence[str] = (),
     known: Iterable[str] = (),
     *,
+    tag: str | None = None,
     streamed: bool = False,
 ) -> Callable[[], Listing]:
     """The `read` of `show` for the schedules in this Redis; it raises `UnreachableError` only.
 
     `queues` are those asked for, `known` those that exist beside the ones that RQ has seen. With
+    `tag`, only schedules that have it are in the listing. With
     `streamed`, schedules are read while they are printed, so that few are in memory at once.
     """
 
@@ -55,6 +57,8 @@ def reader(
             with suppress(ResponseError):
                 listing.deleted = list(read_tombstones(connection).values())
             listing.queues = _queues(listing, known, client) if queues else None
+            if tag is not None:
+                choose_tag(listing, tag)
             return listing
 
     return read

@@ -1,4 +1,4 @@
-"""What of a listing is shown where only some queues are asked for."""
+"""What of a listing is shown where only some queues, or a tag, are asked for."""
 
 from __future__ import annotations
 
@@ -27,6 +27,18 @@ def stream_chosen(listing: Listing, queues: Sequence[str]) -> Iterator[RedisCron
 
 def _of(queues: Sequence[str], jobs: Iterable[RedisCronJob]) -> Iterator[RedisCronJob]:
     return (job for job in jobs if not queues or job.queue_name in queues)
+
+
+def choose_tag(listing: Listing, tag: str) -> None:
+    """Leave in the listing what has the tag."""
+    listing.jobs = [job for job in listing.jobs if tag in job.tags]
+    if isinstance(listing, StreamedListing):
+        listing.stream = (job for job in listing.stream if tag in job.tags)
+    listing.deleted = [
+        each
+        for each in listing.deleted
+        if tag in str((each.declared or {}).get("tags", "")).split()
+    ]
 
 
 def chosen_tombstones(listing: Listing, queues: Sequence[str]) -> list[Tombstone]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -20,6 +21,9 @@ from ..timing.cron_times import FIRST_YEAR, LAST_YEAR, MAX_SECONDS
 from ..timing.durations import EXAMPLES, as_seconds, positive_seconds
 from ..timing.zones import UTC
 from .texts import dump_json, parse_flag
+
+LONGEST_TAG, MOST_TAGS = 50, 20
+_TAG = re.compile(r"[\w.:/-]{1,50}")
 
 CatchUp = Literal["latest", "all", "skip"]
 Overlap = Literal["allow", "skip", "queue_one"]
@@ -194,6 +198,22 @@ def check_notify(name: str, value: object) -> bool | dict[str, Any]:
         if value.get(key) is not None
     }
     return {key: each for key, each in said.items() if each != NOTIFY[key][0]} or True
+
+
+def check_tags(name: str, value: object) -> tuple[str, ...]:
+    """Words, sorted, each once."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidScheduleError(f"{name} must be a list of words, got {quoted(value)}")
+    words = [plain(word) for word in value]
+    for word in words:
+        if not isinstance(word, str) or not _TAG.fullmatch(word):
+            raise InvalidScheduleError(
+                f"{name} must be words of at most {LONGEST_TAG} letters, digits and -_.:/, "
+                f"got {quoted(word)}"
+            )
+    if len(words) > MOST_TAGS:
+        raise InvalidScheduleError(f"{name} must be at most {MOST_TAGS} words, got {len(words)}")
+    return tuple(sorted(set(words)))
 
 
 def _check_failures(name: str, value: object) -> int:

@@ -26,6 +26,7 @@ from .option_checks import (
     check_moment,
     check_notify,
     check_retry,
+    check_tags,
     dump_notify,
     dump_retry,
     load_notify,
@@ -66,6 +67,7 @@ class ScheduleOptions(TypedDict, total=False):
     `retry`: RQ's `Retry`, or the maximum number of retries. `on_success`, `on_failure`,
     `on_stopped`: dotted name of a callback, a function, or RQ's `Callback`. `at_front`: whether
     jobs go to the front of their queue. `description`: RQ's description of each job.
+    `tags`: words by which people find the schedule.
     """
 
     timezone: str | tzinfo | None
@@ -86,6 +88,7 @@ class ScheduleOptions(TypedDict, total=False):
     on_stopped: str | Callable[..., Any] | Callback | None
     at_front: bool
     description: str | None
+    tags: Sequence[str]
 
 
 class ScheduleArguments(ScheduleOptions, total=False):
@@ -164,7 +167,7 @@ class Option(Generic[_T]):
 
 
 class TimeOptions:
-    """The options that are attributes of a schedule: when it runs, and what is too much."""
+    """The options that are attributes of a schedule: when it runs, what is too much, its tags."""
 
     timezone = Option["str | None"]("timezone", None, check_timezone)
     start_at = Option["datetime | None"]("start_at", None, check_moment, utc_text, parse_time)
@@ -184,6 +187,7 @@ class TimeOptions:
         "max_runtime", None, check_limit, dump_number, parse_number
     )
     notify = Option["bool | dict[str, Any]"]("notify", True, check_notify, dump_notify, load_notify)
+    tags = Option["tuple[str, ...]"]("tags", (), check_tags, " ".join, str.split)
 
     time_options: dict[str, Any]
     """Those of them that are not defaults."""

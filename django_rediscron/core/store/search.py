@@ -57,6 +57,11 @@ def like(field: str, text: str) -> Condition:
     return {"field": field, "op": "icontains", "values": [small, *pairs]}
 
 
+def has_word(field: str, word: str) -> Condition:
+    """This is one of the words, separated by spaces, of the field."""
+    return {"field": field, "op": "word", "values": [f" {word} "]}
+
+
 def every(*conditions: Condition) -> Condition:
     """All of them are met."""
     return {"connector": "AND", "negated": False, "children": list(conditions)}
@@ -204,22 +209,22 @@ class NamesInUse:
 
     queues: frozenset[str] = frozenset()
     functions: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
 
 
 def read_names(connection: Redis) -> NamesInUse:
     """Read it from all schedules, in pages."""
-    queues: set[str] = set()
-    functions: set[str] = set()
+    found: tuple[set[str], ...] = (set(), set(), set())
     for index in (INDEX, DISABLED):
         cursor = "0"
         while True:
             reply = read_index(connection, NAMES_IN_USE, index, [cursor, PAGE, index])
             cursor, *names = json.loads(reply.decode(errors="surrogateescape"))
-            queues.update(map(unescaped, names[0]))
-            functions.update(map(unescaped, names[1]))
+            for each, more in zip(found, names, strict=True):
+                each.update(map(unescaped, more))
             if cursor == "0":
                 break
-    return NamesInUse(frozenset(queues), frozenset(functions))
+    return NamesInUse(*map(frozenset, found))
 
 
 class NamesMemory:

@@ -84,6 +84,10 @@ end
 
 function tests.contains(text, values) return string.find(text, values[1], 1, true) ~= nil end
 
+function tests.word(text, values)
+  return string.find(' ' .. text .. ' ', values[1], 1, true) ~= nil
+end
+
 -- Few functions are named by many schedules: each text is looked at once.
 function tests.icontains(text, values)
   seen[values] = seen[values] or {}
