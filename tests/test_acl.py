@@ -18,7 +18,13 @@ from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from django_rediscron import cli
-from django_rediscron.core import RedisCronJob, RedisCronScheduler, UnreadableScheduleError, why
+from django_rediscron.core import (
+    RedisCronJob,
+    RedisCronScheduler,
+    UnreadableScheduleError,
+    read_deleted,
+    why,
+)
 from django_rediscron.core.declared.declared_schedule import DeclaredSchedule
 from django_rediscron.core.declared.merging import merge
 from django_rediscron.core.monitoring.health import check_health
@@ -241,6 +247,8 @@ def test_an_editor_can_do_all_with_a_schedule(editor: User) -> None:
     assert read_queue("metrics", rq_job.id, connection).position == 1
     job.delete()
     assert why("often", None, connection)  # also of a deleted one
+    (deleted,) = read_deleted(connection)
+    assert deleted.change is not None
     assert editor.refusals() == set()
 
 
@@ -263,6 +271,10 @@ def test_a_reader_can_list_schedules_and_ask_for_their_health(
         assert 'state="enabled",queue="metrics"' in capsys.readouterr().out
         wait_until(lambda: check_health(reader.connection).ok)
         assert RedisCronJob.fetch("often", reader.connection).interval == 1
+        RedisCronJob.fetch("often", editor.connection).delete()
+        (deleted,) = read_deleted(reader.connection)
+        assert deleted.change is not None
+        cli.main(["history", "often", "--deleted", "--url", reader.url], standalone_mode=False)
     assert reader.refusals() == set()
 
 

@@ -176,7 +176,8 @@ def test_what_the_code_declares_is_changed_by_the_code(connection: Redis, starti
         ("code:tests.settings", "deleted"),
     ]
     assert told(connection)[1][3]["source"] == (None, "code")
-    assert read_changes("a", connection)[1].reason == "no longer declared"
+    reasons = [each.reason for each in read_changes("a", connection)]
+    assert reasons == [*["no longer declared"] * 2, *[""] * 7]
     assert [what for _, what, _, _ in told(connection, "b")] == ["created", "synced"]
 
 
@@ -244,6 +245,12 @@ def test_the_newest_changes_are_kept(connection: Redis) -> None:
         job.save()
     assert [revision for _, _, revision, _ in told(connection)] == list(range(21, 121))
     assert definition_of(read_log("a", connection), 21)["args"] == "[20]"
+    assert read_log("a", connection).is_trimmed
+    other = make(connection, "b")
+    for number in range(CHANGES_KEPT):
+        assert not read_log("b", connection).is_trimmed
+        other.args = (number,)
+        other.save()
     for number in range(10):
         job.args = ("x" * 500_000, number)
         job.save()

@@ -9,16 +9,13 @@ from redis import Redis
 
 from ..schedule.origin import Differences
 from ..schedule.record import Record
-from ..store.change import DISABLED, SYNCED, Change
+from ..store.change import DISABLED, NO_LONGER_DECLARED, SYNCED, Change
 from ..store.keys import job_key
 from ..store.reading import Absent, Damaged, Fields
 from ..store.saving import BATCH, DELETE, delete_arguments
 from ..store.scripts import CHANGES_KEYS, run_scripts
 from .merging import UNCHANGED, UPDATED, Expectation, Merge, expectation
 from .tombstones import Tombstone
-
-NO_LONGER_DECLARED = "no longer declared"
-"""The reason that the log of changes gives."""
 
 
 def mark_orphan(

@@ -28,6 +28,9 @@ earlier revision."""
 DISABLED = "disabled"
 """What the log calls a change that disables a schedule, whatever else it does."""
 
+NO_LONGER_DECLARED = "no longer declared"
+"""The reason that the log gives for what a sync does with orphans."""
+
 
 @dataclass
 class Change:

@@ -16,7 +16,7 @@ from ..schedule.record import Record
 from ..timing.cron_times import utc_text
 from .actors import current_actor
 from .batches import in_calls
-from .change import Change, new_receipt
+from .change import NO_LONGER_DECLARED, Change, new_receipt
 from .keys import (
     FACTS,
     HISTORY_SUFFIX,
@@ -49,7 +49,7 @@ SAVE = Script(
     RECEIPT_PREFIX=RECEIPT_PREFIX,
     RECEIPT_TTL=RECEIPT_TTL,
 )
-DELETE = Script("delete", HISTORY_SUFFIX=HISTORY_SUFFIX)
+DELETE = Script("delete", HISTORY_SUFFIX=HISTORY_SUFFIX, NO_LONGER_DECLARED=NO_LONGER_DECLARED)
 
 
 def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | None = None) -> None:

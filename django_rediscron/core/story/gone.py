@@ -56,14 +56,14 @@ def read_deleted(connection: Redis, start: int = 0, end: int = -1) -> list[Delet
     with client.pipeline(transaction=False) as pipe:
         for id, _ in found:
             pipe.exists(JOB_PREFIX.encode() + id)
-            pipe.lindex(CHANGES_PREFIX.encode() + id, 1)
+            pipe.lrange(CHANGES_PREFIX.encode() + id, 1, 1)
         replies: list[Any] = pipe.execute(raise_on_error=False)
     return [
         DeletedSchedule(
             lossy_text(id),
             time_of_score(score),
-            LoggedChange.from_text(text) if isinstance(text, bytes) else None,
+            LoggedChange.from_text(log[0]) if isinstance(log, list) and log else None,
         )
-        for (id, score), exists, text in zip(found, replies[::2], replies[1::2], strict=True)
+        for (id, score), exists, log in zip(found, replies[::2], replies[1::2], strict=True)
         if exists != 1  # else another program created it again, and nobody has noticed yet
     ]

@@ -4,7 +4,8 @@
 -- KEYS: those of `changes`, then the hashes
 -- ARGV[1]: epoch seconds, ARGV[2]: the same as UTC text, ARGV[3]: the actor
 -- ARGV[4]: 'once' in a pipeline: a refusal is an error reply, and nothing is deleted; or a JSON
---   list of what a sync read of each: changed ones are kept, and no tombstones are left
+--   list of what a sync read of each, which are no longer declared: changed ones are kept, and no
+--   tombstones are left
 -- ARGV[5], ...: the ids in the order of the hashes
 -- Returns for each: 1 if it existed, else 0; 'changed' if it is not what the sync read; the place
 --   of its declaration if it is locked.
@@ -45,7 +46,10 @@ end
 -- Enter in the log that it is gone. `before`: its state before that.
 local function enter(id, before, revision)
   revision = (tonumber(revision) or 0) + (before.outside and 2 or 1)
-  log_change(id, before, {}, {at = ARGV[2], by = ARGV[3], what = 'deleted', revision = revision})
+  log_change(id, before, {}, {
+    at = ARGV[2], by = ARGV[3], what = 'deleted', revision = revision,
+    reason = expected and NO_LONGER_DECLARED or nil,
+  })
 end
 
 local function delete(key, id)
