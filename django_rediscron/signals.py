@@ -74,7 +74,7 @@ hangs may end much later."""
 
 def signals_receiver() -> Receiver | None:
     """The receiver that sends the signals; None if no handler is connected to any of them."""
-    if not any(signal.has_listeners() for signal in SIGNALS.values()):
+    if not any(signal.has_listeners(Notification) for signal in SIGNALS.values()):
         return None
     return Receiver("signals", _Sender().tell, timeout=TIMEOUT)
 

@@ -199,12 +199,12 @@ def test_the_settings_of_mail_that_came_before_mailers(server: MailServer) -> No
         "EMAIL_HOST": "127.0.0.1",
         "EMAIL_PORT": server.port,
     }
-    server.answers["DATA"] = ""
+    server.answers["CONNECT"] = ""
     with override_settings(**former):
         del settings.MAILERS
         with pytest.raises(OSError, match="timed out"):
             make(to=TO, timeout=0.1).tell([alarm()])
-    assert server.refused.get(timeout=30) == "DATA"
+    assert server.refused.get(timeout=30) == "CONNECT"
 
 
 # With a scheduler

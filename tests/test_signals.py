@@ -14,7 +14,7 @@ from django_rediscron.core.notifying import telling
 from django_rediscron.core.notifying.notification import ALARMS, Notification
 from django_rediscron.core.notifying.receivers import Receiver
 from django_rediscron.notify import receivers
-from django_rediscron.signals import SIGNALS, run_failed, signals_receiver
+from django_rediscron.signals import SIGNALS, leader_changed, run_failed, signals_receiver
 from tests.alarms import alarm, due, work
 
 Told = list[tuple[str, dict[str, Any]]]
@@ -51,10 +51,13 @@ def test_there_is_a_signal_for_each_alarm() -> None:
     assert tuple(SIGNALS) == ALARMS
 
 
-def test_without_handlers_nothing_is_told(connect: Callable[..., None]) -> None:
+def test_without_handlers_nothing_is_told() -> None:
     assert receivers() == []
-    connect(print, "leader_changed")
-    assert [each.name for each in receivers()] == ["signals"]
+    leader_changed.connect(print, sender=Notification)
+    try:
+        assert [each.name for each in receivers()] == ["signals"]
+    finally:
+        leader_changed.disconnect(print, sender=Notification)
 
 
 def test_a_handler_gets_what_is_known(connect: Callable[..., None], told: Told) -> None:
