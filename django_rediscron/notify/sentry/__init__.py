@@ -23,8 +23,9 @@ from .slugs import check_prefix
 GATHER = 1.0
 """Seconds: many runs begin at the same time, and it takes a request for each of them."""
 
-TIMEOUT = 60.0
-"""Seconds for the notifications that are told at once, a hundred at most."""
+TIMEOUT = 600.0
+"""Seconds for all that are told at once, up to a thousand: the SDK sends them one by one. If it
+cannot send, an attempt fails after `delivery.FLUSH_TIMEOUT`."""
 
 
 def make(
