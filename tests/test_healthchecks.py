@@ -1,7 +1,7 @@
 """Healthchecks has a check for each schedule, that follows it and hears of its runs.
 
 Seen to fail, each with this taken out: `manual_resume` in `Round._follow`, the comparison of
-digests there, `compare_with`, `_still_leads`, the mark in `slug_of`, `_silent_until` in `tend`,
+digests there, `compare_with`, `_still_leads`, the mark in `Slugs.of`, `_silent_until` in `tend`,
 `each.schedule is not None` in `Pings.tell`, `rid`.
 """
 
@@ -21,8 +21,8 @@ from django_rediscron.core.notifying.notification import PROGRESS
 from django_rediscron.core.store.keys import LOCK
 from django_rediscron.notify import healthchecks as subject
 from django_rediscron.notify.healthchecks.expected import expected
-from django_rediscron.notify.healthchecks.slugs import slug_of
 from django_rediscron.notify.http import RequestFailedError
+from django_rediscron.notify.slugs import Slugs
 from tests import healthchecks_server, tasks
 from tests.healthchecks_server import Check, Healthchecks
 from tests.http_server import HANGS, Received, Reply
@@ -92,11 +92,12 @@ def tended(leader: RedisCronScheduler, hc: Healthchecks, clock: Clock) -> Tended
 
 
 def test_a_slug_is_the_id_wherever_it_can_be() -> None:
-    assert slug_of("nightly_report-2") == "nightly_report-2"
-    assert slug_of("report", "shop-") == "shop-report"
+    assert Slugs("", 100).of("nightly_report-2") == "nightly_report-2"
+    assert Slugs("shop-", 100).of("report") == "shop-report"
 
 
 def test_no_two_schedules_share_a_slug() -> None:
+    slug_of = Slugs("", 100).of
     mark = slug_of("Report: daily")
     ids = ["report-daily", "Report: daily", "report:daily", "REPORT-DAILY", "räport", "日報"]
     ids += ["月報", mark, "x" * 100, "x" * 101, "x" * 102, "X" * 100, "-", "--", " "]

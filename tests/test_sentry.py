@@ -2,7 +2,7 @@
 
 Seen to fail, each with this taken out: the id made of that of the job, `checks_in_itself` as a
 whole and its part for the integration, `_captured` and `Delivery.watch` of `CheckIns`,
-`is_frequent`, `_is_missing`, jitter in the margin, digits in `slug_of`.
+`is_frequent`, `_is_missing`, jitter in the margin, digits in `Slugs.of`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from django_rediscron.notify import load_receivers
 from django_rediscron.notify.sentry import check_ins as check_ins_module
 from django_rediscron.notify.sentry import delivery, make
 from django_rediscron.notify.sentry.monitors import MonitorOptions, monitor_config
-from django_rediscron.notify.sentry.slugs import slug_of
+from django_rediscron.notify.slugs import Slugs
 from tests import tasks
 from tests.processes import wait_until
 from tests.sentry import read_check_ins, scheduling, sentry, start, stop, working
@@ -156,7 +156,7 @@ def test_options_of_the_receiver_hold_for_schedules_that_say_nothing() -> None:
     ],
 )
 def test_slugs_are_those_that_sentry_keeps(id: str, slug: str) -> None:
-    found = slug_of(id)
+    found = Slugs("", 50).of(id)
     assert found.startswith(slug)
     assert len(found) <= 50
     assert len(found) == len(slug) + (0 if slug == id else 8)
@@ -416,7 +416,7 @@ def test_without_the_sdk_a_check_says_what_to_install(
     [
         ({"margin": 0}, "margin must be a positive number of seconds"),
         ({"max_runtime": "x"}, "max_runtime must be a positive number of seconds"),
-        ({"prefix": "Shop:"}, "prefix must have at most 20 characters"),
+        ({"prefix": "Shop:"}, "prefix must have at most 25 characters"),
         ({"recoveries": 0}, "recoveries must be a whole number from 1 to 720"),
         ({"exclude": "cache:*"}, "exclude must be a list of patterns"),
     ],

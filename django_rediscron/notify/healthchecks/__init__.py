@@ -11,14 +11,17 @@ from ...core.notifying.receivers import Receiver
 from ...core.quoting import quoted
 from ...core.timing.durations import Duration, positive_seconds
 from ..http import check_url
+from ..slugs import Slugs
 from .api import ManagementApi
 from .checks import EVERY, CheckOptions, Checks
 from .expected import DEFAULT_GRACE
 from .pings import Pings
-from .slugs import check_prefix
 
 HOSTED = {"https://hc-ping.com": "https://healthchecks.io"}
 """Where the hosted service takes pings -> where its Management API is."""
+
+LONGEST_SLUG = 100
+"""Characters that Healthchecks accepts."""
 
 ON_DELETE = ("pause", "delete")
 
@@ -51,7 +54,8 @@ def make(
     seconds = positive_seconds("timeout", timeout)
     url = check_url("url", url).rstrip("/")
     creating = Lock()
-    pings = Pings(url, ping_key, check_prefix(prefix), seconds, creating)
+    slugs = Slugs(prefix, LONGEST_SLUG)
+    pings = Pings(url, ping_key, slugs, seconds, creating)
     grace_seconds = positive_seconds("grace", grace)
     if on_delete not in ON_DELETE:
         raise ValueError(f"on_delete must be 'pause' or 'delete', got {quoted(on_delete)}")
@@ -62,7 +66,7 @@ def make(
         _check_key("api_key", api_key)
         api_url = _api_url(url, api_url)
         account = hashlib.sha256(f"{api_url} {api_key}".encode()).hexdigest()[:12]
-        options = CheckOptions(prefix, grace_seconds, tags, channels, on_delete)
+        options = CheckOptions(slugs, grace_seconds, tags, channels, on_delete)
         tend = Checks(ManagementApi(api_url, api_key, seconds, creating), account, options).tend
     return Receiver(
         name=name,

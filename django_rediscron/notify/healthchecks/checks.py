@@ -18,10 +18,10 @@ from ...core.store import list_schedules
 from ...core.store.connections import bytes_client
 from ...core.store.keys import INDEX, LAST_UPDATE, LOCK, healthchecks_key
 from ..http import RequestFailedError
+from ..slugs import Slugs
 from .api import Found, ManagementApi
 from .expected import by_period, expected
 from .sent import Sent, SentChecks
-from .slugs import slug_of
 
 EVERY = 5
 """Seconds between two looks at whether a schedule changed."""
@@ -44,7 +44,7 @@ LONGEST_NAME = 100
 class CheckOptions:
     """What checks get beside their times; see `make`."""
 
-    prefix: str = ""
+    slugs: Slugs
     grace: float = 3600
     tags: str | None = None
     channels: str = "*"
@@ -126,11 +126,11 @@ class Round:
     def follow_all(self, connection: Redis) -> bool:
         """Whether it came to the end: not if another scheduler leads."""
         listing = list_schedules(connection)
-        slugs = {slug_of(each.id, self._options.prefix) for each in listing.damaged}
+        slugs = {self._options.slugs.of(each.id) for each in listing.damaged}
         steps: list[tuple[str, Callable[[], None]]] = []
         for job in listing.jobs:
             if job.notify is not False:
-                slug = slug_of(job.id, self._options.prefix)
+                slug = self._options.slugs.of(job.id)
                 slugs.add(slug)
                 steps.append((slug, partial(self._follow, job, slug)))
         steps += [(slug, partial(self._retire, slug)) for slug in self._sent.slugs() - slugs]

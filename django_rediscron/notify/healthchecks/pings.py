@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from ...core.notifying.notification import Notification
 from ...core.story.runs import Run
 from ..http import RequestFailedError, send
-from .slugs import slug_of
+from ..slugs import Slugs
 
 LONGEST_BODY = 100_000
 """Bytes that Healthchecks keeps of a ping's text."""
@@ -31,11 +31,11 @@ class Pings:
     """
 
     def __init__(
-        self, url: str, ping_key: str, prefix: str, timeout: float, creating: Lock
+        self, url: str, ping_key: str, slugs: Slugs, timeout: float, creating: Lock
     ) -> None:
         self._creating = creating
         self._base = f"{url}/{quote(ping_key, safe='')}"
-        self._prefix = prefix
+        self._slugs = slugs
         self._timeout = timeout
 
     def tell(self, notifications: Sequence[Notification]) -> None:
@@ -49,7 +49,7 @@ class Pings:
         signal = _START
         if notification.kind != "run_started":
             signal = _SIGNALS.get(run.status, _LOG)
-        slug = slug_of(notification.schedule_id, self._prefix)
+        slug = self._slugs.of(notification.schedule_id)
         url = f"{self._base}/{slug}{signal}?{urlencode({'rid': run_id(run.job_id)})}"
         text = notification.text
         if run.error and run.error not in text:

@@ -8,6 +8,7 @@ from ...core.notifying.notification import PROGRESS
 from ...core.notifying.receivers import Receiver
 from ...core.quoting import quoted
 from ...core.timing.durations import Duration, positive_seconds
+from ..slugs import Slugs
 
 try:
     import sentry_sdk  # noqa: F401
@@ -18,7 +19,9 @@ except ImportError as error:
 
 from .check_ins import CheckIns
 from .monitors import MOST_FAILURES, MonitorOptions
-from .slugs import check_prefix
+
+LONGEST_SLUG = 50
+"""Characters that Sentry keeps."""
 
 GATHER = 1.0
 """Seconds: many runs begin at the same time, and it takes a request for each of them."""
@@ -55,7 +58,7 @@ def make(
         recoveries=_check_recoveries(recoveries),
         owner=owner,
     )
-    check_ins = CheckIns(check_prefix(prefix), options, _check_patterns(exclude))
+    check_ins = CheckIns(Slugs(prefix, LONGEST_SLUG), options, _check_patterns(exclude))
     return Receiver(
         name=name,
         tell=check_ins.tell,

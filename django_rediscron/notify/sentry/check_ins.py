@@ -15,10 +15,10 @@ from sentry_sdk.crons import MonitorStatus, capture_checkin
 
 from ...core.notifying.notification import Notification
 from ...core.schedule.definition import Definition
+from ..slugs import Slugs
 from .delivery import Delivery
 from .monitors import MonitorOptions, is_frequent, monitor_config
 from .other_check_ins import checks_in_itself
-from .slugs import slug_of
 
 if TYPE_CHECKING:
     from sentry_sdk.client import BaseClient
@@ -38,8 +38,8 @@ _CHECK_IN_IDS = UUID("a9d7a1a6-5d0c-4f43-9a5e-6d4a2f1c0b7e")
 class CheckIns:
     """Checks in at the monitors of schedules. `exclude`: patterns of the ids of those without."""
 
-    def __init__(self, prefix: str, options: MonitorOptions, exclude: Sequence[str]) -> None:
-        self._prefix = prefix
+    def __init__(self, slugs: Slugs, options: MonitorOptions, exclude: Sequence[str]) -> None:
+        self._slugs = slugs
         self._options = options
         self._exclude = exclude
         self._delivery = Delivery()
@@ -101,7 +101,7 @@ class CheckIns:
             return
         if job is not None and checks_in_itself(job):
             return
-        slug, config = slug_of(notification.schedule_id, self._prefix), None
+        slug, config = self._slugs.of(notification.schedule_id), None
         try:
             config = monitor_config(job, self._options, now()) if job is not None else None
         except ValueError:  # its expression or zone cannot be read: Sentry keeps what it knows
