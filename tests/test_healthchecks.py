@@ -168,6 +168,7 @@ def test_edits_of_a_schedule_reach_its_check_and_nothing_is_sent_twice(tended: T
         ({"cron": "30 9 * * *"}, "schedule", "30 9 * * *"),
         ({"timezone": "Asia/Tokyo"}, "tz", "Asia/Tokyo"),
         ({"notify": {"margin": "5m"}}, "grace", 300),
+        ({"tags": ["billing", "eu"]}, "tags", "billing eu"),
         ({"cron": None, "timezone": None, "interval": 900}, "timeout", 900),
     ):
         job = RedisCronJob.fetch("report", tended.leader.connection)

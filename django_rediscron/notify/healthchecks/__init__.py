@@ -33,7 +33,7 @@ def make(
     api_url: str | None = None,
     prefix: str = "",
     grace: Duration = DEFAULT_GRACE,
-    tags: str | Sequence[str] | None = None,
+    tags: str | Sequence[str] = (),
     channels: str = "*",
     on_delete: str = "pause",
     timeout: Duration = 10,
@@ -46,9 +46,10 @@ def make(
     `https://hc.example.com/ping`. `api_url`: address of the Management API, without `/api`; by
     default `url` without `/ping`. `prefix`: beginning of all slugs, if several projects share a
     ping key. `grace`: how long after its time a run may end before Healthchecks alerts, and how
-    long it may take, for schedules without a `margin`. `tags`, `channels`: of the checks; new ones
-    get all integrations. `on_delete`: `pause` or `delete` the check of a deleted schedule.
-    `timeout`: seconds for each request. `name`: needed if there are several such receivers.
+    long it may take, for schedules without a `margin`. `tags`: of the checks, beside those of
+    their schedules. `channels`: integrations of new checks, by default all. `on_delete`: `pause` or
+    `delete` the check of a deleted schedule. `timeout`: seconds for each request. `name`:
+    needed if there are several such receivers.
     """
     _check_key("ping_key", ping_key)
     seconds = positive_seconds("timeout", timeout)
@@ -59,8 +60,7 @@ def make(
     grace_seconds = positive_seconds("grace", grace)
     if on_delete not in ON_DELETE:
         raise ValueError(f"on_delete must be 'pause' or 'delete', got {quoted(on_delete)}")
-    if tags is not None and not isinstance(tags, str):
-        tags = " ".join(tags)
+    tags = tags.split() if isinstance(tags, str) else tags
     tend = None
     if api_key is not None:
         _check_key("api_key", api_key)

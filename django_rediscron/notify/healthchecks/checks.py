@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic, thread_time
@@ -36,8 +36,8 @@ run in the same process."""
 PAUSE, LONGEST_PAUSE = 60, 3600
 """Seconds without requests after one that failed. The answer may ask for more."""
 
-LONGEST_NAME = 100
-"""Characters of a check's name that Healthchecks accepts."""
+LONGEST_NAME, LONGEST_TAGS = 100, 500
+"""Characters of a check's name and tags that Healthchecks accepts."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CheckOptions:
 
     slugs: Slugs
     grace: float = 3600
-    tags: str | None = None
+    tags: Sequence[str] = ()
     channels: str = "*"
     on_delete: str = "pause"
 
@@ -160,8 +160,8 @@ class Round:
                 self._pause(slug, known)
             return
         fields: dict[str, Any] = {**expected(job, self._options.grace), "manual_resume": True}
-        if self._options.tags is not None:
-            fields["tags"] = self._options.tags
+        if tags := _joined([*self._options.tags, *job.tags]):
+            fields["tags"] = tags  # else those that people gave it there stay
         digest = _digest(fields)
         if known is None or known.digest != digest:
             known = self._write(job, slug, known, fields)
@@ -248,6 +248,15 @@ class Round:
 
 class NotLeadingError(Exception):
     """Another scheduler leads, and sends what is to be sent."""
+
+
+def _joined(tags: Sequence[str]) -> str:
+    """Tags as Healthchecks wants them, as many as it accepts."""
+    text = ""
+    for tag in dict.fromkeys(tags):
+        if len(text) + len(tag) < LONGEST_TAGS:
+            text = f"{text} {tag}".strip()
+    return text
 
 
 def _digest(fields: Mapping[str, Any]) -> str:
