@@ -140,8 +140,9 @@ def test_values_are_those_of_a_known_state(known: Redis) -> None:
     waiting = ("bad", "good", "skips", "wrong")
     assert found["next_run_timestamp_seconds"].keys() == {(id,) for id in waiting}
     assert found["next_run_timestamp_seconds"]["good",] == pytest.approx(begun + HOUR, abs=60)
-    assert found["interval_seconds"] == {(id,): HOUR for id in waiting}
-    assert found["created_timestamp_seconds"].keys() == {(id,) for id in ids}
+    begun_ones = ("bad", "good", "skips")  # "wrong" begins later
+    assert found["interval_seconds"] == {(id,): HOUR for id in begun_ones}
+    assert found["changed_timestamp_seconds"].keys() == {(id,) for id in ids}
     assert found["too_long_runs"] == {(id,): 0 for id in ids}
     assert found["notifications_dropped_total"] == 0
     known.hset(DROPPED, mapping={"mail": 3, "signals": 4, "damaged": "x"})
@@ -238,6 +239,18 @@ def test_a_run_that_takes_too_long(connection: Redis, leader: RedisCronScheduler
     connection.hset(b"rq:job:" + job_id, "status", "finished")
     assert following.sweep(connection.get(LOCK).decode())
     assert scrape(connection)["too_long_runs"] == {("slow",): 0}
+
+
+def test_when_a_schedule_was_changed(connection: Redis, leader: RedisCronScheduler) -> None:
+    job = register(leader, "changed", enabled=False)
+    created = scrape(connection)["changed_timestamp_seconds"]["changed",]
+    leader.enqueue_jobs()
+    job.enable()
+    enabled = scrape(connection)["changed_timestamp_seconds"]["changed",]
+    assert created < enabled <= now().timestamp()
+    leader.enqueue_jobs()
+    work(connection)
+    assert scrape(connection)["changed_timestamp_seconds"]["changed",] == enabled
 
 
 def test_above_the_limit_the_label_is_left_out_and_no_count_goes_back(known: Redis) -> None:

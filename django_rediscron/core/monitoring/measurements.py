@@ -65,14 +65,26 @@ KINDS = {
     "rediscron_last_success_timestamp_seconds": ("gauge", "When a run last succeeded."),
     "rediscron_next_run_timestamp_seconds": ("gauge", "When the next run is due."),
     "rediscron_interval_seconds": ("gauge", "Longest usual time from one run to the next."),
-    "rediscron_created_timestamp_seconds": ("gauge", "When the schedule was created."),
+    "rediscron_changed_timestamp_seconds": (
+        "gauge",
+        "When the schedule was last changed, or created.",
+    ),
 }
 """Metrics with their types and descriptions, in the order in which they are told."""
 
 ALWAYS = ("finished", "failed")
 """Ends of runs that are told also if there were none, so that the first one is an increase."""
 
-_FIELDS = ("state", "queue_name", "next_enqueue_time", "interval", "cron", "created_at")
+_FIELDS = (
+    "state",
+    "queue_name",
+    "updated_at",
+    "created_at",
+    "next_enqueue_time",
+    "start_at",
+    "interval",
+    "cron",
+)
 _LONGEST_COUNT = 18
 """Digits of a number that can be a count."""
 
@@ -113,6 +125,7 @@ class _Reading:
         self._client = client
         self._limit = limit
         self._families = families(up=True)
+        self._now = datetime.now(timezone.utc).timestamp()
 
     def read(self) -> list[Family]:
         for part in (self._leadership, self._backlog, self._notifications, self._schedules):
@@ -176,12 +189,15 @@ class _Reading:
             self._counted({**_zeros(queue), **_counts(outcomes)}, schedule=id)
         return states
 
-    def _timing(self, id: str, next_time: str, interval: str, cron: str, created: str) -> None:
-        self._add("created_timestamp_seconds", _timestamp(created), schedule=id)
-        following = _timestamp(next_time)
+    def _timing(
+        self, id: str, updated: str, created: str, next_time: str, start: str, *rhythm: str
+    ) -> None:
+        self._add("changed_timestamp_seconds", _timestamp(updated or created), schedule=id)
+        following, beginning = _timestamp(next_time), _timestamp(start)
         if following is not None:
             self._add("next_run_timestamp_seconds", following, schedule=id)
-            self._add("interval_seconds", _interval(interval, cron), schedule=id)
+            if beginning is None or beginning <= self._now:
+                self._add("interval_seconds", _interval(*rhythm), schedule=id)
 
     def _outcomes(self, id: str, outcomes: Mapping[str, str]) -> None:
         success = _timestamp(outcomes.get("last_success", ""))
