@@ -20,7 +20,7 @@ from redis import Redis
 from django_rediscron import Notification, RedisCronJob
 from django_rediscron.core.notifying import telling
 from django_rediscron.core.store.keys import DROPPED
-from django_rediscron.notify import webhook
+from django_rediscron.notify import healthchecks, heartbeat, webhook
 from django_rediscron.notify.http import RequestFailedError
 from tests import tasks
 from tests.http_server import HANGS, HttpServer, Reply, http_server
@@ -144,6 +144,24 @@ def test_a_dead_webhook_delays_no_pass_and_what_it_misses_is_counted(
             return [int(count or 0) for count in connection.hmget(DROPPED, "hanging", "gone")]
 
         wait_until(lambda: dropped() == [3, 3])
+
+
+@pytest.mark.slow
+def test_services_that_hang_delay_neither_runs_nor_the_end(
+    connection: Redis, server: HttpServer
+) -> None:
+    server.reply = HANGS
+    patient = {"url": server.url, "timeout": 600}  # longer than the test waits for anything
+    checks = healthchecks.make("key", "key", **patient, api_url=server.url)
+    register(connection)
+    with leading(connection, webhook.make(**patient), checks, heartbeat.make(**patient)):
+        run(connection)
+        paths = set[str]()
+        while not {"/", "/api/v3/checks/"} <= paths:
+            paths.add(server.next().path)
+        for _ in range(3):
+            make_due(connection)
+            run(connection)
 
 
 def test_two_webhooks_have_different_names_that_stay() -> None:
