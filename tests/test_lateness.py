@@ -12,7 +12,9 @@ from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.dispatch import dispatcher, due
+from django_rediscron.core.notifying.notification import Entry, Notification
 from django_rediscron.core.store.keys import ALARMS, INDEX, LATE, LOCK, TOLD_SUFFIX, job_key
+from django_rediscron.core.story.why.wording import tell_time
 from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
 from tests import tasks
 from tests.clock import Clock, set_clock
@@ -42,11 +44,18 @@ def register(scheduler: RedisCronScheduler, id: str = "report", **options: Any) 
     return scheduler.register(tasks.echo, "metrics", id=id, **{**timing, **options})
 
 
+def entries(connection: Redis) -> list[Entry]:
+    return [
+        Entry(id.decode(), {name.decode(): value.decode() for name, value in fields.items()})
+        for id, fields in connection.xrange(ALARMS)
+    ]
+
+
 def alarms(connection: Redis) -> list[Alarm]:
     """Schedule, nominal time, seconds by which it is late, and why it was skipped, if it was."""
     found = []
-    for _, entry in connection.xrange(ALARMS):
-        fields = {name.decode(): value.decode() for name, value in entry.items()}
+    for entry in entries(connection):
+        fields = entry.fields
         if fields["kind"] == "schedule_late":
             time = datetime.fromisoformat(fields["occurrence"].replace("Z", "+00:00"))
             late = float(fields["late_seconds"])
@@ -233,15 +242,16 @@ def test_what_cannot_be_enqueued_is_told_when_it_could(
     connection: Redis, clock: Clock, leader: RedisCronScheduler
 ) -> None:
     register(leader)
+    register(leader, "skipped", misfire_grace=5)
     leader.enqueue_jobs()
     connection.set("rq:queue:metrics", "no list")
     clock.time = ONE + 2 * MINUTE
     assert leader.enqueue_jobs() == []
-    assert alarms(connection) == []
+    assert alarms(connection) == [("skipped", ONE, 120.0, "misfire")]
     connection.delete("rq:queue:metrics")
     clock.advance(MINUTE)
     assert len(leader.enqueue_jobs()) == 1
-    assert alarms(connection) == [("report", ONE, 180.0, "")]
+    assert alarms(connection)[1:] == [("report", ONE, 180.0, "")]
 
 
 def test_a_run_that_is_skipped_for_overlap_is_late_all_the_same(
@@ -253,6 +263,26 @@ def test_a_run_that_is_skipped_for_overlap_is_late_all_the_same(
     clock.time = ONE + HOUR + 2 * MINUTE
     assert leader.enqueue_jobs() == []
     assert alarms(connection) == [("report", ONE + HOUR, 120.0, "overlap")]
+
+
+def test_the_text_says_how_late_it_was(
+    connection: Redis, clock: Clock, leader: RedisCronScheduler
+) -> None:
+    for id, options in {"a": {}, "b": {"misfire_grace": 60}, "c": {"catch_up": "skip"}}.items():
+        register(leader, id, **options)
+    clock.time = ONE + 3 * HOUR
+    leader.enqueue_jobs()
+    told = [Notification.of(entry, None) for entry in entries(connection)]
+    at = f"at {tell_time(told[0].at, UTC)}"
+    since = "the run due at 2026-03-23 01:00 UTC was"
+    assert {each.schedule_id: each.text for each in told} == {
+        "a": f"Schedule a: {since} enqueued 3 h late, {at}.",
+        "b": f"Schedule b: {since} skipped {at}, 3 h late: that is more than its misfire_grace.",
+        "c": f"Schedule c: {since} skipped {at}, 3 h late: what was missed is not caught up.",
+    }
+    assert [each.facts for each in told if each.schedule_id == "b"] == [
+        {"late_seconds": 10_800.0, "reason": "misfire"}
+    ]
 
 
 def test_nothing_is_kept_if_nobody_is_to_be_told(
