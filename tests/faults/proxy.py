@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
-from django_rediscron.core.store.keys import CHANGES_PREFIX, LOCK, LOGGED_SINCE
+from django_rediscron.core.store.keys import CHANGES_PREFIX, INDEX, LOCK, LOGGED_SINCE
 from django_rediscron.core.store.scripts import Script
 from django_rediscron.core.story.following import END_RUNS, FOLLOW
 
@@ -72,7 +72,7 @@ class RoundTrip:
 def is_batch(trip: RoundTrip) -> bool:
     """Whether this is a batch of a pass on its way to be written."""
     command = arguments(trip.request)
-    return command[3:4] == [LOCK.encode()] and len(command) > 10  # the lock's own scripts take less
+    return command[3:5] == [LOCK.encode(), INDEX.encode()]
 
 
 def is_script(trip: RoundTrip, script: Script) -> bool:
