@@ -278,7 +278,8 @@ def test_what_the_sdk_does_not_send_in_time_is_not_handed_over_again(
     assert len(handed_over) == 1
 
 
-def test_what_sentry_does_not_take_is_an_error_and_handed_over_again() -> None:
+@pytest.mark.parametrize("interval", [600, 1])
+def test_what_sentry_does_not_take_is_an_error_and_handed_over_again(interval: int) -> None:
     handed_over, is_down = [], True
 
     class Down(HttpTransport):
@@ -290,10 +291,11 @@ def test_what_sentry_does_not_take_is_an_error_and_handed_over_again() -> None:
     start(Down)
     try:
         receiver = make()
+        told = [ended(schedule(interval=interval), "finished")]
         with pytest.raises(ConnectionError, match="Sentry could not be told: status_503"):
-            receiver.tell([ended(schedule(), "finished")])
+            receiver.tell(told)
         is_down = False
-        receiver.tell([ended(schedule(), "finished")])
+        receiver.tell(told)
     finally:
         stop()
     assert len(handed_over) == 2

@@ -44,7 +44,7 @@ class CheckIns:
         self._exclude = exclude
         self._delivery = Delivery()
         self._captured = set[str]()
-        """Notifications that an attempt handed to the SDK, which did not send all in time."""
+        """Notifications of the latest call that were handed to the SDK and not dropped by it."""
         self._latest: dict[tuple[str, str], float] = {}
         """When a frequent schedule checked in, by slug and status."""
         self._is_missing = False
@@ -60,6 +60,7 @@ class CheckIns:
         client = sentry_sdk.get_client()
         if not self._is_set_up(client):
             return
+        self._captured.intersection_update(each.id for each in notifications)
         ended = {each.run.job_id for each in notifications if each.run and _is_end(each)}
         new = [
             each
@@ -68,7 +69,6 @@ class CheckIns:
         ]
         for at in range(0, len(new), AT_ONCE):
             self._hand_over(new[at : at + AT_ONCE], client)
-        self._captured.clear()
 
     def _hand_over(self, notifications: Sequence[Notification], client: BaseClient) -> None:
         self._delivery.watch(client)
@@ -80,6 +80,7 @@ class CheckIns:
             self._delivery.finish(client)
         except ConnectionError:
             self._captured.difference_update(each.id for each in notifications)
+            self._latest.clear()
             raise
 
     def _is_set_up(self, client: BaseClient) -> bool:
@@ -88,8 +89,8 @@ class CheckIns:
             return True
         if not self._is_missing:
             logger.warning(
-                "Sentry is not told of any runs, for sentry-sdk is not set up in this process; "
-                "call sentry_sdk.init(dsn=...) in the settings"
+                "Sentry gets no check-ins: sentry-sdk is not set up in this process; call "
+                "sentry_sdk.init(dsn=...) in the settings"
             )
         self._is_missing = True
         return False
