@@ -144,6 +144,7 @@ def test_their_rights_cover_every_command_of_the_scripts_they_run() -> None:
     changes = ["save", "delete", "read", "prune", "create"]
     passes = ["due", "dispatch", "extend_lock", "release_lock", "replace_lock"]
     passes += ["follow", "end_runs", "mark_told"]
+    passes += ["register_receivers", "take_notifications", "note_told"]
     scripts = loaded_scripts()
     for name, run in {
         "rediscron-scheduler": changes + passes,

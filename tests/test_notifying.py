@@ -74,7 +74,8 @@ def leading(
     thread.start()
     try:
         wait_until(lambda: connection.pubsub_numsub(EVENTS)[0][1])
-        wait_until(lambda: not receivers or connection.keys(f"*{TOLD_SUFFIX}"))
+        told = [each for each in receivers if not isinstance(each, Receiver) or each.kinds]
+        wait_until(lambda: not told or connection.keys(f"*{TOLD_SUFFIX}"))
         yield scheduler
     finally:
         scheduler.stop()
