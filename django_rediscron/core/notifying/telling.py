@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from ..quoting import cut
 from ..schedule.record import Record
-from ..store.connections import hide_passwords
+from ..store.connections import hide_passwords, is_passing
 from ..store.reading import read_schedules
 from . import streams
 from .attempts import Attempt, Attempts
@@ -244,8 +244,8 @@ class Teller(Thread):
         return False
 
     def _trouble(self, error: Exception) -> None:
-        """Redis refuses, or is not available: logged once, for the scheduler logs the latter."""
-        is_news = isinstance(error, ResponseError) or not isinstance(error, (RedisError, OSError))
+        """Log what keeps this receiver from being told, once; the scheduler logs outages."""
+        is_news = not isinstance(error, (RedisError, OSError)) or not is_passing(error)
         level = logging.ERROR if is_news and not self._is_in_trouble else logging.DEBUG
         self._is_in_trouble = True
         text = hide_passwords(cut(error))

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from ..quoting import cut
+from ..story.in_flight import time_or_none
 from ..story.runs import Run
 from ..story.why.wording import tell_duration, tell_time
 
@@ -122,7 +123,11 @@ def _leader_changed(cause: Cause) -> str:
     text = f"Scheduler {facts.get('leader')} took over at {_time(cause.at)}."
     if facts.get("previous"):
         end = _ENDS.get(str(facts.get("end")), "is gone")
-        text += f" {facts['previous']}, which led before, {end}."
+        text += f" {facts['previous']}, which led before, {end}"
+        until = time_or_none(str(facts.get("until") or ""))
+        text += (
+            f"; its last heartbeat was at {_time(until)}." if until and end != "stopped" else "."
+        )
     return text
 
 

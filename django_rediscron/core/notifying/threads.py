@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from ..quoting import cut
-from ..store.connections import own_client
+from ..store.connections import is_passing, own_client
 from ..store.keys import ALARMS, PROGRESS
 from . import streams
 from .attempts import Attempts
@@ -50,7 +50,7 @@ class Notifying:
     def register(self) -> None:
         """Note in Redis whom this leader tells, once for each time that it takes the lock.
 
-        What is entered from then on reaches new receivers. A refusal of Redis is logged, for it
+        What is entered from then on reaches new receivers. A refusal that lasts is logged, for it
         must not keep schedules from being enqueued.
         """
         token = self._token()
@@ -61,6 +61,8 @@ class Notifying:
                 names = [each.name for each in self.receivers if each.stream == stream]
                 streams.register(self._client, token, stream, names)
         except ResponseError as error:
+            if is_passing(error):
+                raise
             logger.error("Receivers of notifications cannot be registered: %s", cut(error))
         self._registered = token
 

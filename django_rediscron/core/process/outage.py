@@ -7,27 +7,16 @@ from __future__ import annotations
 
 import logging
 import random
-import ssl
 import time
 
 from redis import Redis
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    ClusterCrossSlotError,
-    ClusterDownError,
-    MovedError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ResponseError,
-    TryAgainError,
-)
+from redis.exceptions import ClusterCrossSlotError, MovedError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.sentinel import MasterNotFoundError
 from rq.utils import as_text
 
 from ..exceptions import UnsuitableServerError
-from ..store.connections import hide_passwords
+from ..store.connections import hide_passwords, is_passing
 from ..store.keys import HAS_OWN_PREFIX, INDEX, LOCK, PREFIX, job_key
 from ..store.scripts import Script, run_script
 
@@ -41,18 +30,6 @@ REMEDY = (
 SHORTEST_BACK_OFF = 0.05
 LONGEST_BACK_OFF = 1.0
 """Seconds between attempts while Redis is unavailable, so that its return is noticed soon."""
-
-_PASSING = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
-_PASSING_WORDS = ("MASTERDOWN ", "MISCONF ", "NOREPLICAS ", "BUSY ")
-
-
-def is_passing(error: Exception) -> bool:
-    """Whether waiting may help, unlike with a wrong password or a missing permission."""
-    if isinstance(error, (AuthenticationError, AuthorizationError)):
-        return False
-    if isinstance(error, ResponseError):  # redis-py may put the command before Redis's message
-        return isinstance(error, _PASSING) or any(word in str(error) for word in _PASSING_WORDS)
-    return not isinstance(error.__context__, ssl.SSLCertVerificationError)
 
 
 class Outage:

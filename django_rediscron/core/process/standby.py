@@ -7,8 +7,9 @@ import time
 from redis.exceptions import RedisError
 
 from ..exceptions import SchedulerLockedError
+from ..store.connections import is_passing
 from .inbox import Inbox
-from .outage import Outage, is_passing, probe
+from .outage import Outage, probe
 from .session import Scheduler, Session
 from .systemd import notify
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Hashable
 from copy import copy
 from functools import lru_cache
@@ -12,7 +13,16 @@ from weakref import WeakKeyDictionary
 
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ClusterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
@@ -109,6 +119,19 @@ def _own_sentinels(given: Sentinel) -> Sentinel:
 
 def _at_most(limit: float, given: float | None) -> float:
     return min(given or limit, limit)
+
+
+_PASSING = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+_PASSING_WORDS = ("MASTERDOWN ", "MISCONF ", "NOREPLICAS ", "BUSY ")
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether waiting may help, unlike with a wrong password or a missing permission."""
+    if isinstance(error, (AuthenticationError, AuthorizationError)):
+        return False
+    if isinstance(error, ResponseError):  # redis-py may put the command before Redis's message
+        return isinstance(error, _PASSING) or any(word in str(error) for word in _PASSING_WORDS)
+    return not isinstance(error.__context__, ssl.SSLCertVerificationError)
 
 
 _CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s'\"<>]*@", re.IGNORECASE)
