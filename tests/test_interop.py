@@ -107,9 +107,16 @@ def test_schedules_of_ours_are_read_edited_and_run_by_rq_rediscron(
 ) -> None:
     scheduler = RedisCronScheduler(connection)
     scheduler.register(
-        tasks.echo, "q", id="interval", interval=300, args=(1, "é"), job_timeout="10m", ttl=60
+        tasks.echo,
+        "q",
+        id="interval",
+        interval=300,
+        args=(1, "é"),
+        job_timeout="10m",
+        ttl=60,
+        notify={"failures": 3},
     )
-    scheduler.register(tasks.echo, "q", id="cron", cron="*/5 * * * *", enabled=False)
+    scheduler.register(tasks.echo, "q", id="cron", cron="*/5 * * * *", enabled=False, notify=False)
     assert peer(
         "job = RedisCronJob.fetch('interval', redis)\n"
         "scheduler.register_birth()\n"
@@ -122,9 +129,9 @@ def test_schedules_of_ours_are_read_edited_and_run_by_rq_rediscron(
     ) == [[1, "é"], 600, ["interval"]]
     job = RedisCronJob.fetch("interval", connection)
     assert job.latest_enqueue_time is not None
-    assert job.interval == 300
+    assert (job.interval, job.notify) == (300, {"failures": 3})
     other = RedisCronJob.fetch("cron", connection)
-    assert (other.enabled, other.queue_name) == (True, "peer")
+    assert (other.enabled, other.queue_name, other.notify) == (True, "peer", False)
     assert {job.id for job in scheduler.get_jobs()} == {"interval", "cron"}
     peer("RedisCronJob.fetch('cron', redis).disable()")
     assert {job.id for job in scheduler.get_all_jobs()} == {"interval", "cron"}

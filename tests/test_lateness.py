@@ -322,6 +322,7 @@ RedisCronScheduler(connection, name={name!r}, lock_ttl=1, receivers=[tell]).star
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hangs", [False, True], ids=["told", "cut off while it tells"])
 def test_an_outage_is_told_once_by_whoever_leads_after_it(
     connection: Redis, redis_url: str, hangs: bool

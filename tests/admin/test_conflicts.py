@@ -93,6 +93,22 @@ def test_being_disabled_meanwhile_is_not_undone(
     assert (after.enabled, after.interval) == (False, 900)
 
 
+def test_a_conflict_is_told_beside_what_is_not_valid(
+    operator: Client, other: Client, connection: Redis
+) -> None:
+    form = load(operator, URL)
+    send(other, URL, load(other, URL), notify_failures="2", notify_margin="60")
+    invalid = {"retry_max": "3", "retry_intervals": "soon", "notify": "no", "notify_margin": "?"}
+    found = errors(send(operator, URL, form, **invalid))
+    assert set(found) == {"__all__", "retry_intervals", "notify_margin"}
+    assert "<strong>alarms</strong>: <del>yes</del> → <ins>{&quot;failures" in found["__all__"][0]
+    assert "yours: <strong>no</strong>" in found["__all__"][0]
+    found = errors(send(operator, URL, form, retry_max="3", retry_intervals="5"))
+    assert set(found) == {"__all__"}
+    stored = RedisCronJob.fetch("job", connection)
+    assert (stored.notify, stored.job_options.get("retry")) == ({"failures": 2, "margin": 60}, None)
+
+
 def test_what_the_scheduler_writes_is_no_conflict(operator: Client, connection: Redis) -> None:
     form = load(operator, URL)
     scheduler = RedisCronScheduler(connection)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...core.job import RedisCronJob
-from ...core.schedule.option_checks import NOTIFY
+from ...core.schedule.option_checks import NOTIFY, check_notify, check_retry
 from ...core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
 from ...core.sensitive import mask
 from ...queues import default_result_ttl
@@ -44,7 +44,10 @@ def values_of(job: RedisCronJob) -> dict[str, Any]:
 
 
 def apply(job: RedisCronJob, values: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Set the attributes and options of a schedule that these fields of the form are for."""
+    """Set the attributes and options of a schedule that these fields of the form are for.
+
+    Raises `InvalidScheduleError` for what several fields say together, if that is not valid.
+    """
     names = set(names)
     for name in names.intersection(ATTRIBUTES):
         value = values[name]
@@ -63,16 +66,16 @@ def apply(job: RedisCronJob, values: Mapping[str, Any], names: Iterable[str]) ->
     if "meta" in names:
         job.job_options["meta"] = values["meta"] or None
     if names.intersection(("retry_max", "retry_intervals")):
-        job.job_options["retry"] = _retry(job, values)
+        job.job_options["retry"] = check_retry("retry", _retry(job, values))
     if "tags" in names:
         job.tags = tuple(values["tags"].replace(",", " ").split())
     if names.intersection(NOTIFY_FIELDS):
         said = {key: values.get(f"notify_{key}") for key in NOTIFY}
-        job.notify = False if values.get("notify") == "no" else said
+        job.notify = check_notify("notify", False if values.get("notify") == "no" else said)
 
 
 def _retry(job: RedisCronJob, values: Mapping[str, Any]) -> Any:
-    greatest, intervals = values["retry_max"], values["retry_intervals"]
+    greatest, intervals = values.get("retry_max"), values.get("retry_intervals")
     if greatest is None and not intervals:
         return None
     before = job.job_options.get("retry")
