@@ -284,6 +284,7 @@ def test_a_count_goes_on_where_a_schedule_is_made_again(
         assert scrape(connection)["runs_total"] == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1000, 1001])
 def test_a_thousand_have_labels(connection: Redis, number: int) -> None:
     jobs = [

@@ -1,7 +1,7 @@
 """The page of metrics: who may see it, in which format, and what it says if that cannot be.
 
 Seen to fail, each with this taken out: `login_not_required`, `require_safe`, `never_cache`, the
-comparison of the scheme, `is_active`, `is_staff`.
+comparison of the scheme, `is_staff`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.checks import Warning
-from django.http import HttpRequest
 from django.test import Client, override_settings
-from django.urls import path
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
-from django_rediscron import RedisCronJob, views
+from django_rediscron import RedisCronJob
 from django_rediscron.checks import check_settings
 from tests import tasks
 
@@ -160,12 +158,9 @@ def test_the_label_can_be_left_out(connection: Redis) -> None:
     assert 'schedule="' not in page.text
 
 
-def test_it_can_be_served_without_users() -> None:
-    assert views.metrics(HttpRequest()).status_code == 405
-    request = HttpRequest()
-    request.method = "GET"
-    assert views.metrics(request).status_code == 403
-    assert path("metrics", views.metrics)
+@without_users
+def test_a_project_without_users_refuses_whoever_has_no_token() -> None:
+    assert Client().get(PAGE).status_code == 403
 
 
 def test_a_short_token_is_warned_of_and_a_wrong_one_is_not_shown() -> None:

@@ -42,20 +42,28 @@ class Large:
 
 def _longest(run: Run) -> list[list[str]]:
     """Rows: how long Redis was held by the script, and by what else held it longest."""
+    holds = _holds(run)
+    scripts = holds.pop("EVALSHA", [0.0])
+    others = sorted((max(times), name) for name, times in holds.items() if name not in OURSELVES)
+    return [
+        ["a script call holds Redis: median, p99, longest", _middle_and_end(scripts)],
+        *([f"longest {name}", f"{time:.1f} ms"] for time, name in others[-3:]),
+    ]
+
+
+def _holds(run: Run) -> dict[str, list[float]]:
+    """Milliseconds for which commands held Redis, by their names."""
     holds: dict[str, list[float]] = {}
     for entry in run.client.slowlog_get(100_000):
         command = entry["command"].split()[0].decode().upper()
         holds.setdefault(command, []).append(entry["duration"] / 1000)
-    scripts = sorted(holds.pop("EVALSHA", [0.0]))
-    middle, late = (scripts[int(len(scripts) * part)] for part in (0.5, 0.99))
-    others = sorted((max(times), name) for name, times in holds.items() if name not in OURSELVES)
-    return [
-        [
-            "a script call holds Redis: median, p99, longest",
-            f"{middle:.1f}, {late:.1f}, {scripts[-1]:.1f} ms",
-        ],
-        *([f"longest {name}", f"{time:.1f} ms"] for time, name in others[-3:]),
-    ]
+    return holds
+
+
+def _middle_and_end(milliseconds: list[float]) -> str:
+    times = sorted(milliseconds)
+    middle, late = (times[int(len(times) * part)] for part in (0.5, 0.99))
+    return f"{middle:.1f}, {late:.1f}, {times[-1]:.1f} ms"
 
 
 class Edits:
@@ -132,6 +140,33 @@ class Following:
             ],
         ]
         return table(f"Following {run.count:,} jobs in flight", ["", OURS.name], rows)
+
+
+class Metrics:
+    """A scrape of all metrics: of each schedule, and of so many that only sums are told."""
+
+    name = "metrics"
+
+    def report(self, run: Run) -> str:
+        rows = []
+        for count in (run.count // MANY, MANY * run.count):
+            run.client.config_set("slowlog-log-slower-than", SLOW)
+            run.client.config_set("slowlog-max-len", 100_000)
+            results = [run.measure(OURS, "scrape", count) for _ in range(run.rounds)]
+            seconds, effort = (median(one[unit] for one in results) for unit in ("seconds", "cpu"))
+            rows.append(
+                [
+                    f"{OURS.name}, {count:,} schedules",
+                    f"{seconds * 1000:.0f} ms",
+                    f"{effort * 1000:.0f} ms",
+                    f"{max(one['memory'] for one in results) / 1e6:.0f} MB",
+                    f"{results[0]['size'] / 1e3:,.0f} kB",
+                    f"{results[0]['round_trips']:.0f}",
+                    _middle_and_end(_holds(run).get("EVALSHA", [0.0])),
+                ]
+            )
+        head = ["", "time", "processor time", "memory", "text", "round trips"]
+        return table("A scrape of all metrics", [*head, "script call: median, p99, longest"], rows)
 
 
 def _spread(rounds: list[list[float]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .costs import Edits, Following, Idle, Large, Listing, Memory, Registering, Syncing
+from .costs import Edits, Following, Idle, Large, Listing, Memory, Metrics, Registering, Syncing
 from .latencies import Effect, Lateness
 from .passes import Pass
 from .run import Run
@@ -25,6 +25,7 @@ MEASUREMENTS: list[Measurement] = [
     Edits(),
     Idle(),
     Following(),
+    Metrics(),
     Lateness(),
     Effect(),
     Registering(),

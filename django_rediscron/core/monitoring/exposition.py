@@ -19,9 +19,11 @@ UNIT = "seconds"
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
-Labels = tuple[tuple[str, str], ...]
-Sample = tuple[str, Labels, float]
-"""Name, labels with their values, value."""
+Label = tuple[str, str]
+"""Name and value."""
+
+Sample = tuple[str, tuple[Label, ...], float]
+"""Name, labels, value."""
 
 
 @dataclass
@@ -33,19 +35,19 @@ class Family:
     help: str
     samples: list[Sample] = field(default_factory=list)
 
-    def add(self, value: float, **labels: str) -> None:
+    def add(self, value: float, labels: tuple[Label, ...] = ()) -> None:
         """A sample of a gauge or counter."""
-        self.samples.append((self.name, tuple(labels.items()), value))
+        self.samples.append((self.name, labels, value))
 
     def add_histogram(
-        self, buckets: Iterable[tuple[str, int]], total: float, **labels: str
+        self, buckets: Iterable[tuple[str, int]], total: float, labels: tuple[Label, ...] = ()
     ) -> None:
         """`buckets`: how many took at most so long, cumulative; `total`: the sum of all."""
-        given, number = tuple(labels.items()), 0
+        number, name = 0, f"{self.name}_bucket"
         for bound, number in buckets:
-            self.samples.append((f"{self.name}_bucket", (*given, ("le", bound)), number))
-        self.samples.append((f"{self.name}_count", given, number))
-        self.samples.append((f"{self.name}_sum", given, total))
+            self.samples.append((name, (*labels, ("le", bound)), number))
+        self.samples.append((f"{self.name}_count", labels, number))
+        self.samples.append((f"{self.name}_sum", labels, total))
 
     @property
     def unit(self) -> str:
@@ -92,14 +94,20 @@ def openmetrics(families: Iterable[Family]) -> str:
     return "".join([*lines, "# EOF\n"])
 
 
+class _Written(dict[Label, str]):
+    """Labels as they are written. Most of them stand in many samples."""
+
+    def __missing__(self, label: Label) -> str:
+        name, value = label
+        written = self[label] = f'{name}="{value.translate(_ESCAPES)}"'
+        return written
+
+
 def _lines(samples: Iterable[Sample]) -> list[str]:
-    escaped: dict[str, str] = {}  # most values stand in many samples
-    lines = []
-    for name, labels, value in samples:
-        pairs = []
-        for label, given in labels:
-            if given not in escaped:
-                escaped[given] = given.translate(_ESCAPES)
-            pairs.append(f'{label}="{escaped[given]}"')
-        lines.append(f"{name}{{{','.join(pairs)}}} {value!r}\n" if pairs else f"{name} {value!r}\n")
-    return lines
+    written = _Written()
+    return [
+        f"{name}{{{','.join([written[label] for label in labels])}}} {value!r}\n"
+        if labels
+        else f"{name} {value!r}\n"
+        for name, labels, value in samples
+    ]

@@ -32,7 +32,7 @@ from ..story.in_flight import time_or_none
 from ..story.outcomes import COUNTED
 from ..timing.cron_expression import parse
 from .backlog import read_backlog
-from .exposition import Family
+from .exposition import Family, Label
 from .leadership import read_leadership
 
 logger = logging.getLogger(__name__)
@@ -135,10 +135,10 @@ class _Reading:
                 logger.debug("Metrics are incomplete: %s", cut(error))
         return list(self._families.values())
 
-    def _add(self, name: str, value: float | None, **labels: str) -> None:
+    def _add(self, name: str, value: float | None, *labels: Label) -> None:
         """A sample of `rediscron_{name}`, unless there is no value."""
         if value is not None:
-            self._families[f"rediscron_{name}"].add(value, **labels)
+            self._families[f"rediscron_{name}"].add(value, labels)
 
     def _leadership(self) -> None:
         leadership = read_leadership(self._client)
@@ -171,7 +171,7 @@ class _Reading:
             self._add("too_long_runs", read_too_long(self._client).total())
             self._counted({**_zeros(*(queue for queue, _ in states)), **sums})
         for (queue, state), number in states.items():
-            self._add("schedules", number, state=state, queue=queue)
+            self._add("schedules", number, ("state", state), ("queue", queue))
         self._add("schedule_labels_omitted", int(not are_labelled))
 
     def _each_schedule(self) -> Counter[tuple[str, str]]:
@@ -181,43 +181,45 @@ class _Reading:
         too_long = read_too_long(self._client)
         states = Counter[tuple[str, str]]()
         for id, state, queue, *times in rows:
-            outcomes = counts.get(id, {})
+            label, outcomes = ("schedule", id), counts.get(id, {})
             states[queue, state] += 1
-            self._timing(id, *times)
-            self._add("too_long_runs", too_long[id], schedule=id)
-            self._outcomes(id, outcomes)
-            self._counted({**_zeros(queue), **_counts(outcomes)}, schedule=id)
+            self._timing(label, *times)
+            self._add("too_long_runs", too_long[id], label)
+            self._outcomes(label, outcomes)
+            self._counted({**_zeros(queue), **_counts(outcomes)}, label)
         return states
 
     def _timing(
-        self, id: str, updated: str, created: str, next_time: str, start: str, *rhythm: str
+        self, label: Label, updated: str, created: str, next_time: str, start: str, *rhythm: str
     ) -> None:
-        self._add("changed_timestamp_seconds", _timestamp(updated or created), schedule=id)
+        self._add("changed_timestamp_seconds", _timestamp(updated or created), label)
         following, beginning = _timestamp(next_time), _timestamp(start)
         if following is not None:
-            self._add("next_run_timestamp_seconds", following, schedule=id)
+            self._add("next_run_timestamp_seconds", following, label)
             if beginning is None or beginning <= self._now:
-                self._add("interval_seconds", _interval(*rhythm), schedule=id)
+                self._add("interval_seconds", _interval(*rhythm), label)
 
-    def _outcomes(self, id: str, outcomes: Mapping[str, str]) -> None:
+    def _outcomes(self, label: Label, outcomes: Mapping[str, str]) -> None:
         success = _timestamp(outcomes.get("last_success", ""))
-        self._add("last_success_timestamp_seconds", success, schedule=id)
-        self._add("failures_in_a_row", _count(outcomes.get("failures", "0")), schedule=id)
+        self._add("last_success_timestamp_seconds", success, label)
+        self._add("failures_in_a_row", _count(outcomes.get("failures", "0")), label)
 
-    def _counted(self, counts: Mapping[str, int], **labels: str) -> None:
+    def _counted(self, counts: Mapping[str, int], *labels: Label) -> None:
         """What is counted for ever, of one schedule or of all."""
+        are_timed = False
         for name, number in counts.items():
             kind, _, rest = name.partition(" ")
             if kind in COUNTED:
-                self._add("runs_total", number, **labels, queue=rest, status=kind)
+                self._add("runs_total", number, *labels, ("queue", rest), ("status", kind))
             elif kind == "skipped":
-                self._add("skips_total", number, **labels, reason=rest)
-        if any(name.startswith(f"{RUN} ") for name in counts):
-            self._seconds(RUN, counts, **labels)
+                self._add("skips_total", number, *labels, ("reason", rest))
+            are_timed |= kind == RUN
+        if are_timed:
+            self._seconds(RUN, counts, *labels)
 
-    def _seconds(self, kind: str, counts: Mapping[str, int], **labels: str) -> None:
+    def _seconds(self, kind: str, counts: Mapping[str, int], *labels: Label) -> None:
         buckets, total = seconds_of(kind, counts)
-        self._families[f"rediscron_{kind}_seconds"].add_histogram(buckets, total, **labels)
+        self._families[f"rediscron_{kind}_seconds"].add_histogram(buckets, total, labels)
 
 
 def _zeros(*queues: str) -> dict[str, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from jobs import work
 from latency import effects, lateness
 from program import (
+    BATCH,
     DAY,
     INTERVAL,
     QUEUE,
@@ -27,7 +28,9 @@ from program import (
 
 from django_rediscron import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.dispatch import dispatcher as dispatch
-from django_rediscron.core.store.keys import IN_FLIGHT, LOCK, history_key, runs_key
+from django_rediscron.core.monitoring.exposition import text
+from django_rediscron.core.monitoring.measurements import read_metrics
+from django_rediscron.core.store.keys import IN_FLIGHT, LOCK, history_key, outcomes_key, runs_key
 from django_rediscron.core.story.following import KEEP_RUNS, Following
 from django_rediscron.core.timing.cron_times import utc_text
 
@@ -206,6 +209,16 @@ def list_crowded(connection, count):
     return list_all(connection, count)
 
 
+def scrape(connection, count):
+    """All metrics as text."""
+    seed("define_followed")
+    connection.slowlog_reset()
+    before = _peak_memory()
+    size = len(text(read_metrics(connection)))
+    result = repeated(connection, lambda: text(read_metrics(connection)), times=10)
+    return {**result, "memory": _peak_memory() - before, "size": size}
+
+
 def effect(connection, count):
     return effects(connection, count, RedisCronScheduler(connection))
 
@@ -235,6 +248,19 @@ def define_coming(connection, count):
 
 def define_crons(connection, count):
     _define(connection, [{"cron": expression} for expression in expressions(count)])
+
+
+def define_followed(connection, count):
+    """Cron schedules whose runs have been counted."""
+    define_crons(connection, count)
+    ended = {"finished": 95, "failed": 5, f"finished {QUEUE}": 95, f"failed {QUEUE}": 5}
+    took = {"run 0.1": 50, "run 1": 40, "run 10": 10, "run microseconds": 33_000_000}
+    success = {"last_success": utc_text(datetime.now(timezone.utc))}
+    for start in range(0, count, BATCH):
+        with connection.pipeline(transaction=False) as pipe:
+            for i in range(start, min(count, start + BATCH)):
+                pipe.hset(outcomes_key(f"job:{i}"), mapping={**ended, **took, **success})
+            pipe.execute()
 
 
 def _define(connection, timings):
@@ -278,6 +304,7 @@ main(
     register,
     list_all,
     list_crowded,
+    scrape,
     effect,
     late,
     late_minute,
@@ -285,4 +312,5 @@ main(
     define_intervals,
     define_coming,
     define_crons,
+    define_followed,
 )
