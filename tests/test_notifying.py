@@ -256,6 +256,18 @@ def test_a_new_leader_is_told(connection: Redis) -> None:
     assert "burst, which led before, stopped." in changed.text
 
 
+def test_the_death_of_a_leader_is_told(connection: Redis) -> None:
+    told = Told()
+    RedisCronScheduler(connection, receivers=[told]).start(burst=True)
+    RedisCronScheduler(connection, name="dead").register_birth()
+    connection.delete(LOCK)  # as if it had expired
+    with leading(connection, told):
+        assert told.next("leader_changed").facts["leader"] == "dead"
+        death = told.next("leader_changed")
+    assert death.facts["end"] == "died"
+    assert "dead, which led before, died or was cut off; its last heartbeat was at 20" in death.text
+
+
 @pytest.mark.slow
 def test_progress_is_told_to_those_who_want_it(connection: Redis, redis_url: str) -> None:
     alarms, progress = Told(), Told()

@@ -82,9 +82,8 @@ def dropped(connection: Redis, name: str) -> int:
     return int(connection.hget(DROPPED, name) or 0)
 
 
-def calls_of(name: str) -> list[threading.Thread]:
-    """The threads in which a receiver is called."""
-    return [each for each in threading.enumerate() if each.name == f"rediscron-tells-{name}"]
+def threads(name: str) -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == name]
 
 
 def test_one_that_hangs_keeps_nobody_waiting(connection: Redis, hanging: Hanging) -> None:
@@ -98,7 +97,7 @@ def test_one_that_hangs_keeps_nobody_waiting(connection: Redis, hanging: Hanging
         told.next("run_failed")
         scheduler.register(tasks.echo, "metrics", id="due", interval=60)
         next_job_id(connection, "metrics")  # passes go on
-        assert len(calls_of("slow")) == MOST_ABANDONED
+        assert len(threads("rediscron-tells-slow")) == MOST_ABANDONED
         assert set(hanging.calls) == {hanging.calls[0]}
         hanging.let_go()
         wait_until(lambda: len(set(hanging.calls)) == 7)
@@ -160,8 +159,9 @@ def test_a_scheduler_that_stops_does_not_wait_for_long(
     with leading(connection, Receiver("slow", hanging, timeout=600)):
         fail(connection, "a", "b")
         wait_until(lambda: hanging.calls)
-    assert len(calls_of("slow")) == 1, "it has stopped, and the call goes on"
+    assert len(threads("rediscron-tells-slow")) == 1, "it has stopped, and the call goes on"
     assert not connection.exists(LOCK)
+    wait_until(lambda: not threads("rediscron-receiver-slow"))
     told: list[str] = []
     successor = Receiver("slow", lambda each: told.extend(job_ids_of(each)))
     RedisCronScheduler(connection, receivers=[successor]).start(burst=True)
@@ -175,17 +175,20 @@ def test_a_call_that_ends_soon_is_noted_when_a_scheduler_stops(
         fail(connection, "a")
         wait_until(lambda: hanging.calls)
         scheduler.stop()
-        hanging.let_go()
+        threading.Timer(0.3, hanging.let_go).start()
     assert not connection.xlen(ALARMS)
 
 
-def test_a_new_receiver_begins_at_the_end(connection: Redis, hanging: Hanging) -> None:
+def test_a_new_receiver_begins_at_the_end(
+    connection: Redis, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "GRACE", 0)
     told = Told()
     slow = Receiver("slow", hanging, timeout=600)
     with leading(connection, slow):
         fail(connection, "old")
         wait_until(lambda: hanging.calls)
-        hanging.let_go()
+    assert connection.xlen(ALARMS)
     with leading(connection, slow, told, name="two"):
         fail(connection, "new")
         assert job_ids_of([told.next("run_failed")]) == ["new"]

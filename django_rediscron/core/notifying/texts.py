@@ -125,9 +125,9 @@ def _leader_changed(cause: Cause) -> str:
         end = _ENDS.get(str(facts.get("end")), "is gone")
         text += f" {facts['previous']}, which led before, {end}"
         until = time_or_none(str(facts.get("until") or ""))
-        text += (
-            f"; its last heartbeat was at {_time(until)}." if until and end != "stopped" else "."
-        )
+        if until is not None and end != "stopped":
+            text += f"; its last heartbeat was at {_time(until)}"
+        text += "."
     return text
 
 
