@@ -18,7 +18,7 @@ from ..plain import plain
 from ..quoting import cut, quoted
 from ..store.connections import own_client
 from ..store.keys import DISABLED, INDEX
-from ..store.search import search, tally
+from ..store.search import TALLIED, search, tally
 from ..story.counts import (
     PASS,
     RUN,
@@ -176,7 +176,7 @@ class _Reading:
 
     def _each_schedule(self) -> Counter[tuple[str, str]]:
         """Tell of each schedule. Returns how many there are by queue and state."""
-        rows = sorted(search(self._client, values=_FIELDS))
+        rows = sorted(search(self._client, values=_FIELDS, page=TALLIED))
         counts = read_counts([row[0] for row in rows], self._client)
         too_long = read_too_long(self._client)
         states = Counter[tuple[str, str]]()

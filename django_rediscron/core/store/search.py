@@ -83,18 +83,20 @@ def search(
     *,
     values: Sequence[str] = (),
     among: Iterable[str] | None = None,
+    page: int = PAGE,
 ) -> list[tuple[str, ...]]:
     """The id of each schedule that meets the condition, followed by these values of it, unsorted.
 
-    `among`: look at these ids only. Bytes in an id that are not UTF-8 are returned as `\\xff`.
-    Reads the indexes in pages, so that Redis is never blocked for long; a schedule that exists from
-    beginning to end is found.
+    `among`: look at these ids only. `page`: how many members of an index to read at a time. Bytes
+    in an id that are not UTF-8 are returned as `\\xff`. Reads the indexes in pages, so that Redis
+    is never blocked for long; a schedule that exists from beginning to end is found.
     """
     request = {
         "fields": sorted(_needed(condition, values)),
         "condition": condition or False,
         "sort": list(values),
         "defaults": _DEFAULTS,
+        "count": page,
     }
     width = 1 + len(values)
     rows: dict[str, tuple[str, ...]] = {}
@@ -136,7 +138,7 @@ def _pages(connection: Redis, request: dict[str, Any]) -> Iterator[list[str]]:
     for key in (INDEX, DISABLED):
         cursor = "0"
         while True:
-            page = {**request, "index": key, "cursor": cursor, "count": PAGE}
+            page = {**request, "index": key, "cursor": cursor}
             reply = read_index(connection, SEARCH, key, [json.dumps(page)])
             cursor, cells = _decode(reply)
             yield cells
