@@ -42,13 +42,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "IDLE_SWEEP", 0.02)
 
 
-def fail(connection: Redis, *job_ids: str) -> None:
+def fail(connection: Redis, *job_ids: str, schedule_id: str = "report") -> None:
     """Jobs in flight that have failed: each is an alarm as soon as a leader looks."""
     text = utc_text(now())
     for job_id in job_ids:
         fields = {"status": "failed", "started_at": text, "ended_at": text}
         connection.hset(f"rq:job:{job_id}", mapping=fields)
-        entry = entry_text(now(), now(), terms("schedule", "rq:job:"), "report")
+        entry = entry_text(now(), now(), terms("schedule", "rq:job:"), schedule_id)
         connection.hset(IN_FLIGHT, job_id, entry)
 
 
@@ -203,6 +203,22 @@ def test_a_burst_tells_before_it_ends(connection: Redis) -> None:
     told.next("run_failed")
     told.next("run_failed")
     assert told.is_empty
+
+
+def test_large_schedules_are_told_in_parts(
+    connection: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "MOST_BYTES", 1500)
+    told: list[list[str]] = []
+    patient = Receiver("patient", lambda each: told.append(job_ids_of(each)), gather=600)
+    scheduler = RedisCronScheduler(connection, receivers=[patient])
+    scheduler.start(burst=True)
+    for id in ("one", "two", "three"):
+        scheduler.register(tasks.echo, "metrics", id=id, args=["x" * 1000], cron="0 0 29 2 *")
+        fail(connection, id, schedule_id=id)
+    scheduler.start(burst=True)
+    assert sorted(map(len, told)) == [1, 2]
+    assert {id for each in told for id in each} == {"one", "two", "three"}
 
 
 def test_receivers_that_no_leader_has_are_forgotten_after_a_week(connection: Redis) -> None:

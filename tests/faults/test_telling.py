@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -27,6 +28,7 @@ from django_rediscron.core.store.scripts import Script
 from django_rediscron.core.story.following import END_RUNS
 from django_rediscron.core.story.in_flight import entry_text, terms
 from django_rediscron.core.timing.cron_times import utc_text
+from tests.processes import wait_until
 
 from .passes import frozen
 from .proxy import Fault, Proxy, RoundTrip, cut_after, cut_before, is_script
@@ -151,6 +153,17 @@ def test_frozen_while_another_tells(alarms: Alarms, proxy: Proxy, script: Script
     assert victim.start().wait() in (STOPPED, LOCKED), victim.error
     assert proxy.struck
     alarms.assert_told(repeated=script is not TAKE_NOTIFICATIONS)
+
+
+def test_a_burst_tells_what_was_entered_while_it_looked(alarms: Alarms, proxy: Proxy) -> None:
+    def be_slow(trip: RoundTrip) -> None:
+        trip.execute()
+        wait_until(lambda: alarms.are_entered)
+        time.sleep(0.2)  # so that the pass is over when it learns that there was nothing
+
+    proxy.strike(at(TAKE_NOTIFICATIONS, 1), be_slow)
+    assert Victim(lead_and_tell, proxy.url, direct=alarms.url).start().wait() == STOPPED
+    assert alarms.told == Counter(JOBS)
 
 
 def lose_lock(connection: Redis) -> Callable[[RoundTrip], None]:

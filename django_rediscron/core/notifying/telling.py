@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event, Thread
 
 from redis import Redis
@@ -42,8 +42,15 @@ MOST_TAKEN = 100
 MOST_GATHERED = 1000
 """Notifications that are told at once to a receiver that gathers them."""
 
+MOST_BYTES = 16 * 1024 * 1024
+"""Bytes of schedules that are read to be told at once, but for those of the last one."""
+
 GRACE = 2.0
 """Seconds that a call which runs may take when the scheduler stops."""
+
+
+Read = tuple[Entry, "Record | None"]
+"""An entry, and its schedule as it is now."""
 
 
 class Teller(Thread):
@@ -128,21 +135,35 @@ class Teller(Thread):
         if taken is None or not self._count_lost(taken):
             return False
         position, entries = taken.position.lost(taken.lost), taken.entries
-        size = len(entries) if gather else 1
-        for at in range(0, len(entries), size or 1):
-            after = self._tell_group(entries[at : at + size], position, token)
+        at = 0
+        while at < len(entries):
+            group = list(self._read(entries[at:] if gather else entries[at : at + 1]))
+            after = self._tell_group(group, position, token)
             if after is None:
                 return False
             position = after
+            at += len(group)
         return bool(entries)
 
-    def _tell_group(
-        self, entries: Sequence[Entry], position: Position, token: str
-    ) -> Position | None:
+    def _read(self, entries: Sequence[Entry]) -> Iterator[Read]:
+        """These entries with their schedules, as far as the schedules fit into memory."""
+        schedules: dict[str, Record | None] = {"": None}
+        size = 0
+        for entry in entries:
+            id = entry.fields.get("id", "") if self._is_for_it(entry) else ""
+            if id not in schedules and size > MOST_BYTES:
+                return
+            if id not in schedules:
+                ((found, fields),) = read_schedules([id], self._client)
+                schedules[id] = found if isinstance(found, Record) else None
+                size += sum(map(len, fields.values()))
+            yield entry, schedules[id]
+
+    def _tell_group(self, group: Sequence[Read], position: Position, token: str) -> Position | None:
         """Tell these at once, and note that. The new position; None if it was not noted."""
-        told = self._wanted(entries)
+        told = self._wanted(group)
         dropped = self._tell(told, token) if told else 0
-        after = position.after(entries[-1])
+        after = position.after(group[-1][0])
         if dropped is None or not self._note(position, after, dropped):
             return None
         return after
@@ -168,15 +189,15 @@ class Teller(Thread):
         )
         return True
 
-    def _wanted(self, entries: Sequence[Entry]) -> list[Notification]:
+    def _is_for_it(self, entry: Entry) -> bool:
+        return entry.fields.get("kind") in self._receiver.kinds
+
+    def _wanted(self, group: Sequence[Read]) -> list[Notification]:
         """What its receiver and the schedules want told."""
-        entries = [each for each in entries if each.fields.get("kind") in self._receiver.kinds]
-        ids = list({id: None for each in entries if (id := each.fields.get("id"))})
-        found = zip(ids, read_schedules(ids, self._client), strict=True)
-        schedules = {id: read for id, (read, _) in found if isinstance(read, Record)}
         wanted = []
-        for entry in entries:
-            schedule = schedules.get(entry.fields.get("id", ""))
+        for entry, schedule in group:
+            if not self._is_for_it(entry):
+                continue
             try:
                 notification = Notification.of(entry, schedule)
             except (KeyError, ValueError, TypeError) as error:
