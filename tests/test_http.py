@@ -47,6 +47,13 @@ def test_a_request_is_sent_as_it_is_given(server: HttpServer) -> None:
     assert received.headers["user-agent"].startswith("django-rediscron/")
 
 
+def test_user_and_password_of_a_url_are_sent_as_basic_authentication(server: HttpServer) -> None:
+    send("GET", server.url.replace("://", "://me:p%40ss@") + "/a")
+    received = server.next()
+    assert received.path == "/a"
+    assert received.headers["authorization"] == "Basic bWU6cEBzcw=="  # me:p@ss
+
+
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
 def test_other_answers_raise_with_the_reason_that_is_given(server: HttpServer, status: int) -> None:
     reason = f"no such\nhook: {SECRET}".encode() + b"x" * 10_000
@@ -120,6 +127,7 @@ def test_redirects_lead_to_http_only(server: HttpServer, scheme: str) -> None:
         ("https:///services/secret", "a text without scheme or host"),
         ("secret", "a text without scheme or host"),
         ("http://example.com:port/secret", "a URL that cannot be read"),
+        ("https://example.com/secret\n", "https://example.com/..."),
         (None, "None"),
     ],
 )

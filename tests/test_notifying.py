@@ -118,6 +118,18 @@ def work(connection: Redis) -> None:
     SimpleWorker([Queue("metrics", connection=connection)], connection=connection).work(burst=True)
 
 
+def test_an_entry_that_cannot_be_read_does_not_block_others(
+    connection: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = Told()
+    with leading(connection, told):
+        odd = {"number": 1, "kind": "run_failed", "id": "x", "failures": "1e400"}
+        connection.xadd(ALARMS, odd)
+        connection.xadd(ALARMS, {"number": 2, "kind": "leader_changed", "id": ""})
+        told.next("leader_changed")
+    assert "cannot be read: OverflowError" in caplog.text
+
+
 def test_what_a_receiver_gathers_it_is_told_at_once(connection: Redis) -> None:
     told: list[int] = []
     receiver = Receiver("mail", lambda each: told.append(len(each)), gather=600)

@@ -81,6 +81,7 @@ def test_what_may_be_named(entry: object, name: str) -> None:
         ([(MAIL, {**TO, "kinds": ["failed"]})], "got ['failed'].", "Correct"),
         ([MAIL], "nobody would get the mail; add addresses to ADMINS", "Correct"),
         ([("tests.app.alarms.Chat", {"room": ""})], "room must not be empty.", "Correct"),
+        (["tests.app.alarms.tell_async"], "a receiver must not be async, got <function", "plain"),
         ([("tests.app.alarms.make_nothing", {})], "which returned None.", "must return"),
     ],
 )

@@ -6,6 +6,7 @@ Seen to fail, each with this taken out: the moment in `signature`, `_escaped`, t
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from django_rediscron.core.store.keys import DROPPED
 from django_rediscron.notify import healthchecks, heartbeat, webhook
 from django_rediscron.notify.http import RequestFailedError
 from tests import tasks
+from tests.forks import run_python
 from tests.http_server import HANGS, HttpServer, Reply, http_server
 from tests.processes import wait_until
 from tests.test_notifying import leading, make_due, register, run
@@ -31,6 +33,18 @@ MONITORING = Path(__file__).resolve().parent.parent / "docs" / "monitoring.md"
 SITE = "https://shop.example.com"
 SECRET = "s3cr3t"
 NOON = datetime(2026, 3, 23, 12, tzinfo=timezone.utc)
+
+
+WITHOUT_DJANGO = """
+import logging
+from datetime import datetime, timezone
+from django_rediscron import Notification
+from django_rediscron.notify import webhook
+logging.basicConfig(level=logging.WARNING)
+moment = datetime(2026, 3, 23, 12, tzinfo=timezone.utc)
+told = Notification("7-0", "leader_changed", moment, "", None, None, None, "New leader.", {{}})
+webhook.make({url!r}).tell([told])
+"""
 
 
 @pytest.fixture
@@ -111,6 +125,22 @@ def test_slack_gets_a_text_without_markup(server: HttpServer, notification: Noti
     told = replace(notification, kind="leader_changed", schedule_id="", schedule=None)
     webhook.make(server.url, format="slack").tell([told])
     assert json.loads(server.next().body) == {"text": "Too bad."}
+
+
+@pytest.mark.parametrize("format", ["json", "slack"])
+def test_what_is_no_text_arrives_all_the_same(
+    server: HttpServer, notification: Notification, format: str
+) -> None:
+    webhook.make(server.url, format=format).tell([replace(notification, text="file \udcff")])
+    assert json.loads(server.next().body)["text"].startswith("file ?")
+
+
+def test_without_django_there_is_no_link(server: HttpServer) -> None:
+    program = WITHOUT_DJANGO.format(url=server.url)
+    env = {name: text for name, text in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    done = run_python("-c", program, env=env)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert json.loads(server.next().body)["link"] == ""
 
 
 def test_answers_other_than_2xx_are_no_success(

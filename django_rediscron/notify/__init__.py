@@ -16,7 +16,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 
 from ..conf import conf
-from ..core.notifying.receivers import Receiver
+from ..core.notifying.receivers import Receiver, of_function
 from ..core.quoting import cut, quoted
 from ..signals import signals_receiver
 from ..terminal import one_line
@@ -130,7 +130,12 @@ def _receiver(name: str, options: Options) -> Receiver:
             f"contains {quoted(name)}, which returned {quoted(made)}",
             "It must return a Receiver, or a function of one Notification.",
         )
-    return Receiver(name, lambda notifications: [made(each) for each in notifications])
+    try:
+        return of_function(made, name)
+    except TypeError as error:
+        remedy = "Name a plain function, which may call asyncio.run."
+        text = f"contains {quoted(name)}, which cannot be used: {error}"
+        raise _FaultError(text, remedy) from error
 
 
 def _import(name: str) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any, NamedTuple, cast
 from urllib.error import HTTPError, URLError
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
@@ -62,14 +63,16 @@ def send(
     """Send a request and read its answer, in about `timeout` seconds.
 
     A GET follows redirects to http and https, without `headers` if they lead to another host; other
-    methods follow none, for the body would be lost. Proxies of the environment are used. Raises
+    methods follow none, for the body would be lost. User and password in the URL are sent as basic
+    authentication. Proxies of the environment are used. Raises
     `RequestFailedError` unless the answer has a status of 2xx, and ValueError for another URL.
     """
     shown = masked(url)
     deadline = time.monotonic() + timeout
-    request = Request(check_url("url", url), data=body, method=method)
+    address, login = _without_login(check_url("url", url))
+    request = Request(address, data=body, method=method)
     request.add_header("User-Agent", f"django-rediscron/{__version__}")
-    for name, value in (headers or {}).items():
+    for name, value in {**login, **(headers or {})}.items():
         request.add_header(name, value)
     try:
         with _opener().open(request, timeout=timeout) as response:
@@ -86,12 +89,16 @@ def check_url(name: str, value: object) -> str:
     try:
         parts = urlsplit(value) if isinstance(value, str) else SplitResult("", "", "", "", "")
         is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_right = is_right and not any(c.isspace() or not c.isprintable() for c in str(value))
     except ValueError:
         is_right = False
     if is_right:
         return cast(str, value)
     shown = masked(value) if isinstance(value, str) and value else quoted(value)
-    raise ValueError(f"{name} must be a URL that begins with http:// or https://, got {shown}")
+    raise ValueError(
+        f"{name} must be a URL that begins with http:// or https:// and has no spaces or line "
+        f"breaks, got {shown}"
+    )
 
 
 def masked(url: str) -> str:
@@ -106,6 +113,17 @@ def masked(url: str) -> str:
     shown = f"{parts.scheme}://[{host}]" if ":" in host else f"{parts.scheme}://{host}"
     has_more = parts.path not in ("", "/") or parts.query
     return f"{shown}{f':{port}' if port else ''}{'/...' if has_more else ''}"
+
+
+def _without_login(url: str) -> tuple[str, dict[str, str]]:
+    """The URL, and the header for user and password in it: urllib would take them for the host."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    user, _, password = login.partition(":")
+    credentials = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+    return parts._replace(netloc=host).geturl(), {"Authorization": f"Basic {credentials}"}
 
 
 class _Redirects(HTTPRedirectHandler):

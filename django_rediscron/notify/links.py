@@ -54,7 +54,7 @@ def address(site: str = "") -> str:
 
     Otherwise that of `django.contrib.sites`, which may ask the database. Empty if it is not known.
     """
-    if site or not apps.is_installed("django.contrib.sites"):
+    if site or not apps.ready or not apps.is_installed("django.contrib.sites"):
         return site
     try:
         return f"https://{apps.get_model('sites', 'Site').objects.get_current().domain}"
@@ -74,6 +74,8 @@ def list_path() -> str:
 
 
 def _path(page: str, *args: str) -> str:
+    if not apps.ready:  # in a program without Django
+        return ""
     try:
         for site in _admin_sites():
             with suppress(NoReverseMatch):

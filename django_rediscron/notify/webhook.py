@@ -55,7 +55,8 @@ def make(
 
     def tell(notifications: Sequence[Notification]) -> None:
         for notification in notifications:
-            body = json.dumps(body_of(notification, site), ensure_ascii=False).encode()
+            text = json.dumps(body_of(notification, site), ensure_ascii=False)
+            body = text.encode(errors="replace")
             sent = {"Content-Type": "application/json", "X-Rediscron-Id": notification.id, **own}
             if secret is not None:
                 sent["X-Rediscron-Signature"] = signature(secret, body, int(time.time()))

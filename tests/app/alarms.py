@@ -17,6 +17,10 @@ def tell(notification: Notification) -> None:
     told.append(notification)
 
 
+async def tell_async(notification: Notification) -> None:
+    """A function that nobody awaits."""
+
+
 def query(notification: Notification) -> None:
     """A function that uses the database, and fails then."""
     with connection.cursor() as cursor:

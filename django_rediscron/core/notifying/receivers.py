@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 
 from redis import Redis
 
@@ -43,6 +44,8 @@ class Receiver:
             raise ValueError(f"name must be a text of a line, got {quoted(self.name)}")
         if not callable(self.tell):
             raise ValueError(f"tell must be a function, got {quoted(self.tell)}")
+        if is_async(self.tell):
+            raise ValueError("tell must not be async: nothing would await it")
         if not (self.kinds <= {*ALARMS} or self.kinds <= {*PROGRESS}):
             raise ValueError(
                 f"kinds must be some of {', '.join(ALARMS)}, or some of {', '.join(PROGRESS)}, "
@@ -69,7 +72,7 @@ def as_receivers(
 
     Raises `ValueError` if two have the same name, and `TypeError` for anything else.
     """
-    receivers = tuple(each if isinstance(each, Receiver) else _of_function(each) for each in given)
+    receivers = tuple(each if isinstance(each, Receiver) else of_function(each) for each in given)
     names = [receiver.name for receiver in receivers]
     for name in names:
         if names.count(name) > 1:
@@ -77,9 +80,21 @@ def as_receivers(
     return receivers
 
 
-def _of_function(function: Callable[[Notification], object]) -> Receiver:
+def of_function(function: Callable[[Notification], object], name: str = "") -> Receiver:
+    """A receiver that calls this for each alarm; by default its name is that of the function.
+
+    Raises `TypeError` for what is no function, or an async one.
+    """
     if not callable(function):
         raise TypeError(f"a receiver is a Receiver or a function, got {quoted(function)}")
+    if is_async(function):
+        raise TypeError(f"a receiver must not be async, got {quoted(function)}")
     named = function if hasattr(function, "__qualname__") else type(function)
-    name = f"{named.__module__}.{named.__qualname__}"
+    name = name or f"{named.__module__}.{named.__qualname__}"
     return Receiver(name, lambda notifications: [function(each) for each in notifications])
+
+
+def is_async(function: object) -> bool:
+    """Whether a call only returns what somebody must await."""
+    call = getattr(function, "__call__", None)  # noqa: B004 - that of an instance may be async
+    return iscoroutinefunction(function) or iscoroutinefunction(call)

@@ -200,8 +200,8 @@ class Teller(Thread):
                 continue
             try:
                 notification = Notification.of(entry, schedule)
-            except (KeyError, ValueError, TypeError) as error:
-                logger.error("Notification %s cannot be read: %s", entry.id, cut(error))
+            except Exception as error:  # of what another program entered: it must not block others
+                logger.error("Notification %s cannot be read: %s", entry.id, _told(error))
                 continue
             if is_wanted(notification, getattr(schedule, "notify", True)):
                 wanted.append(notification)
