@@ -1,10 +1,10 @@
 """Receivers that hang, raise or are slow keep nobody else waiting, and fill no memory.
 
-Seen to fail, each with this taken out: the thread of an attempt, `MOST_ABANDONED`, the second
-attempt, the limit of a stream, the numbers of its entries, `pcall` in `includes/notify.lua` and
-`register`, the comparison of positions in `note_told`, `GRACE`, the end of the stream as the begin
-of a new receiver, deleting what all were told, the grace of forgotten receivers, the lock of
-`Tender`.
+Seen to fail, each with this taken out: the thread of an attempt, `MOST_ABANDONED`, the second and
+third attempt, the limit of a stream, the numbers of its entries, `pcall` in `includes/notify.lua`
+and what `register` catches, the comparisons in `note_told`, `GRACE`, the end of the stream as the
+begin of a new receiver, deleting what all were told, the time of a receiver's position,
+`_finish_telling`, `MOST_BYTES`, `_is_running` of `Tender`.
 """
 
 from __future__ import annotations

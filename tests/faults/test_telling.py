@@ -25,7 +25,7 @@ from django_rediscron.core.notifying.streams import NOTE_TOLD, TAKE_NOTIFICATION
 from django_rediscron.core.store.keys import ALARMS, IN_FLIGHT, LOCK, TOLD_SUFFIX
 from django_rediscron.core.store.reading import READ
 from django_rediscron.core.store.scripts import Script
-from django_rediscron.core.story.following import END_RUNS
+from django_rediscron.core.story.following import END_RUNS, MARK_TOLD
 from django_rediscron.core.story.in_flight import entry_text, terms
 from django_rediscron.core.timing.cron_times import utc_text
 from tests.processes import wait_until
@@ -34,10 +34,11 @@ from .passes import frozen
 from .proxy import Fault, Proxy, RoundTrip, cut_after, cut_before, is_script
 from .victims import CUT_OFF, KILLED, LOCKED, STOPPED, Victim, lead_and_tell, pusher
 
-JOBS = ("one", "two", "three")
+FAILED, LONG = ("one", "two"), "three"
+JOBS = (*FAILED, LONG)
 LOCK_CHECK = ("if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end", "")
 
-POINTS = [(END_RUNS, 1), (TAKE_NOTIFICATIONS, 1), (TAKE_NOTIFICATIONS, 2)]
+POINTS = [(END_RUNS, 1), (MARK_TOLD, 1), (TAKE_NOTIFICATIONS, 1), (TAKE_NOTIFICATIONS, 2)]
 POINTS += [(NOTE_TOLD, number) for number in (1, 2, 3)]
 """Scripts of a leader, and their first, second... call, at which it is disturbed."""
 
@@ -47,7 +48,7 @@ at_each_point = pytest.mark.parametrize(
 
 
 class Alarms:
-    """Three jobs in flight that have failed, and a receiver that waits to be told."""
+    """Two jobs in flight that have failed, one that takes too long, and a receiver that waits."""
 
     def __init__(self, connection: Redis, redis_url: str) -> None:
         self.connection = connection
@@ -55,10 +56,12 @@ class Alarms:
         connection.hset(ALARMS + TOLD_SUFFIX, "pusher", "0-0 0 1")
         moment = now() - timedelta(minutes=1)
         text = utc_text(moment)
+        shared = terms("schedule", "rq:job:", max_runtime=1)
         for job_id in JOBS:
-            entry = entry_text(moment, moment, terms("schedule", "rq:job:"), job_id)
-            connection.hset(IN_FLIGHT, job_id, entry)
-            fields = {"status": "failed", "started_at": text, "ended_at": text}
+            connection.hset(IN_FLIGHT, job_id, entry_text(moment, moment, shared, job_id))
+            fields = {"status": "started", "started_at": text}
+            if job_id in FAILED:
+                fields = {"status": "failed", "started_at": text, "ended_at": text}
             connection.hset(f"rq:job:{job_id}", mapping=fields)
 
     @property
