@@ -170,6 +170,12 @@ def test_passes_are_counted_with_the_heartbeat(connection: Redis, redis_url: str
     assert {name.partition(" ")[0] for name in found} == {PASS}
 
 
+def test_the_only_pass_of_a_scheduler_is_counted(connection: Redis) -> None:
+    RedisCronScheduler(connection).start(burst=True)
+    buckets, _ = seconds_of(PASS, counts(connection))
+    assert buckets[-1] == ("+Inf", 1)
+
+
 def test_what_redis_refuses_to_count_costs_no_heartbeat(
     connection: Redis, leader: RedisCronScheduler
 ) -> None:

@@ -242,7 +242,7 @@ def test_a_lock_that_another_one_holds_ends_the_command_with_status_3(server: Se
     client = server.client()
     register_every_second(client)
     with command(server) as one:
-        wait_until(lambda: leads(client, "one"), timeout=30)
+        wait_until(lambda: roles(client) == {"one": "leader"}, timeout=30)  # its start is over
         client.set(LOCK, "two:token", px=60_000)
         output, _ = one.communicate(timeout=30)
     assert one.returncode == 3, output

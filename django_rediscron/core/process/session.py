@@ -154,6 +154,7 @@ class Session:
     def leave(self, pipeline: Pipeline | None = None) -> None:
         """Leave the registry and release the lock, if it is, or may be, ours."""
         client = self.client if pipeline is None else pipeline
+        self.passes.write(client)
         client.zrem(SCHEDULERS, self.name)
         client.delete(self.key)
         self._lock.release()

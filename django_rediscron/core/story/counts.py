@@ -20,7 +20,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from redis import Redis
-from redis.client import Pipeline
 
 from ..store.keys import COUNTS, DROPPED, IN_FLIGHT, OUTCOMES_PREFIX
 from ..store.scripts import Script, run_script, run_scripts
@@ -89,13 +88,13 @@ class PassCounts:
         self._fields[bound_field(PASS, seconds)] += 1
         self._fields[f"{PASS} {MICROSECONDS}"] += int(seconds * 1e6)
 
-    def write(self, pipe: Pipeline) -> None:
-        """Queue the command that counts them, if there are any; it cannot fail the others.
+    def write(self, client: Redis) -> None:
+        """Count them, if there are any. In a pipeline this command cannot fail the others.
 
-        They count as written: of those whose pipeline fails it is not known whether they were.
+        They count as written: of those whose answer is lost it is not known whether they were.
         """
         if self._fields:
-            pipe.eval(COUNT.text, 0, *(each for item in self._fields.items() for each in item))
+            client.eval(COUNT.text, 0, *(each for item in self._fields.items() for each in item))
             self._fields.clear()
 
 
