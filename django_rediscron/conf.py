@@ -12,7 +12,7 @@ from typing import Any, TypeGuard, cast
 from django.conf import settings
 from django.utils import timezone
 
-from .core.monitoring.measurements import SCHEDULES
+from .core.monitoring.measurements import SCHEDULES, check_schedules
 from .core.plain import plain
 from .core.schedule.missed import LATE_AFTER
 from .core.sensitive import SENSITIVE
@@ -110,7 +110,11 @@ class Settings:
     @property
     def METRICS_SCHEDULES(self) -> int:
         """Schedules up to which metrics tell of each."""
-        return cast(int, self._given().get("METRICS_SCHEDULES", SCHEDULES))
+        # A web server runs no system checks: after a mistake the default counts.
+        try:
+            return check_schedules(self._given().get("METRICS_SCHEDULES", SCHEDULES))
+        except ValueError:
+            return SCHEDULES
 
     @property
     def METRICS_TOKEN(self) -> str:

@@ -156,6 +156,9 @@ def test_the_label_can_be_left_out(connection: Redis) -> None:
     page = Client().get(PAGE, **bearer(TOKEN))
     assert "rediscron_schedule_labels_omitted 1\n" in page.text
     assert 'schedule="' not in page.text
+    with override_settings(REDISCRON={"METRICS_TOKEN": TOKEN, "METRICS_SCHEDULES": "many"}):
+        page = Client().get(PAGE, **bearer(TOKEN))
+    assert "rediscron_schedule_labels_omitted 0\n" in page.text
 
 
 @without_users
