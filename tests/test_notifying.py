@@ -24,6 +24,7 @@ from django_rediscron import (
 )
 from django_rediscron.core.store.keys import (
     ALARMS,
+    ERRORS,
     EVENTS,
     IN_FLIGHT,
     INDEX,
@@ -32,6 +33,7 @@ from django_rediscron.core.store.keys import (
     job_key,
 )
 from django_rediscron.core.store.keys import PROGRESS as PROGRESS_KEY
+from django_rediscron.core.story.in_flight import Entry
 from django_rediscron.core.timing.cron_times import utc_text
 from tests import tasks
 from tests.processes import wait_until, working
@@ -245,6 +247,17 @@ def test_the_first_error_is_told(connection: Redis) -> None:
     assert again.id != error.id
 
 
+def test_an_error_is_not_told_again_by_the_next_leader(connection: Redis) -> None:
+    job = register(connection, tasks.echo)
+    connection.hset(job_key(job.id), "func_name", "tests.tasks.missing")
+    with leading(connection, Told()):
+        wait_until(lambda: entered(connection))
+    first_try = connection.zscore(ERRORS, job.id)
+    with leading(connection, Told()):
+        wait_until(lambda: connection.zscore(ERRORS, job.id) > first_try)
+    assert entered(connection) == 1
+
+
 def test_a_new_leader_is_told(connection: Redis) -> None:
     """But not the first one, nor one that leads for a pass only, nor the same one again."""
     told = Told()
@@ -287,6 +300,8 @@ def test_progress_is_told_to_those_who_want_it(connection: Redis, redis_url: str
     register(connection, tasks.wait_for_release, args=("release",))
     with leading(connection, alarms, watcher), working(redis_url, name="w1"):
         started = progress.next("run_started")
+        (entry,) = connection.hvals(IN_FLIGHT)
+        assert Entry.from_text(entry.decode()).start_is_told, "it is told again"
         connection.rpush("release", "now")
         ended = progress.next("run_ended")
     assert started.run is not None

@@ -9,6 +9,7 @@ begin of a new receiver, deleting what all were told, the time of a receiver's p
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -23,6 +24,7 @@ from django_rediscron.core.notifying import streams, telling
 from django_rediscron.core.notifying.attempts import MOST_ABANDONED
 from django_rediscron.core.notifying.streams import Position
 from django_rediscron.core.store.keys import ALARMS, DROPPED, IN_FLIGHT, LOCK, TOLD_SUFFIX
+from django_rediscron.core.store.scripts import run_script
 from django_rediscron.core.story import following
 from django_rediscron.core.story.in_flight import entry_text, terms
 from django_rediscron.core.story.outcomes import read_outcomes
@@ -248,6 +250,18 @@ def test_what_is_noted_twice_counts_once(connection: Redis, leader: RedisCronSch
         assert streams.note(connection, token, ALARMS, "mail", begin.position, after, dropped=3)
     assert dropped(connection, "mail") == 3
     assert not streams.note(connection, "other", ALARMS, "mail", after, begin.position)
+
+
+def test_what_is_marked_twice_is_told_once(connection: Redis, leader: RedisCronScheduler) -> None:
+    token = connection.get(LOCK).decode()
+    streams.register(connection, token, ALARMS, ["mail"])
+    shared = terms("schedule", "rq:job:", max_runtime=1)
+    connection.hset(IN_FLIGHT, "a", entry_text(now(), now(), shared, "report"))
+    news = json.dumps([["a", following.RUN_TOO_LONG, "report", "record"]])
+    for _ in range(2):
+        reply = run_script(connection, following.MARK_TOLD, [LOCK, IN_FLIGHT], [token, news])
+        assert reply == [1]
+    assert entered(connection) == 1
 
 
 @pytest.mark.parametrize("key", [ALARMS, ALARMS + TOLD_SUFFIX, DROPPED])
