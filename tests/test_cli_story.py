@@ -280,7 +280,8 @@ def test_revert_writes_an_earlier_definition_and_says_what_changes(
     ]
     assert output("revert", "mail", "1") == ["Nothing to change: mail is defined as in revision 1"]
     RedisCronJob.fetch("mail", connection).delete()
-    output("revert", "mail", "0")
+    assert "    enabled: 1 -> 1" not in output("changes", "mail", "--limit", "1")
+    assert "    enabled: 1 -> 1" not in output("revert", "mail", "0")
     restored = RedisCronJob.fetch("mail", connection)
     assert (restored.interval, restored.kwargs["token"]) == (600, "hunter2")
 

@@ -91,8 +91,13 @@ def lines(changes: Sequence[LoggedChange]) -> Iterator[str]:
             f"{short_time(change.at)}  revision {change.revision}  {one_line(done + reason)}"
         )
         for name, (old, new) in shown_fields(change).items():
-            if not (name == "enabled" and change.what in SWITCHED):
+            if not (name == "enabled" and change.what in SWITCHED) and differ(name, old, new):
                 yield fitted("    " + field_line(name, old, new))
+
+
+def differ(name: str, old: str | None, new: str | None) -> bool:
+    """False for a default that came or went with its schedule. Two masked values may differ."""
+    return None not in (old, new) or _value(name, old) != _value(name, new)
 
 
 def field_line(name: str, old: str | None, new: str | None) -> str:
