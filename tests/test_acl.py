@@ -17,7 +17,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from django_rediscron import cli
+from django_rediscron import PROGRESS, Receiver, cli
 from django_rediscron.core import (
     RedisCronJob,
     RedisCronScheduler,
@@ -45,6 +45,7 @@ from tests import tasks
 from tests.forks import Program, run_python
 from tests.processes import SCHEDULER, next_job_id, wait_until
 from tests.scripts import loaded_scripts
+from tests.test_telling import fail
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "docs" / "deploy.md"
@@ -171,6 +172,18 @@ def holds_lock(client: Redis, name: str) -> bool:
     """Whether it took the lock, and has said so in the registry too, where a rival looks."""
     token = client.get(LOCK)
     return token is not None and token == client.hget(scheduler_key(name), "token")
+
+
+def test_the_scheduler_can_tell_its_receivers(runner: User) -> None:
+    told: list[str] = []
+    watcher = Receiver("watcher", lambda each: told.append(each[0].kind), kinds=frozenset(PROGRESS))
+    receivers = [watcher, lambda each: told.append(each.kind)]
+    scheduler = RedisCronScheduler(runner.connection, receivers=receivers)
+    scheduler.start(burst=True)
+    fail(runner.admin, "a")
+    scheduler.start(burst=True)
+    assert sorted(told) == ["run_ended", "run_failed"]
+    assert runner.refusals() == set()
 
 
 @pytest.mark.parametrize("standby", [False, True])
