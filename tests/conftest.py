@@ -25,6 +25,7 @@ CORE = frozenset(
         "custom_queues",
         "describing",
         "dispatch",
+        "files",
         "following",
         "hostile_input",
         "interop",

@@ -16,6 +16,7 @@ from ..core.timing.durations import Duration, as_seconds
 from ..terminal import take_any_text
 from ..unreachable import UnreachableError, reaching
 from .changes import changes, revert
+from .files import export, import_
 from .history import history
 from .listing import check_interval, reader, show
 from .metrics import metrics
@@ -174,6 +175,6 @@ def health(
 
 for verb in (
     *(history, why, changes, revert, show_schedule, next_runs),
-    *(enable, disable, run, delete, metrics),
+    *(enable, disable, run, delete, metrics, export, import_),
 ):
     main.add_command(verb)

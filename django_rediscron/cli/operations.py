@@ -106,7 +106,7 @@ def _verb(operation: Operation, text: str) -> click.Command:
             raise click.UsageError(f"name the schedules to {operation.name}; '*' means all")
         ids = selection.ids(connection)
         if operation.asks and len(ids) > 1 and not (yes or dry_run):
-            _confirm(f"{operation.name.capitalize()} {len(ids)} schedules?")
+            confirm(f"{operation.name.capitalize()} {len(ids)} schedules?")
         results: list[Result] = []
         try:
             steps = carry_out(operation, ids, connection, dry_run)
@@ -163,7 +163,8 @@ def _result(
         return Result(id, refused, cut(error, LONGEST_REASON), failed=True)
 
 
-def _confirm(question: str) -> None:
+def confirm(question: str) -> None:
+    """Ask on a terminal. Raises `click.UsageError` if there is none, and `click.Abort` for no."""
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Answer with --yes, or see what with --dry-run")
     click.confirm(question, abort=True, err=True)

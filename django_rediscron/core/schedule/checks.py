@@ -52,7 +52,7 @@ def check_schedule(job: Definition) -> None:
     check_arguments(job.args, job.kwargs)
     job.args = tuple(job.args)
     options = job.job_options
-    for name, check in _SECONDS.items():
+    for name, check in SECONDS.items():
         if options.get(name) is not None:
             options[name] = check(name, options[name])
     check_meta(options.get("meta"))
@@ -240,7 +240,7 @@ def check_keep(name: str, value: object) -> int | None:
     return seconds
 
 
-_SECONDS: dict[str, Callable[[str, object], int | None]] = {
+SECONDS: dict[str, Callable[[str, object], int | None]] = {
     "job_timeout": check_job_timeout,
     "ttl": check_ttl,
     "result_ttl": check_keep,

@@ -20,10 +20,11 @@ from ..quoting import cut, quoted
 from ..timing.cron_times import FIRST_YEAR, LAST_YEAR, MAX_SECONDS
 from ..timing.durations import EXAMPLES, as_seconds, positive_seconds
 from ..timing.zones import UTC
+from .forms import COUNT, FLAG, Form, duration
 from .texts import dump_json, parse_flag
 
 LONGEST_TAG, MOST_TAGS = 50, 20
-_TAG = re.compile(r"[\w.:/-]{1,50}")
+TAG = re.compile(r"[\w.:/-]{1,50}")
 
 CatchUp = Literal["latest", "all", "skip"]
 Overlap = Literal["allow", "skip", "queue_one"]
@@ -194,7 +195,7 @@ def check_notify(name: str, value: object) -> bool | dict[str, Any]:
         )
     said = {
         key: check(f"{name}[{key!r}]", plain(value[key]))
-        for key, (_, check) in NOTIFY.items()
+        for key, (_, check, _) in NOTIFY.items()
         if value.get(key) is not None
     }
     return {key: each for key, each in said.items() if each != NOTIFY[key][0]} or True
@@ -206,7 +207,7 @@ def check_tags(name: str, value: object) -> tuple[str, ...]:
         raise InvalidScheduleError(f"{name} must be a list of words, got {quoted(value)}")
     words = [plain(word) for word in value]
     for word in words:
-        if not isinstance(word, str) or not _TAG.fullmatch(word):
+        if not isinstance(word, str) or not TAG.fullmatch(word):
             raise InvalidScheduleError(
                 f"{name} must be words of at most {LONGEST_TAG} letters, digits and -_.:/, "
                 f"got {quoted(word)}"
@@ -229,13 +230,13 @@ def _check_duration(name: str, value: object) -> float:
         raise InvalidScheduleError(str(error)) from None
 
 
-NOTIFY: dict[str, tuple[Any, Callable[[str, Any], Any]]] = {
-    "failures": (1, _check_failures),
-    "late_after": (None, _check_duration),
-    "margin": (None, _check_duration),
-    "by_hand": (False, check_flag),
+NOTIFY: dict[str, tuple[Any, Callable[[str, Any], Any], Form]] = {
+    "failures": (1, _check_failures, COUNT),
+    "late_after": (None, _check_duration, duration(0)),
+    "margin": (None, _check_duration, duration(0)),
+    "by_hand": (False, check_flag, FLAG),
 }
-"""Key of the option `notify` -> its default, and its check."""
+"""Key of the option `notify` -> its default, its check, and how it is written in files."""
 
 
 def dump_notify(value: bool | dict[str, Any]) -> str:

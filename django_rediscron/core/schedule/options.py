@@ -14,7 +14,11 @@ from ..quoting import cut, quoted
 from ..timing.cron_times import utc_text
 from ..timing.durations import Duration
 from ..timing.zones import check_timezone
+from .forms import COUNT, FLAG, MOMENT, RETRY, TEXT, Form, choice, duration, either, mapping, words
 from .option_checks import (
+    MOST_TAGS,
+    NOTIFY,
+    TAG,
     CatchUp,
     Overlap,
     check_catch_up_limit,
@@ -122,8 +126,8 @@ class Option(Generic[_T]):
     """An option: its default, its check, and its text in the hash, where defaults are left out.
 
     `check(name, value)` returns a value in the form in which it is kept, or raises
-    `InvalidScheduleError`. `load` raises ValueError for an invalid text. `one_step`: whether
-    the next occurrence still follows from the due one alone.
+    `InvalidScheduleError`. `load` raises ValueError for an invalid text. `form`: how it is
+    written in files. `one_step`: whether the next occurrence still follows from the due one alone.
 
     As an attribute of a schedule it takes memory only if it is not the default: there may be a
     hundred thousand schedules.
@@ -137,10 +141,12 @@ class Option(Generic[_T]):
         dump: Callable[[Any], str] = str,
         load: Callable[[str], Any] = str,
         *,
+        form: Form = TEXT,
         one_step: bool = True,
     ) -> None:
         self.name, self.default, self.check = name, default, check
         self.dump, self.load, self.one_step = dump, load, one_step
+        self.form = form.or_null() if default is None else form
 
     def __get__(self, job: Any, owner: type[Any]) -> _T:
         if job is None:
@@ -170,24 +176,57 @@ class TimeOptions:
     """The options that are attributes of a schedule: when it runs, what is too much, its tags."""
 
     timezone = Option["str | None"]("timezone", None, check_timezone)
-    start_at = Option["datetime | None"]("start_at", None, check_moment, utc_text, parse_time)
+    start_at = Option["datetime | None"](
+        "start_at", None, check_moment, utc_text, parse_time, form=MOMENT
+    )
     end_at = Option["datetime | None"](
-        "end_at", None, check_moment, utc_text, parse_time, one_step=False
+        "end_at", None, check_moment, utc_text, parse_time, form=MOMENT, one_step=False
     )
-    max_runs = Option["int | None"]("max_runs", None, check_count, str, int, one_step=False)
-    jitter = Option[float]("jitter", 0, check_jitter, dump_number, parse_number, one_step=False)
+    max_runs = Option["int | None"](
+        "max_runs", None, check_count, str, int, form=COUNT, one_step=False
+    )
+    jitter = Option[float](
+        "jitter", 0, check_jitter, dump_number, parse_number, form=duration(0), one_step=False
+    )
     misfire_grace = Option["float | None"](
-        "misfire_grace", None, check_limit, dump_number, parse_number, one_step=False
+        "misfire_grace",
+        None,
+        check_limit,
+        dump_number,
+        parse_number,
+        form=duration(0),
+        one_step=False,
     )
-    catch_up = Option[CatchUp]("catch_up", "latest", one_of(get_args(CatchUp)), one_step=False)
-    catch_up_limit = Option[int]("catch_up_limit", 100, check_catch_up_limit, str, int)
-    overlap = Option[Overlap]("overlap", "allow", one_of(get_args(Overlap)), one_step=False)
-    max_failures = Option["int | None"]("max_failures", None, check_count, str, int)
+    catch_up = Option[CatchUp](
+        "catch_up",
+        "latest",
+        one_of(get_args(CatchUp)),
+        form=choice(get_args(CatchUp)),
+        one_step=False,
+    )
+    catch_up_limit = Option[int]("catch_up_limit", 100, check_catch_up_limit, str, int, form=COUNT)
+    overlap = Option[Overlap](
+        "overlap",
+        "allow",
+        one_of(get_args(Overlap)),
+        form=choice(get_args(Overlap)),
+        one_step=False,
+    )
+    max_failures = Option["int | None"]("max_failures", None, check_count, str, int, form=COUNT)
     max_runtime = Option["float | None"](
-        "max_runtime", None, check_limit, dump_number, parse_number
+        "max_runtime", None, check_limit, dump_number, parse_number, form=duration(0)
     )
-    notify = Option["bool | dict[str, Any]"]("notify", True, check_notify, dump_notify, load_notify)
-    tags = Option["tuple[str, ...]"]("tags", (), check_tags, " ".join, str.split)
+    notify = Option["bool | dict[str, Any]"](
+        "notify",
+        True,
+        check_notify,
+        dump_notify,
+        load_notify,
+        form=either(FLAG, mapping({key: form.or_null() for key, (_, _, form) in NOTIFY.items()})),
+    )
+    tags = Option["tuple[str, ...]"](
+        "tags", (), check_tags, " ".join, str.split, form=words(TAG.pattern, MOST_TAGS)
+    )
 
     time_options: dict[str, Any]
     """Those of them that are not defaults."""
@@ -198,9 +237,9 @@ TIME_OPTIONS: dict[str, Option[Any]] = {
 }
 
 _JOB_OPTIONS: list[Option[Any]] = [
-    Option("retry", None, check_retry, dump_retry, json.loads),
+    Option("retry", None, check_retry, dump_retry, json.loads, form=RETRY),
     *(Option(name, None, check_callback) for name in CALLBACKS),
-    Option("at_front", False, check_flag, lambda value: str(int(value)), parse_flag),
+    Option("at_front", False, check_flag, lambda value: str(int(value)), parse_flag, form=FLAG),
     Option("description", None, check_description),
 ]
 

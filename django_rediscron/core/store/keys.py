@@ -114,6 +114,9 @@ DELETED = f"{INDEX}:deleted"
 APPLICATIONS = f"{INDEX}:applications"
 """Hash: name of an application -> JSON of how its queues are made, for the leader of another."""
 
+FILES = f"{INDEX}:files"
+"""Hash: id of a schedule that was imported -> name of the file that named it last."""
+
 ERRORS = f"{INDEX}:errors"
 """Sorted set: ids of schedules that could not be enqueued, scored by the time of the last try."""
 

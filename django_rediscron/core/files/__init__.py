@@ -1,0 +1,1 @@
+"""Schedules in files: written, read, and taken over into Redis."""
