@@ -74,9 +74,9 @@ def _run_too_long(cause: Cause) -> str:
     lasts = "takes"
     if run is not None and run.started_at is not None:
         verb = "took" if run.ended_at else "has been running for"
-        lasts = f"{verb} {tell_duration((run.ended_at or cause.at) - run.started_at)},"
+        lasts = f"{verb} {tell_duration((run.ended_at or cause.at) - run.started_at)}"
     allowed = f" of {tell_duration(limit)}" if limit else ""
-    return f"{cause.subject} {lasts} longer than its max_runtime{allowed}{cause.worker}."
+    return f"{cause.subject} {lasts}{cause.worker}, longer than its max_runtime{allowed}."
 
 
 def _run_unknown(cause: Cause) -> str:
