@@ -132,6 +132,14 @@ def test_an_entry_that_cannot_be_read_does_not_block_others(
     assert "cannot be read: OverflowError" in caplog.text
 
 
+def test_a_text_is_a_line_whatever_the_error_is(connection: Redis) -> None:
+    told = Told()
+    with leading(connection, told):
+        fields = {"number": 1, "kind": "schedule_error", "id": "x"}
+        connection.xadd(ALARMS, {**fields, "error": json.dumps("no\r\nBcc: x \x1b[31m\u202e")})
+        assert told.next("schedule_error").text.endswith(": no  Bcc: x  [31m .")
+
+
 def test_what_a_receiver_gathers_it_is_told_at_once(connection: Redis) -> None:
     told: list[int] = []
     receiver = Receiver("mail", lambda each: told.append(len(each)), gather=600)

@@ -44,6 +44,11 @@ def cut(reason: object, longest: int = LONGEST_REASON) -> str:
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
+def flat(text: object) -> str:
+    """The text on one line, with blanks for what could steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in str(text)).strip()
+
+
 class _Short(reprlib.Repr):
     """`repr` that looks only at the beginning of large values."""
 

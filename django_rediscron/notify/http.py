@@ -23,7 +23,7 @@ from urllib.request import (
 )
 
 from .._version import __version__
-from ..core.quoting import cut, quoted
+from ..core.quoting import cut, flat, quoted
 
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of an answer that are read: a list of ten thousand checks is shorter."""
@@ -182,13 +182,13 @@ def _refused(error: HTTPError, url: str, shown: str, deadline: float) -> Request
     if 300 <= error.code < 400:
         reason = "redirected, which is not followed; use the address that it leads to"
     else:
-        reason = _one_line(error.reason)
+        reason = flat(error.reason)
         if error.headers.get_content_type() in ("text/plain", "application/json"):
             try:
                 body = _read(error, deadline, most=_CHUNK).decode(errors="replace")
             except (OSError, HTTPException, ValueError):
                 body = ""
-            reason = f"{reason}: {_one_line(body)}" if body.strip() else reason
+            reason = f"{reason}: {flat(body)}" if body.strip() else reason
     for secret in _secrets(url):
         reason = reason.replace(secret, "...")
     retry_after = error.headers.get("Retry-After", "")
@@ -211,12 +211,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError) and error.strerror:
-        return _one_line(error.strerror)
+        return flat(error.strerror)
     # These quote addresses and headers.
     if isinstance(error, (HTTPException, ValueError)) and not isinstance(error, OSError):
         return type(error).__name__
-    return cut(_one_line(error), _LONGEST_REASON) or type(error).__name__
-
-
-def _one_line(text: object) -> str:
-    return "".join(c if c.isprintable() else " " for c in str(text)).strip()
+    return cut(flat(error), _LONGEST_REASON) or type(error).__name__

@@ -9,7 +9,7 @@ from typing import Any
 from redis import Redis
 
 from ..process.identity import died_here
-from ..quoting import quoted
+from ..quoting import flat, quoted
 from ..store.connections import own_client
 from ..store.keys import INDEX, LOCK
 from ..timing.durations import Duration, positive_seconds
@@ -115,16 +115,12 @@ def check_health(
     }
     if finding is not None:
         return _unhealthy(finding, **facts)
-    return Health(True, "", _one_line(f"ok: {_all_well(leadership, failures)}"), **facts)
+    return Health(True, "", flat(f"ok: {_all_well(leadership, failures)}"), **facts)
 
 
 def _unhealthy(finding: Finding, **facts: Any) -> Health:
     problem, text = finding
-    return Health(False, problem, _one_line(f"{problem.replace('-', ' ')}: {text}"), **facts)
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
+    return Health(False, problem, flat(f"{problem.replace('-', ' ')}: {text}"), **facts)
 
 
 def _all_well(leadership: Leadership, failures: Failures) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from ..quoting import flat
 from ..schedule.record import Record
 from ..schedule.texts import lossy_text, parse_time
 from ..story.runs import Run
@@ -68,7 +69,7 @@ class Notification:
         occurrence = parse_time(fields["occurrence"]) if fields.get("occurrence") else None
         if run is not None:
             occurrence = run.occurrence
-        text = TEXTS[kind](Cause(id, entry.at, occurrence, run, facts))
+        text = flat(TEXTS[kind](Cause(id, entry.at, occurrence, run, facts)))
         return cls(entry.id, kind, entry.at, id, schedule, occurrence, run, text, facts)
 
     def to_json(self) -> dict[str, Any]:

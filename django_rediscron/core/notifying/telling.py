@@ -14,7 +14,7 @@ from threading import Event, Thread
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ..quoting import cut
+from ..quoting import cut, flat
 from ..schedule.record import Record
 from ..store.connections import hide_passwords, is_passing
 from ..store.reading import read_schedules
@@ -275,4 +275,4 @@ class Teller(Thread):
 
 def _told(error: BaseException | None) -> str:
     """An error in one line."""
-    return cut(f"{type(error).__name__}: {error}".replace("\n", " "))
+    return cut(flat(f"{type(error).__name__}: {error}"))

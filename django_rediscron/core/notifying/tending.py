@@ -8,7 +8,8 @@ from threading import Event, Lock, Thread
 
 from redis import Redis
 
-from ..quoting import cut
+from ..quoting import cut, flat
+from ..store.connections import hide_passwords
 from .receivers import Receiver
 
 logger = logging.getLogger(__name__)
@@ -65,5 +66,5 @@ class Tender:
         except BaseException as error:
             level = logging.DEBUG if self._has_failed else logging.ERROR
             self._has_failed = True
-            text = cut(f"{type(error).__name__}: {error}")
+            text = hide_passwords(cut(flat(f"{type(error).__name__}: {error}")))
             logger.log(level, "Receiver %s: tending failed: %s", self._receiver.name, text)

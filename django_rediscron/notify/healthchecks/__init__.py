@@ -60,13 +60,14 @@ def make(
     grace_seconds = positive_seconds("grace", grace)
     if on_delete not in ON_DELETE:
         raise ValueError(f"on_delete must be 'pause' or 'delete', got {quoted(on_delete)}")
-    tags = tags.split() if isinstance(tags, str) else tags
+    if not isinstance(channels, str):
+        raise ValueError(f"channels must be a text such as '*', got {quoted(channels)}")
     tend = None
     if api_key is not None:
         _check_key("api_key", api_key)
         api_url = _api_url(url, api_url)
         account = hashlib.sha256(f"{api_url} {api_key}".encode()).hexdigest()[:12]
-        options = CheckOptions(slugs, grace_seconds, tags, channels, on_delete)
+        options = CheckOptions(slugs, grace_seconds, _checked_tags(tags), channels, on_delete)
         tend = Checks(ManagementApi(api_url, api_key, seconds, creating), account, options).tend
     return Receiver(
         name=name,
@@ -86,6 +87,14 @@ def _api_url(url: str, api_url: str | None) -> str:
     if url.endswith("/ping"):
         return url.removesuffix("/ping")
     raise ValueError("api_url must be given with this url, such as https://hc.example.com")
+
+
+def _checked_tags(tags: object) -> Sequence[str]:
+    if isinstance(tags, str):
+        return tags.split()
+    if not isinstance(tags, (list, tuple)) or not all(isinstance(each, str) for each in tags):
+        raise ValueError(f"tags must be a text or a list of texts, got {quoted(tags)}")
+    return tags
 
 
 def _check_key(name: str, key: object) -> None:
