@@ -43,9 +43,10 @@ def start(transport: type[Transport], **options: Any) -> None:
         "default_integrations": False,
         "auto_enabling_integrations": False,
         "release": "1",
+        "dsn": DSN,
         **options,
     }
-    sentry_sdk.init(dsn=DSN, transport=transport, **options)
+    sentry_sdk.init(transport=transport, **options)
 
 
 @contextmanager

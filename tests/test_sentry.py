@@ -32,6 +32,7 @@ from django_rediscron.notify.sentry import delivery, make
 from django_rediscron.notify.sentry.monitors import MonitorOptions, monitor_config
 from django_rediscron.notify.slugs import Slugs
 from tests import tasks
+from tests.http_server import Reply, http_server
 from tests.processes import wait_until
 from tests.sentry import read_check_ins, scheduling, sentry, start, stop, working
 
@@ -299,6 +300,21 @@ def test_what_sentry_does_not_take_is_an_error_and_handed_over_again(interval: i
     finally:
         stop()
     assert len(handed_over) == 2
+
+
+def test_what_the_sdk_withholds_after_a_refusal_is_an_error_too() -> None:
+    refusal = Reply(429, headers={"Retry-After": "60"})
+    told = [ended(schedule(interval=600), "finished")]
+    with http_server() as server:
+        server.reply = refusal
+        start(HttpTransport, dsn=f"{server.url.replace('://', '://key@')}/1")
+        try:
+            receiver = make()
+            for reason in ("status_429", "ratelimit_backoff"):
+                with pytest.raises(ConnectionError, match=reason):
+                    receiver.tell(told)
+        finally:
+            stop()
 
 
 # Check-ins of others

@@ -26,13 +26,19 @@ class Delivery:
         if transport is self._watched or not hasattr(transport, "on_dropped_event"):
             return
         self._watched = transport
-        before = transport.on_dropped_event
+        dropped_event, lost_event = transport.on_dropped_event, transport.record_lost_event
 
         def dropped(reason: str) -> None:
             self._dropped.append(reason)
-            before(reason)
+            dropped_event(reason)
 
-        transport.on_dropped_event = dropped
+        def lost(reason: str, *args: Any, **options: Any) -> None:
+            # All that is said of a check-in while Sentry has asked the SDK to send none.
+            if getattr(options.get("item"), "type", None) == "check_in":
+                self._dropped.append(reason)
+            lost_event(reason, *args, **options)
+
+        transport.on_dropped_event, transport.record_lost_event = dropped, lost
 
     def finish(self, client: BaseClient) -> None:
         """Wait until all is sent. Raises `TimeoutError`, or `ConnectionError` if it was dropped."""
