@@ -90,7 +90,7 @@ def _listed(faults: list[Fault]) -> Sequence[object]:
     given = conf.NOTIFY
     if isinstance(given, (list, tuple)):
         return given
-    faults.append(_FaultError(f"should be a list, got {quoted(given)}", EXAMPLE).fault)
+    faults.append(_FaultError(f"should be a list, got {_shown(given)}", EXAMPLE).fault)
     return ()
 
 
@@ -99,14 +99,20 @@ def _name_and_options(entry: object) -> tuple[str, Options]:
     if is_pair:
         name, options = entry  # type: ignore[misc]
     if not isinstance(name, str) or not name or (is_pair and not isinstance(options, dict)):
-        # Options may hold secrets.
-        shown = entry[:1] if isinstance(entry, (list, tuple)) else entry
         raise _FaultError(
             f"should contain dotted names, or pairs of a dotted name and a dictionary of options, "
-            f"but it contains {quoted(shown)}",
+            f"but it contains {_shown(entry)}",
             EXAMPLE,
         )
     return name, options
+
+
+def _shown(value: object) -> str:
+    """What may be shown of a mistake: names, but no options, for they may hold secrets."""
+    begin = value[:1] if isinstance(value, (list, tuple)) else value
+    only = begin[0] if isinstance(begin, (list, tuple)) and begin else begin
+    is_harmless = only is None or isinstance(only, (str, int, float)) or not only
+    return quoted(begin) if is_harmless else f"a {type(value).__name__}"
 
 
 def _receiver(name: str, options: Options) -> Receiver:
@@ -164,7 +170,7 @@ def _make(name: str, make: Callable[..., Any], options: dict[str, Any]) -> Any:
     except TypeError as error:
         takes = ", ".join(parameters.parameters) or "none"
         raise _FaultError(
-            f"has options for {quoted(name)} that it does not take: {one_line(cut(error))}",
+            f"has wrong options for {quoted(name)}: {one_line(cut(error))}",
             f"Its options are: {takes}.",
         ) from error
     try:
