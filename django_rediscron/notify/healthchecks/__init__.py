@@ -60,14 +60,12 @@ def make(
     grace_seconds = positive_seconds("grace", grace)
     if on_delete not in ON_DELETE:
         raise ValueError(f"on_delete must be 'pause' or 'delete', got {quoted(on_delete)}")
-    if not isinstance(channels, str):
-        raise ValueError(f"channels must be a text such as '*', got {quoted(channels)}")
-    tend = None
+    tags, tend = _checked_tags(tags), None
     if api_key is not None:
         _check_key("api_key", api_key)
         api_url = _api_url(url, api_url)
         account = hashlib.sha256(f"{api_url} {api_key}".encode()).hexdigest()[:12]
-        options = CheckOptions(slugs, grace_seconds, _checked_tags(tags), channels, on_delete)
+        options = CheckOptions(slugs, grace_seconds, tags, channels, on_delete)
         tend = Checks(ManagementApi(api_url, api_key, seconds, creating), account, options).tend
     return Receiver(
         name=name,
