@@ -144,7 +144,7 @@ def test_their_rights_cover_every_command_of_the_scripts_they_run() -> None:
     """Some of these run rarely."""
     changes = ["save", "delete", "read", "prune", "create"]
     passes = ["due", "dispatch", "extend_lock", "release_lock", "replace_lock"]
-    passes += ["follow", "end_runs", "mark_told"]
+    passes += ["follow", "end_runs", "mark_told", "ended"]
     passes += ["register_receivers", "take_notifications", "note_told"]
     scripts = loaded_scripts()
     for name, run in {
@@ -190,12 +190,17 @@ def test_the_scheduler_can_tell_its_receivers(runner: User) -> None:
 def test_the_scheduler_can_all_that_it_does(runner: User, editor: User, standby: bool) -> None:
     register_some(editor)
     strain(runner.admin)
+    yearly = {"cron": "0 0 1 1 *", "connection": editor.connection}
+    later = RedisCronJob("later", "metrics", tasks.echo, **yearly)
+    later.save()
+    later.disable(reason="why", until=1)
     runner.admin.script_flush()
     with scheduler(runner, "first", standby) as process:
         for _ in range(3):
             next_job_id(runner.admin, "metrics")
         wait_until(lambda: runner.admin.hexists(job_key("broken"), "last_error"))
         wait_until(lambda: runner.admin.zscore(INDEX, "not indexed"))
+        wait_until(lambda: runner.admin.zscore(INDEX, "later"))
         add_hash(runner.admin, "by another program")
         runner.admin.set(LAST_UPDATE, time.time())
         runner.admin.publish(EVENTS, '{"event": "created", "job_id": "by another program"}')

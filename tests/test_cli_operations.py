@@ -15,6 +15,7 @@ from redis import Redis
 
 from django_rediscron import RedisCronJob
 from django_rediscron.core.store.keys import job_key
+from django_rediscron.core.timing.cron_times import utc_text
 from django_rediscron.terminal import with_progress
 
 from .forks import ROOT
@@ -111,6 +112,53 @@ def test_what_became_of_each_is_told(schedules: None, connection: Redis, told: A
     assert enabled(connection) == {"broken", "kept"}
     (change,) = RedisCronJob.fetch("billing:daily", connection).get_changes(connection, 0, 0)
     assert (change.what, change.actor.partition(":")[0]) == ("disabled", "cli")
+
+
+def test_a_reason_and_an_end_are_kept(schedules: None, connection: Redis, told: Any) -> None:
+    """Also of what is disabled already, for another reason."""
+    until = f"{SOON:%FT%TZ}"
+    options = ("--reason", "the bank is closed", "--until", until)
+    lines = ["billing:daily  {}", "mail           {}"]
+    ids = ("billing:daily", "mail")
+    assert told("disable", *ids, *options, "--dry-run").splitlines() == [
+        line.format("would be disabled") for line in lines
+    ]
+    assert told("disable", *ids, *options).splitlines() == [
+        line.format("disabled") for line in lines
+    ]
+    for id in ids:
+        job = RedisCronJob.fetch(id, connection)
+        assert (job.disabled_reason, job.disabled_until) == ("the bank is closed", SOON)
+    assert told("disable", *ids, *options).splitlines() == [
+        line.format("disabled already") for line in lines
+    ]
+    told("disable", "mail", "--until", "2h")
+    moved = RedisCronJob.fetch("mail", connection).disabled_until
+    assert moved is not None
+    assert moved > SOON
+
+    off = RedisCronJob.fetch("billing:daily", connection)
+    assert off.disabled_at is not None
+    since, why = utc_text(off.disabled_at), "the bank is closed\n"
+    said = f"since {since}, by {off.disabled_by}, until"
+    assert f"Disabled  {said} {until}: {why}" in told("show", off.id)
+    assert f"disabled billing:daily: {said} {utc_text(SOON)}: {why}" in told("info")
+    facts = {job["id"]: job for job in json.loads(told("info", "--json"))["jobs"]}
+    assert facts[off.id]["disabled_until"] == utc_text(SOON)
+    assert f"{off.disabled_by}, until {until}: the bank is closed\n" in told("changes", off.id)
+    (change, *_) = json.loads(told("changes", off.id, "--json"))["changes"]
+    assert change["until"] == utc_text(SOON)
+
+
+def test_a_wrong_reason_or_end_is_refused(schedules: None, connection: Redis, told: Any) -> None:
+    for arguments, complaint in {
+        ("--until", "2020-01-01"): "TIME must be in the future, got 2020-01-01",
+        ("--until", "soon"): "'soon' is neither a time",
+        ("--reason", "x" * 201): "reason must be one line of at most 200 characters",
+        ("--reason", "a\nb"): "reason must be one line",
+    }.items():
+        assert complaint in told("disable", "mail", *arguments, status=2)
+    assert "No such option" in told("enable", "mail", "--until", "2h", status=2)
 
 
 def test_it_is_told_to_programs(schedules: None, connection: Redis, told: Any) -> None:

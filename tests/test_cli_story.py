@@ -309,13 +309,16 @@ def test_show_has_all_of_it_on_a_page(connection: Redis, told: Any) -> None:
     page = told("show", "mail")
     since, until = re.findall(r"(\S+) to (\S+) \(stopped\)  web1:4711\n", page)[0]
     assert since <= until
-    assert page.splitlines()[:20] == [
+    off = RedisCronJob.fetch("mail", connection).disabled_at
+    assert off is not None
+    assert page.splitlines()[:21] == [
         "mail",
         "",
         "Function      tests.tasks.echo(to='a', token='********')",
         "Queue         default",
         "When          Every 15 minutes",
         "State         disabled, revision 2",
+        f"Disabled      since {utc_text(off)}, by cli:bob@web1",
         "Next          -",
         "Outcomes      7 finished, 2 failed",
         "Last failure  2026-06-03T03:00:00Z, 2 in a row",

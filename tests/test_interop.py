@@ -14,7 +14,7 @@ from redis import Redis
 from rq.cron import CronScheduler
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
-from django_rediscron.core.store.keys import DISABLED, INDEX
+from django_rediscron.core.store.keys import DISABLED, DISABLED_UNTIL, INDEX
 from django_rediscron.core.story.changes import read_changes
 from tests import tasks
 from tests.processes import next_job_id, running_scheduler, wait_until
@@ -156,6 +156,33 @@ def test_an_edit_by_rq_rediscron_wakes_our_scheduler(
         RedisCronScheduler(connection).register(tasks.echo, "cron", id="c", cron="0 0 1 1 *")
         peer("job = RedisCronJob.fetch('c', redis); job.cron = '* * * * * *'; job.save()")
         next_job_id(connection, "cron")
+
+
+@pytest.mark.slow
+def test_what_is_disabled_until_some_time_is_only_disabled_for_rq_rediscron(
+    connection: Redis, redis_url: str, peer: Any
+) -> None:
+    """What it writes leaves our fields behind, which mean nothing once it has enabled it."""
+    scheduler = RedisCronScheduler(connection)
+    for id in ("a", "b"):
+        scheduler.register(tasks.echo, "q", id=id, cron="0 0 1 1 *")
+        RedisCronJob.fetch(id, connection).disable(reason="why", until=3600)
+    assert peer(
+        "job = RedisCronJob.fetch('a', redis)\n"
+        "result = job.enabled\n"
+        "job.enable()\n"
+        "other = RedisCronJob.fetch('b', redis)\n"
+        "other.queue_name = 'peer'\n"
+        "other.save()"
+    ) is False  # fmt: skip
+    job = RedisCronJob.fetch("a", connection)
+    assert (job.enabled, job.disabled_reason, job.disabled_until) == (True, "", None)
+    other = RedisCronJob.fetch("b", connection)
+    assert (other.queue_name, other.disabled_reason) == ("peer", "why")
+    assert other.disabled_until is not None
+    with running_scheduler(redis_url):
+        wait_until(lambda: connection.hget("rq:cron_job:a", "disabled_until") is None)
+    assert connection.zrange(DISABLED_UNTIL, 0, -1) == [b"b"]
 
 
 @pytest.mark.slow

@@ -221,6 +221,9 @@ def test_a_real_scheduler_disables_what_a_real_worker_fails(
         wait_until(lambda: not RedisCronJob.fetch("a", connection).enabled, timeout=60)
     (change,) = (e for e in read_changes("a", connection) if e.what == "disabled")
     assert (change.actor, change.reason) == ("scheduler:real", "2 failed runs in a row")
+    job = RedisCronJob.fetch("a", connection)
+    assert (job.disabled_at, job.disabled_by) == (change.at, "scheduler:real")
+    assert (job.disabled_reason, job.disabled_until) == ("2 failed runs in a row", None)
 
 
 # Long runs

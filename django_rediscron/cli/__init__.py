@@ -81,19 +81,21 @@ def info(
 
     The columns are id, interval or cron expression, state, next enqueue time (UTC) and queue.
     Below the total stand schedules that are not as the code declares them ("overridden: interval
-    900 (code: 600)", "orphan", "deleted by hand"), those whose last run failed, and those that
-    cannot be read. The last line says if no scheduler is running.
+    900 (code: 600)", "orphan", "deleted by hand"), since when, by whom, why and until when others
+    are disabled, those whose last run failed, and those that cannot be read. The last line says if
+    no scheduler is running.
 
     With --json, "jobs" holds an object for each schedule with id, name, schedule, interval, cron,
-    queue_name, func_name, args, kwargs, enabled, state, next_enqueue_time, latest_enqueue_time,
-    last_error, last_error_at, created_at, updated_at, revision, runs, finished_at, timezone,
-    start_at, end_at, max_runs, jitter, misfire_grace, catch_up, catch_up_limit, overlap,
-    max_failures, max_runtime, notify, tags, source, application, place, locked, orphaned_at,
-    overrides, job_timeout, result_ttl, ttl, failure_ttl, meta, retry, on_success, on_failure,
-    on_stopped, at_front and description; "damaged" an object with id and reason for each schedule
-    that cannot be read; "deleted" one with id, application and place for each that was deleted by
-    hand; "leader" and "standbys" name the schedulers; "updated" the time. Times are in UTC, or
-    null. With --interval, an object is printed each time.
+    queue_name, func_name, args, kwargs, enabled, state, disabled_at, disabled_by, disabled_reason,
+    disabled_until, next_enqueue_time, latest_enqueue_time, last_error, last_error_at, created_at,
+    updated_at, revision, runs, finished_at, timezone, start_at, end_at, max_runs, jitter,
+    misfire_grace, catch_up, catch_up_limit, overlap, max_failures, max_runtime, notify, tags,
+    source, application, place, locked, orphaned_at, overrides, job_timeout, result_ttl, ttl,
+    failure_ttl, meta, retry, on_success, on_failure, on_stopped, at_front and description;
+    "damaged" an object with id and reason for each schedule that cannot be read; "deleted" one with
+    id, application and place for each that was deleted by hand; "leader" and "standbys" name the
+    schedulers; "updated" the time. Times are in UTC, or null. With --interval, an object is printed
+    each time.
 
     Exit status: 0, also after Ctrl-C with --interval and when the reader of a pipe stops reading;
     1 when Redis cannot be used, or there is no such QUEUE; 2 for wrong usage; 130 after Ctrl-C

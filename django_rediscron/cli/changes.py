@@ -39,8 +39,9 @@ def changes(connection: Redis, id: str, limit: int, since: datetime | None, as_j
     Values of sensitive keyword arguments are shown as ********.
 
     With --json, "id" is the ID, "changes" holds an object for each change with revision, at, actor,
-    action, reason and fields, whose values are lists of two: the text in Redis before and after, or
-    null where the field had or has its default.
+    action, reason, until (when a schedule that was disabled then is to be enabled, or null) and
+    fields, whose values are lists of two: the text in Redis before and after, or null where the
+    field had or has its default.
 
     Exit status: 0; 1 when Redis cannot be used, or nothing is on record of the ID; 2 for wrong
     usage; 130 after Ctrl-C.
@@ -86,7 +87,8 @@ def lines(changes: Sequence[LoggedChange]) -> Iterator[str]:
     """What is shown of them."""
     for change in changes:
         done = "changed outside" if change.what == "outside" else f"{change.what} by {change.actor}"
-        reason = f": {change.reason}" if change.reason else ""
+        until = f", until {short_time(change.until)}" if change.until else ""
+        reason = f"{until}: {change.reason}" if change.reason else until
         yield fitted(
             f"{short_time(change.at)}  revision {change.revision}  {one_line(done + reason)}"
         )
@@ -117,6 +119,7 @@ def change_facts(change: LoggedChange) -> dict[str, Any]:
         "actor": change.actor,
         "action": change.what,
         "reason": change.reason,
+        "until": time_fact(change.until),
         "fields": {name: list(both) for name, both in shown_fields(change).items()},
     }
 

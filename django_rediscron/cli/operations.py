@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any
 
 import click
@@ -13,13 +14,15 @@ from redis import Redis
 from redis.exceptions import ResponseError
 from rq.exceptions import NoSuchJobError
 
+from ..core.exceptions import InvalidScheduleError
 from ..core.job import RedisCronJob
 from ..core.quoting import LONGEST_REASON, cut
+from ..core.schedule.option_checks import check_end, check_reason
 from ..core.store import Damaged, fetch_many
 from ..core.store.saving import delete_schedules
 from ..terminal import columns, fitted, one_line, with_progress
 from .selection import Selection, selecting
-from .story_options import json_option
+from .story_options import json_option, moment_in
 from .verb import REFUSALS, Verb
 
 PAGE = 200
@@ -55,9 +58,27 @@ class Result:
     failed: bool = False
 
 
-def _switch(enabled: bool, job: RedisCronJob) -> str:
-    job.enable() if enabled else job.disable()
+def _enable(job: RedisCronJob, _: Redis) -> str:
+    job.enable()
     return ""
+
+
+def _disable(job: RedisCronJob, _: Redis) -> str:
+    job.disable()
+    return ""
+
+
+def disabling(reason: str, until: datetime | None) -> Operation:
+    """As `DISABLE`, for this reason and until then, also of what is disabled for another one."""
+
+    def do(job: RedisCronJob, _: Redis) -> str:
+        job.disable(reason=reason, until=until)
+        return ""
+
+    def is_done(job: RedisCronJob) -> bool:
+        return not job.enabled and (job.disabled_reason, job.disabled_until) == (reason, until)
+
+    return replace(DISABLE, do=do, is_done=is_done)
 
 
 def _enqueue(job: RedisCronJob, connection: Redis) -> str:
@@ -70,12 +91,8 @@ def _delete(job: RedisCronJob | Damaged, connection: Redis) -> str:
     return ""
 
 
-ENABLE = Operation(
-    "enable", "enabled", lambda job, _: _switch(True, job), is_done=lambda job: job.enabled
-)
-DISABLE = Operation(
-    "disable", "disabled", lambda job, _: _switch(False, job), is_done=lambda job: not job.enabled
-)
+ENABLE = Operation("enable", "enabled", _enable, is_done=lambda job: job.enabled)
+DISABLE = Operation("disable", "disabled", _disable, is_done=lambda job: not job.enabled)
 RUN = Operation("run", "enqueued", _enqueue, asks=True, takes_locked=True)
 DELETE = Operation("delete", "deleted", _delete, asks=True, takes_damaged=True)
 
@@ -93,6 +110,38 @@ the schedules; 2 for wrong usage; 130 after Ctrl-C.
 """
 
 
+def _checked_reason(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    try:
+        return check_reason(value)
+    except InvalidScheduleError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _checked_end(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> datetime | None:
+    try:
+        moment = datetime.now(timezone.utc)
+        return check_end("TIME", value and moment_in(value, ahead=True), moment)
+    except InvalidScheduleError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+_why = click.option(
+    "--reason",
+    default="",
+    callback=_checked_reason,
+    metavar="TEXT",
+    help="Why, for those who find them disabled.",
+)
+_until = click.option(
+    "--until",
+    callback=_checked_end,
+    metavar="TIME",
+    help="The scheduler enables them then (UTC): 2026-06-03T05:40, or 2h, 1d from now.",
+)
+
+
 def _verb(operation: Operation, text: str) -> click.Command:
     """The command of an operation; `text`: its help."""
 
@@ -100,16 +149,23 @@ def _verb(operation: Operation, text: str) -> click.Command:
     @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
     @json_option
     def call(
-        connection: Redis, selection: Selection, dry_run: bool, as_json: bool, yes: bool = True
+        connection: Redis,
+        selection: Selection,
+        dry_run: bool,
+        as_json: bool,
+        yes: bool = True,
+        reason: str = "",
+        until: datetime | None = None,
     ) -> None:
         if not selection:
             raise click.UsageError(f"name the schedules to {operation.name}; '*' means all")
+        what = disabling(reason, until) if reason or until else operation
         ids = selection.ids(connection)
         if operation.asks and len(ids) > 1 and not (yes or dry_run):
             confirm(f"{operation.name.capitalize()} {len(ids)} schedules?")
         results: list[Result] = []
         try:
-            steps = carry_out(operation, ids, connection, dry_run)
+            steps = carry_out(what, ids, connection, dry_run)
             for result in with_progress(steps, len(ids)):
                 results.append(result)
         finally:  # also if Redis goes away meanwhile
@@ -120,6 +176,8 @@ def _verb(operation: Operation, text: str) -> click.Command:
         if any(result.failed for result in results):
             sys.exit(1)
 
+    if operation is DISABLE:
+        call = _why(_until(call))
     if operation.asks:
         option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
         call = option(call)
@@ -201,7 +259,8 @@ disable = _verb(
     DISABLE,
     """Keep schedules, but do not run them.
 
-Jobs that are in their queues already run all the same.
+Jobs that are in their queues already run all the same. With a reason or an end, schedules that are
+disabled already are so for this reason and until then from now on.
 """,
 )
 run = _verb(

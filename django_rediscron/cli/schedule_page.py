@@ -138,6 +138,8 @@ def _definition(job: RedisCronJob) -> Iterator[tuple[str, str]]:
     }
     yield "Options", ", ".join(f"{n} {cut(mask_field(n, t), LONGEST)}" for n, t in options.items())
     yield "State", f"{job.state}, revision {job.revision}"
+    if not job.enabled:
+        yield "Disabled", job.off.describe(short_time)
     if job.last_error:
         yield "Error", job.last_error
     if job.source == "code":

@@ -17,7 +17,7 @@ from .exceptions import InvalidScheduleError, NoSuchJobError
 from .quoting import quoted, quoted_id
 from .schedule.checks import check_when
 from .schedule.missed import Skip
-from .schedule.option_checks import check_moment
+from .schedule.option_checks import check_end, check_moment, check_reason
 from .schedule.record import Record
 from .schedule.texts import lossy_text
 from .schedule.upcoming import upcoming
@@ -30,6 +30,7 @@ from .story.changes import LoggedChange, read_changes
 from .story.reverting import revert
 from .story.why import Answer, why
 from .timing.description import describe
+from .timing.durations import Duration
 from .timing.zones import UTC
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ class RedisCronJob(Record):
     the next one. `revision` counts the changes of the definition. `last_error` and `last_error_at`
     say why the latest occurrence could not be enqueued; None if there was no error. `runs` counts
     the scheduled runs, if `max_runs` is set. `finished_at`: when it finished, None while runs are
-    left. `version` is an opaque text that changes with each change of the definition, and not with
-    runs; it is empty if nothing is stored.
+    left. `disabled_at`, `disabled_by`, `disabled_reason`, `disabled_until`: since when, by whom,
+    why and until when it is disabled; None, or an empty reason, while it is not or if that is not
+    on record. `version` is an opaque text that changes with each change of the definition, and not
+    with runs; it is empty if nothing is stored.
 
     Raises `InvalidScheduleError` (a `ValueError`) for a schedule that could not run.
     """
@@ -210,16 +213,36 @@ class RedisCronJob(Record):
         with acting_as(actor):
             self._switch(True, pipeline)
 
-    def disable(self, pipeline: Any | None = None, *, actor: str | None = None) -> None:
-        """Keep it, but do not run it."""
-        with acting_as(actor):
-            self._switch(False, pipeline)
+    def disable(
+        self,
+        pipeline: Any | None = None,
+        *,
+        reason: str = "",
+        until: datetime | Duration | None = None,
+        actor: str | None = None,
+    ) -> None:
+        """Keep it, but do not run it.
 
-    def _switch(self, enabled: bool, pipeline: Any | None) -> None:
+        `reason`: why, a line of at most 200 characters for those who find it disabled. `until`: an
+        aware datetime in the future or a duration from now, after which the scheduler enables it as
+        `enable` does. A schedule that is disabled already is so for this reason and until then from
+        now on. Raises `InvalidScheduleError` for anything else.
+        """
+        reason, end = check_reason(reason), check_end("until", until, now())
+        with acting_as(actor):
+            self._switch(False, pipeline, reason, end)
+
+    def _switch(
+        self,
+        enabled: bool,
+        pipeline: Any | None,
+        reason: str = "",
+        until: datetime | None = None,
+    ) -> None:
         connection = self._connected()
         resolve_pipelined(self, connection)
         self.enabled = enabled
-        save_changes([Change.switch(self, enabled)], connection, pipeline)
+        save_changes([Change.switch(self, enabled, reason, until)], connection, pipeline)
 
     def delete(self, pipeline: Any | None = None, *, actor: str | None = None) -> None:
         """Delete it with its index entry and the list of its RQ jobs, and tell the schedulers.

@@ -20,6 +20,7 @@ from django_rediscron.core.store.keys import (
     INDEX,
     JOB_PREFIX,
     LOCK,
+    OFF_FIELDS,
     RUNTIME_FIELDS,
     history_key,
     job_key,
@@ -47,7 +48,7 @@ DEFAULTS = {
 BATCHES = (("cron 1", "cron 2", "ran 1"), ("ran 2", "new 1", "new 2"), ("new elsewhere",))
 """In which batches of three the due ones are read: the oldest first."""
 
-NOT_DEFINED = (*RUNTIME_FIELDS, "revision", "updated_at")
+NOT_DEFINED = (*RUNTIME_FIELDS, *OFF_FIELDS, "revision", "updated_at")
 
 NEW_YEAR = "0 0 1 1 *"
 """A cron expression that does not come due in the middle of a test."""

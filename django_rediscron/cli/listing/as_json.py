@@ -22,7 +22,8 @@ from .choice import chosen_tombstones, stream_chosen
 
 JSON_FIELDS = (
     "id", "name", "schedule", "interval", "cron", "queue_name", "func_name", "args", "kwargs",
-    "enabled", "state", "next_enqueue_time", "latest_enqueue_time", "last_error", "last_error_at",
+    "enabled", "state", "disabled_at", "disabled_by", "disabled_reason", "disabled_until",
+    "next_enqueue_time", "latest_enqueue_time", "last_error", "last_error_at",
     "created_at", "updated_at", "revision", "runs", "finished_at", *TIME_DEFAULTS,
     "source", "application", "place", "locked", "orphaned_at", "overrides",
 )  # fmt: skip

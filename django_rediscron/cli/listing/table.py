@@ -25,9 +25,9 @@ def render(
     """The listing as a table, of all queues or of those named, without the last newline.
 
     Below the total stand the schedulers that lead and stand by, if any stands by, schedules that
-    are not as the code declares them, those whose last run failed and those that cannot be read.
-    The latter are named for every choice of queues: which queue was theirs cannot be read either.
-    If no scheduler leads, the last line says so.
+    are not as the code declares them, who disabled which and why, those whose last run failed and
+    those that cannot be read. The latter are named for every choice of queues: which queue was
+    theirs cannot be read either. If no scheduler leads, the last line says so.
     """
     jobs = chosen(listing, queues)
     if not jobs:
@@ -44,6 +44,10 @@ def render(
             f"code     {one_line(tombstone.id)}: deleted by hand, declared at "
             f"{one_line(tombstone.place)}"
         )
+    for job in jobs:
+        off = "" if job.enabled else job.off.describe(utc_text)
+        if off:
+            lines.append(f"disabled {one_line(job.id)}: {one_line(off)}")
     for job in jobs:
         if job.last_error:
             lines.append(f"error    {one_line(job.id)}: {one_line(job.last_error)}")

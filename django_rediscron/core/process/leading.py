@@ -17,6 +17,7 @@ from ..notifying.threads import Notifying
 from ..store.batches import WorkEndedError
 from ..story.following import Following
 from ..story.outside import OutsideWatch
+from .enabling import Enabling
 from .inbox import Inbox
 from .listener import ChangeListener
 from .outage import Outage
@@ -61,6 +62,7 @@ class Leading:
         self._inbox = inbox
         self._outage = outage
         self._standby = standby
+        self.enabling = Enabling(session.client)
         self._outside = OutsideWatch(session.client, dispatcher.memory.suspects)
         self._clock = time.time()
         self._watchdog = watchdog_interval()
@@ -206,6 +208,7 @@ class Leading:
 
     def _pass(self) -> None:
         session, begun = self._session, time.monotonic()
+        self.enabling.step(session.token)
         for enqueued in self._dispatcher.enqueue_due(session.token, session.lock_ttl):
             if enqueued:
                 self._following.expect_jobs()

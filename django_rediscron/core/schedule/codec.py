@@ -14,7 +14,7 @@ from typing import Any
 from ..exceptions import InvalidScheduleError
 from ..plain import plain
 from ..quoting import quoted
-from .definition import Definition
+from .definition import Definition, Off
 from .options import DEFAULT_RESULT_TTL, JOB_DEFAULTS, NO_OPTIONS, OPTIONS, TIME_DEFAULTS
 from .rq_options import dump_webhooks, load_webhooks
 from .texts import (
@@ -84,6 +84,8 @@ def dump(job: Definition) -> dict[str, Any]:
     for field in ("latest_enqueue_time", "next_enqueue_time", "created_at", "updated_at"):
         fields[field] = time_text(getattr(job, field))
     fields["enabled"] = int(job.enabled)
+    if not job.enabled:
+        fields |= job.off.fields()
     fields["revision"] = job.revision
     if job.max_runs is not None:
         fields["max_runs"] = job.max_runs
@@ -167,6 +169,8 @@ def load(job: Definition, data: Mapping[str, str]) -> None:
         job.time_options = {name: said[name] for name in said if name in TIME_DEFAULTS}
         job.job_options.update({name: said[name] for name in said if name in JOB_DEFAULTS})
     job.enabled = load_flag(data, "enabled", True)
+    if not job.enabled and "disabled_at" in data:
+        job.off = Off.of(data)
     job.revision = (load_number(data, "revision") or 0) if "revision" in data else 0
     job.runs = (load_number(data, "runs") or 0) if "runs" in data else 0
     job.last_error = data.get("last_error") or None

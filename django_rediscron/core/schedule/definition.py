@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
@@ -15,6 +17,7 @@ from ..timing.zones import find_zone
 from .dotted_names import function_name, resolve_function
 from .options import JOB_DEFAULTS, TimeOptions
 from .rq_options import CALLBACKS, make_callback
+from .texts import parse_time, time_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,6 +28,59 @@ FUNCTION_FIELDS = ("func_name", *CALLBACKS)
 """Fields that hold dotted names."""
 
 Times = tuple["datetime | None", "datetime | None"]
+
+
+@dataclass(frozen=True)
+class Off:
+    """Since when a schedule is disabled, by whom, why and until when.
+
+    As far as that is on record: nothing is if another program disabled it, or if it was created so.
+    """
+
+    at: datetime | None = None
+    by: str | None = None
+    """The actor, as in the log of changes."""
+    reason: str = ""
+    until: datetime | None = None
+    """When the leader enables it."""
+
+    @classmethod
+    def of(cls, data: Mapping[str, str]) -> Off:
+        """What a hash says; only for people, so that what cannot be read counts as missing."""
+        if not data.get("disabled_at"):
+            return NOT_ON_RECORD
+        return cls(
+            _moment(data["disabled_at"]),
+            data.get("disabled_by") or None,
+            data.get("disabled_reason", ""),
+            _moment(data.get("disabled_until", "")),
+        )
+
+    def fields(self) -> dict[str, str]:
+        """The fields of the hash."""
+        fields = {
+            "disabled_at": time_text(self.at),
+            "disabled_by": self.by or "",
+            "disabled_reason": self.reason,
+            "disabled_until": time_text(self.until),
+        }
+        return {name: text for name, text in fields.items() if text}
+
+    def describe(self, show: Callable[[datetime], str]) -> str:
+        """`since TIME, by ACTOR, until TIME: REASON`, of which parts may be missing."""
+        parts = [("since", self.at and show(self.at)), ("by", self.by)]
+        parts.append(("until", self.until and show(self.until)))
+        text = ", ".join(f"{word} {what}" for word, what in parts if what)
+        return ": ".join(filter(None, (text, self.reason)))
+
+
+NOT_ON_RECORD = Off()
+
+
+def _moment(text: str) -> datetime | None:
+    with suppress(ValueError):
+        return parse_time(text) if text else None
+    return None
 
 
 class Definition(TimeOptions, CronJob):
@@ -47,6 +103,7 @@ class Definition(TimeOptions, CronJob):
         self.last_error_at: datetime | None = None
         self.runs = 0
         self.finished_at: datetime | None = None
+        self.off = NOT_ON_RECORD
         self._loaded_times = (None, None)
         self.enabled_given = True  # False: a stored schedule keeps its own state
 
@@ -78,6 +135,26 @@ class Definition(TimeOptions, CronJob):
         if self.finished_at is not None:
             return "finished"
         return "enabled" if self.last_error is None else "error"
+
+    @property
+    def disabled_at(self) -> datetime | None:
+        """Since when it is disabled; None if it is not, or if that is not on record."""
+        return None if self.enabled else self.off.at
+
+    @property
+    def disabled_by(self) -> str | None:
+        """Who disabled it, as in the log of changes; None likewise."""
+        return None if self.enabled else self.off.by
+
+    @property
+    def disabled_reason(self) -> str:
+        """Why it is disabled; empty if nobody said."""
+        return "" if self.enabled else self.off.reason
+
+    @property
+    def disabled_until(self) -> datetime | None:
+        """When the scheduler is to enable it; None for never."""
+        return None if self.enabled else self.off.until
 
     @property
     def func(self) -> Callable[..., Any]:

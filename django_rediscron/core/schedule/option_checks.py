@@ -9,8 +9,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
+from unicodedata import category
 
 from rq import Retry
 
@@ -23,7 +24,11 @@ from ..timing.zones import UTC
 from .forms import COUNT, FLAG, Form, duration
 from .texts import dump_json, parse_flag
 
+LONGEST_REASON = 200
 LONGEST_TAG, MOST_TAGS = 50, 20
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+"""Categories of characters that one line of text cannot have."""
+
 TAG = re.compile(r"[\w.:/-]{1,50}")
 
 CatchUp = Literal["latest", "all", "skip"]
@@ -53,6 +58,32 @@ def check_moment(name: str, value: object) -> datetime | None:
             f"leave it out where none is meant"
         )
     return value
+
+
+def check_reason(value: object) -> str:
+    """Why a schedule is disabled: one short line, which may be empty."""
+    is_short = isinstance(value, str) and len(value) <= LONGEST_REASON
+    if is_short and _UNPRINTABLE.isdisjoint(map(category, text := str(value))):
+        return text.strip()
+    raise InvalidScheduleError(
+        f"reason must be one line of at most {LONGEST_REASON} characters, got {quoted(value)}"
+    )
+
+
+def check_end(name: str, value: Any, moment: datetime) -> datetime | None:
+    """A time after this moment, from an aware datetime or a duration; None for no end."""
+    if value is None or isinstance(value, datetime):
+        end = check_moment(name, value)
+    else:
+        try:
+            end = moment + timedelta(seconds=positive_seconds(name, value, MAX_SECONDS))
+        except ValueError as error:
+            raise InvalidScheduleError(
+                f"{name} must be an aware datetime or a duration, got {quoted(value)}; {EXAMPLES}"
+            ) from error
+    if end is not None and end <= moment:
+        raise InvalidScheduleError(f"{name} must be in the future, got {end.isoformat()}")
+    return end
 
 
 def check_count(name: str, value: object) -> int | None:

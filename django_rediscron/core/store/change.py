@@ -11,6 +11,7 @@ from typing import Any
 from ..exceptions import DamagedScheduleError, InvalidScheduleError
 from ..schedule.checks import check_timing
 from ..schedule.codec import LEFT_OUT, OPTIONAL_FIELDS
+from ..schedule.definition import Off
 from ..schedule.options import OPTIONS
 from ..schedule.origin import DEFAULTS
 from ..schedule.record import Record
@@ -19,7 +20,7 @@ from ..timing.clock_rules import rules_pairs
 from ..timing.cron_times import utc_text
 from ..timing.recurrence import Recurrence
 from ..timing.zones import find_zone
-from .keys import FACTS, TIMING_FIELDS
+from .keys import FACTS, OFF_FIELDS, TIMING_FIELDS
 
 SYNCED, RESET, REVERTED = "synced", "reset", "reverted"
 """Changes that the log names otherwise than what they do: by the code, back to it, or back to an
@@ -51,6 +52,12 @@ class Change:
     what: str = ""
     """What the log of changes is to say, if not that it was created or updated, whichever it is."""
     reason: str = ""
+    off: bool = False
+    """Whether it is disabled, for this reason, though it may be so for another one already."""
+    until: str = ""
+    """When the leader is to enable it."""
+    ends: dict[str, str] | None = None
+    """Of the leader, which does so: the `token` of its lock, and `until` as it was read."""
     # What a merge with the code read, and which fields of the origin it writes.
     expected: dict[str, Any] | None = None
     origin_fields: dict[str, str | bool] | None = None
@@ -114,10 +121,13 @@ class Change:
         return change
 
     @classmethod
-    def switch(cls, job: Record, enabled: bool) -> Change:
-        """Only enable or disable."""
+    def switch(
+        cls, job: Record, enabled: bool, reason: str = "", until: datetime | None = None
+    ) -> Change:
+        """Only enable, or disable for this reason, until this moment if there is one."""
         event = "enabled" if enabled else "disabled"
         change = cls(job, event, fields={"enabled": str(int(enabled))}, retimed=False)
+        change.off, change.reason, change.until = not enabled, reason, time_text(until)
         change._take_own_facts()
         return change
 
@@ -202,6 +212,12 @@ class Change:
             item["what"] = self.what
         if self.reason:
             item["reason"] = self.reason
+        if self.off:
+            item["off"] = True
+        if self.until:
+            item["until"] = self.until
+        if self.ends:
+            item["ends"] = self.ends
         if self.receipt:
             item["receipt"] = self.receipt
         if self.expected is not None:
@@ -219,7 +235,8 @@ class Change:
         job.updated_at = parse_time(version.partition("/")[2])
         job.last_error = job.last_error_at = None
         latest, following = (parse_time(text) if text else None for text in runtime[:2])
-        enabled, finished, runs = runtime[2:]
+        enabled, finished, runs, *off = runtime[2:]
+        job.off = Off.of(dict(zip(OFF_FIELDS, off, strict=False)))
         job.finished_at = parse_time(finished) if finished else None
         job.runs = int(runs) if runs.isdecimal() else 0
         written = (latest, following, enabled == "1")

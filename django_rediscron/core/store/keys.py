@@ -18,6 +18,9 @@ registry of cron names in the same key, so a member is not necessarily a schedul
 DISABLED = f"{INDEX}:disabled"
 """Sorted set: ids of schedules that do not wait to run, so that no listing scans the keyspace."""
 
+DISABLED_UNTIL = f"{INDEX}:disabled_until"
+"""Sorted set: ids of schedules that the leader is to enable, scored by when (epoch seconds)."""
+
 LOCK = f"{INDEX}:lock"
 """String with a TTL: the token of the one live scheduler, `{scheduler name}:{random hex}`."""
 
@@ -217,6 +220,10 @@ RUNTIME_FIELDS = (
 )
 """Written by the scheduler only. All other fields are written by people and their programs."""
 
+OFF_FIELDS = ("disabled_at", "disabled_by", "disabled_reason", "disabled_until")
+"""Since when a schedule is disabled, by whom, why, and until when. Programs that do not know them
+leave them behind when they enable it: they count only while it is disabled."""
+
 ORIGIN_FIELDS = (
     "source",
     "application",
@@ -232,6 +239,7 @@ UNLOGGED_FIELDS = (
     "id",
     *EDIT_FIELDS,
     *RUNTIME_FIELDS,
+    *OFF_FIELDS,
     "place",
     "declared",
     "orphaned_at",

@@ -25,6 +25,7 @@ from .connections import bytes_client
 from .creation import create_new
 from .keys import (
     DISABLED,
+    DISABLED_UNTIL,
     ERRORS,
     HISTORY_SUFFIX,
     INDEX,
@@ -49,7 +50,11 @@ LONGEST_DELAY = 300
 rate of attempts, so that none waits long after its cause was fixed."""
 
 REINDEX = Script(
-    "reindex", JOB_PREFIX=JOB_PREFIX, LONGEST_DELAY=LONGEST_DELAY, MAX_SECONDS=MAX_SECONDS
+    "reindex",
+    JOB_PREFIX=JOB_PREFIX,
+    LONGEST_DELAY=LONGEST_DELAY,
+    MAX_SECONDS=MAX_SECONDS,
+    DISABLED_UNTIL=DISABLED_UNTIL,
 )
 PRUNE = Script("prune")
 

@@ -20,6 +20,7 @@ from .change import NO_LONGER_DECLARED, Change, new_receipt
 from .keys import (
     FACTS,
     HISTORY_SUFFIX,
+    LOCK,
     RECEIPT_PREFIX,
     RECEIPT_TTL,
     TIMING_FIELDS,
@@ -48,6 +49,7 @@ SAVE = Script(
     TIMING_FIELDS=TIMING_FIELDS,
     RECEIPT_PREFIX=RECEIPT_PREFIX,
     RECEIPT_TTL=RECEIPT_TTL,
+    LOCK=LOCK,
 )
 DELETE = Script("delete", HISTORY_SUFFIX=HISTORY_SUFFIX, NO_LONGER_DECLARED=NO_LONGER_DECLARED)
 
@@ -98,7 +100,7 @@ def _save_batch(
 
 
 def write_merged(changes: Sequence[Change], connection: Redis) -> list[Change]:
-    """Write merges of schedules with what code declares, thousands in a round trip.
+    """Write changes that hold for what was read, thousands in a round trip.
 
     Returns those that were not written, because the schedule was changed meanwhile.
     """

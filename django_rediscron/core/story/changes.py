@@ -31,7 +31,8 @@ class LoggedChange:
     the code declares), `reverted` (to an earlier revision), `synced` (by what the code declares) or
     `outside` (by a program that keeps no log). `revision`: the schedule's revision since then.
     `fields`: field of the hash -> its text before and after; None where it had or has its default.
-    Of a schedule that was created they are left out.
+    Of a schedule that was created they are left out. `until`: when a schedule that was disabled
+    here is to be enabled, if it is; `disabled` without `fields` says so anew.
     """
 
     at: datetime
@@ -40,6 +41,7 @@ class LoggedChange:
     revision: int
     reason: str = ""
     fields: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    until: datetime | None = None
 
     @classmethod
     def from_text(cls, text: bytes) -> LoggedChange | None:
@@ -54,6 +56,7 @@ class LoggedChange:
                 int(facts["revision"]),
                 str(facts.get("reason", "")),
                 {name: (_text(old), _text(new)) for name, (old, new) in fields.items()},
+                parse_time(facts["until"]) if "until" in facts else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None

@@ -63,6 +63,7 @@ local function delete(key, id)
     events[#events + 1] = cjson.encode({event = 'deleted', job_id = id})
   end
   redis.call('ZREM', DISABLED, id)
+  redis.call('ZREM', DISABLED_UNTIL, id)
   redis.call('ZREM', ERRORS, id)
   return deleted
 end

@@ -5,6 +5,7 @@
 -- Returns how many of them it looked at: not all if they are large.
 
 -- include: change_log
+-- include: forget_off
 -- include: raise_revision
 
 -- Let the log of a schedule that never changes live on, with few writes.
@@ -35,6 +36,7 @@ local function note(id)
   local state, exists = state_of(id, stored), stored[1] ~= nil
   if state.is_secret or not (state.known or exists) then return end
   if state.outside then
+    if enables(state.known, state.actual) then forget_off(id, key) end
     local revision = following_revision(key, state, exists)
     log_change(id, state, state.actual, {at = ARGV[1], revision = revision})
   elseif not state.known then

@@ -1,5 +1,6 @@
 -- Put schedules that are in no index back, take them out of the wrong one, and make those due at
--- once whose next time is impossible, or whose score is later than their next time.
+-- once whose next time is impossible, or whose score is later than their next time. Put those that
+-- the leader is to enable where it looks.
 --
 -- KEYS[1]: index, KEYS[2]: disabled index
 -- ARGV[1]: epoch seconds, ARGV[2]: UTC text, a moment later, then the ids
@@ -12,7 +13,7 @@ local INDEX, DISABLED = KEYS[1], KEYS[2]
 local now, soon = tonumber(ARGV[1]), ARGV[2]
 local found = {0, 0, 0}
 local FIELDS = {'enabled', 'latest_enqueue_time', 'next_enqueue_time', 'id', 'func_name',
-                'finished_at', 'jitter'}
+                'finished_at', 'jitter', 'disabled_until'}
 
 -- Whether it waits in vain; one in error is tried again a while after its time.
 local function too_late(score, following, jitter)
@@ -45,6 +46,10 @@ for i = 3, #ARGV do
   if not hash.err and (hash[1] or hash[2] or hash[4] or hash[5]) then
     found[1] = found[1] + 1
     put(ARGV[i], hash[1], hash[2], hash[3], hash[6], hash[7])
+    local ends = hash[1] == '0' and epoch(hash[8])
+    if ends then
+      redis.pcall('ZADD', DISABLED_UNTIL, 'NX', string.format('%.6f', ends), ARGV[i])
+    end
   end
 end
 return cjson.encode(found)

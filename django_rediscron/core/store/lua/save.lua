@@ -18,6 +18,10 @@
 --     and not for a lock
 --   what, reason: what the log of changes is to say ('' for what: created or updated, whichever
 --     it is), if given
+--   off: true to disable it, also if it is disabled already, for this reason; until: when the
+--     leader is to enable it, as UTC text, if given
+--   ends: of the leader, which enables it at that time: the token that must hold the lock, and the
+--     time that must stand in the hash
 --   origin_fields: those to write (true: the time, false: to delete), if given; quiet:
 --     only these, which is no change of what runs when: no revision is raised and no event is
 --     published
@@ -28,8 +32,8 @@
 -- Returns a JSON list, for each: {'refused', reason, text} if it may not be changed,
 --   {'stale', true if the timing fields change, facts} if the next time must be recomputed
 --   from these and nothing was written, or {'ok', version, revision, created_at,
---   latest_enqueue_time, next_enqueue_time, enabled, finished_at, runs}, or {'marked'} for a
---   quiet one.
+--   latest_enqueue_time, next_enqueue_time, enabled, finished_at, runs, then the OFF_FIELDS}, or
+--   {'marked'} for a quiet one.
 -- With 'once' a refusal is an error reply, and nothing is stale: a next time in the future stays,
 -- otherwise there is none, and the scheduler, woken at once, computes it from updated_at.
 
@@ -40,6 +44,8 @@
 -- include: jitter
 -- include: raise_revision
 -- include: change_log
+-- include: off
+-- include: forget_off
 
 local now, now_text, by, once = ARGV[1], ARGV[2], ARGV[4], ARGV[5] == 'once'
 
@@ -54,8 +60,11 @@ local function version_of(revision, updated_at, created_at)
   return revision .. '/' .. (updated_at ~= '' and updated_at or created_at)
 end
 
--- Whether a change of a stored schedule changes its definition at all.
+for _, name in ipairs(OFF_FIELDS) do READ[#READ + 1] = name end
+
+-- Whether a change of a stored schedule changes its definition, or why or how long it is off.
 local function overrides(key, change)
+  if change.off and (change.reason or change['until']) then return true end
   local left_out = {}
   for _, name in ipairs(change.unset) do
     left_out[name] = true
@@ -71,8 +80,17 @@ local function overrides(key, change)
   return false
 end
 
+-- Whether the leader enables a schedule that is still disabled until this time.
+local function has_ended(stored, ends)
+  return redis.call('GET', LOCK) == ends.token and stored and stored.enabled == '0'
+         and stored.disabled_until == ends['until']
+end
+
 -- Why a change may not be made: reason and text, or nothing. `stored`: nil if there is no hash.
 local function refusal(key, kind, change, stored)
+  if change.ends and not has_ended(stored, change.ends) then
+    return 'ENDED', 'was changed meanwhile'
+  end
   if change.expected then
     if as_expected(key, change.id, kind, change.expected) then return nil end
     return 'MERGE', 'was changed meanwhile'
@@ -186,6 +204,34 @@ local function put(id, schedule)
   end
 end
 
+-- Whether a schedule is disabled by this change, again or not.
+local function is_switched_off(change, schedule, stored, exists)
+  return exists and schedule.enabled == '0' and (change.off or stored.enabled ~= '0')
+end
+
+-- Note since when, by whom, why and until when it is off, or that it no longer is; returns that.
+local function note_switch(key, change, schedule, stored, exists)
+  if is_switched_off(change, schedule, stored, exists) then
+    local since = stored.enabled == '0' and stored.disabled_at ~= '' and stored.disabled_at
+    note_off(change.id, key, {
+      at = since or now_text, by = by, reason = change.reason, ['until'] = change['until'],
+    })
+  elseif schedule.enabled == '1' and (stored.disabled_at or '') ~= '' then
+    forget_off(change.id, key)
+  end
+  if schedule.enabled == '1' then return {} end
+  local values = redis.call('HMGET', key, unpack(OFF_FIELDS))
+  for i = 1, #OFF_FIELDS do values[i] = values[i] or '' end
+  return values
+end
+
+-- Whether what was disabled already is so for another reason or time.
+local function is_renewed(change, stored)
+  return change.off and stored.enabled == '0'
+         and ((change.reason or '') ~= stored.disabled_reason
+              or (change['until'] or '') ~= stored.disabled_until)
+end
+
 -- Once for what was changed outside.
 local function raise_twice(key)
   raise_revision(key)
@@ -193,11 +239,12 @@ local function raise_twice(key)
 end
 
 -- Enter in the log what was written. `before`: its state before that.
-local function enter(key, change, before, revision, exists)
+local function enter(key, change, stored, before, revision, exists)
   local what = change.what or ''
   if what == '' or not exists and what == 'synced' then what = exists and 'updated' or 'created' end
   log_change(change.id, before, definition_in(redis.call('HGETALL', key), 1), {
     at = now_text, by = by, what = what, revision = tonumber(revision) or 0, reason = change.reason,
+    ['until'] = change['until'], renewed = exists and is_renewed(change, stored),
   })
 end
 
@@ -209,14 +256,15 @@ local function settle(key, kind, change, schedule, stored, before)
   if change.expected or not exists then forget_deletion(change.id) end
   local raise = before.outside and raise_twice or raise_revision
   local revision = string.format('%.0f', exists and raise(key) or 0)
-  enter(key, change, before, revision, exists)
+  local off = note_switch(key, change, schedule, stored, exists)
+  enter(key, change, stored, before, revision, exists)
   put(change.id, schedule)
   local event = change.event
   if event == '' then event = exists and 'updated' or 'created' end
   events[#events + 1] = cjson.encode({event = event, job_id = change.id})
   local version = version_of(revision, exists and now_text or '', schedule.created_at)
   return {'ok', version, revision, schedule.created_at, schedule.latest, schedule.following,
-          schedule.enabled, schedule.finished_at, schedule.runs}
+          schedule.enabled, schedule.finished_at, schedule.runs, unpack(off)}
 end
 
 local function save(key, change)
@@ -234,7 +282,8 @@ local function save(key, change)
     add_origin_fields(change.origin_fields, pairs_, gone)
     write(key, pairs_, gone)
     forget_deletion(change.id)
-    enter(key, change, before, before.outside and raise_twice(key) or stored.revision, true)
+    local revision = before.outside and raise_twice(key) or stored.revision
+    enter(key, change, stored, before, revision, true)
     return {'marked'}
   end
   stored = stored or {enabled = '1', created_at = '', next_enqueue_time = ''}

@@ -85,10 +85,10 @@ local function push(id, state, definition, entries)
   redis.pcall('EXPIRE', key, CHANGES_TTL)
 end
 
-local function entry(at, by, what, revision, reason, fields)
+local function entry(at, by, what, revision, reason, fields, ends)
   if not (revision >= 0 and revision < 1e15) then revision = 0 end -- JSON has no infinity
   return cjson.encode({at = at, by = by, what = what, revision = revision, reason = reason,
-                       fields = fields})
+                       fields = fields, ['until'] = ends})
 end
 
 -- The revision of what was noticed when the schedule was gone, or had been.
@@ -137,7 +137,8 @@ local function enter_presence(id, state, definition, at)
 end
 
 -- Enter a change that was made. `state`: that before it; `told`: `at`, `by`, `what`, `revision`,
--- and `reason` if there is one. If something was changed outside, `revision` was raised twice.
+-- and `reason` and `until` if there is one; `renewed` if a schedule that was disabled already is so
+-- for another reason or time. If something was changed outside, `revision` was raised twice.
 local function log_change(id, state, definition, told)
   local entries, is_new = {}, told.what == 'created'
   begin_count(id, state, definition)
@@ -151,9 +152,10 @@ local function log_change(id, state, definition, told)
   if is_new then
     told.text = told.text or entry(told.at, told.by, 'created', told.revision)
     entries[#entries + 1] = told.text
-  elseif fields then
-    local what = name_of(told.what, fields)
-    entries[#entries + 1] = entry(told.at, told.by, what, told.revision, told.reason, fields)
+  elseif fields or told.renewed then
+    local what = fields and name_of(told.what, fields) or 'disabled'
+    entries[#entries + 1] = entry(told.at, told.by, what, told.revision, told.reason,
+                                  fields or {}, told['until'])
   end
   if entries[1] or not state.known then push(id, state, definition, entries) end
 end

@@ -6,7 +6,7 @@ local hashes = {unpack(KEYS, 7)}
 -- Nothing may be written before all these keys are known to have the right type.
 local kinds = {
   [INDEX] = 'zset', [DISABLED] = 'zset', [ERRORS] = 'zset', [LAST_UPDATE] = 'string',
-  [INDEXED] = 'string', [DELETED] = 'hash',
+  [INDEXED] = 'string', [DELETED] = 'hash', [DISABLED_UNTIL] = 'zset',
 }
 for key, kind in pairs(kinds) do
   local found = redis.call('TYPE', key).ok

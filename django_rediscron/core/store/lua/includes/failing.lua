@@ -2,6 +2,7 @@
 
 -- include: changes
 -- include: change_log
+-- include: off
 -- include: raise_revision
 
 -- Whether so many failures in a row are too many for a schedule that is enabled.
@@ -26,6 +27,7 @@ local function disable(id, key, now, told)
   local state = state_of(id, redis.call('HGETALL', key))
   redis.call('HSET', key, 'enabled', '0', 'updated_at', told.at)
   redis.call('HDEL', key, 'last_error', 'last_error_at')
+  note_off(id, key, told)
   if state.outside then raise_revision(key) end
   told.what, told.revision = 'updated', raise_revision(key)
   log_change(id, state, definition_in(redis.call('HGETALL', key), 1), told)
