@@ -28,7 +28,7 @@ _OTHER_LABELS = {
     "id": gettext_lazy("id"),
     "name": gettext_lazy("label"),
     "enabled": gettext_lazy("enabled"),
-    "retry": gettext_lazy("further attempts"),
+    "retry": gettext_lazy("retries"),
     "webhooks": gettext_lazy("webhooks"),
 }
 _LONGEST_VALUE = 200

@@ -45,7 +45,7 @@ def test_the_second_to_save_is_told_who_changed_what_and_may_reapply(
     assert "<strong>interval</strong>: <del>300</del> → <ins>600</ins>" in told
     assert "yours: <strong>900</strong>" in told
     assert "[&quot;daily&quot;]</del> → <ins>[&quot;weekly&quot;]" in told
-    assert "time-out" not in told
+    assert "timeout" not in told
     assert connection.hgetall("rq:cron_job:job") == stored
     assert LogEntry.objects.count() == 1
     # the form shows their changes, and mine over them
@@ -56,7 +56,7 @@ def test_the_second_to_save_is_told_who_changed_what_and_may_reapply(
     after = RedisCronJob.fetch("job", connection)
     assert (after.interval, after.args, after.job_options["job_timeout"]) == (900, ("weekly",), 60)
     assert LogEntry.objects.first().get_change_message() == (
-        "Changed interval: 600 → 900 and time-out: none → 60."
+        "Changed interval: 600 → 900 and timeout: none → 60."
     )
 
 

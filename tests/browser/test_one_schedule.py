@@ -56,7 +56,7 @@ def test_the_preview_follows_the_calendar_too(log_in: LogIn, schedule: Make) -> 
     schedule("job", interval=3600)
     page = log_in()
     page.goto(CHANGE)
-    page.get_by_text("From when, until when").click()
+    page.get_by_text("Start, end and limits").click()
     page.locator(".field-start_at .datetimeshortcuts a", has_text="Today").first.click()
     page.locator(".field-start_at .datetimeshortcuts a", has_text="Now").first.click()
     expect(page.locator("#rediscron-preview li")).to_have_count(10)

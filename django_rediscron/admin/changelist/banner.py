@@ -53,21 +53,21 @@ def banner_of(health: Health) -> Banner:
 
 def _verdict(health: Health) -> tuple[str, str]:
     if health.problem == "no-scheduler":
-        return "error", _("No scheduler runs")
+        return "error", _("No scheduler is running")
     if health.problem == "stalled-scheduler":
         return "error", _("The scheduler does not answer")
     if health.problem == "late-schedules":
-        return "warning", _("A scheduler runs, but schedules are late")
-    return "ok", _("A scheduler runs")
+        return "warning", _("Scheduler running, but schedules are late")
+    return "ok", _("Scheduler running")
 
 
 def _facts(health: Health) -> list[str]:
     facts = [_leader(health)]
     if health.standbys:
         names = ", ".join(health.standbys)
-        facts.append(_("standing by: %(names)s") % {"names": names})
+        facts.append(_("standby: %(names)s") % {"names": names})
     elif health.leader is None:
-        facts.append(_("nothing is enqueued until one is started"))
+        facts.append(_("nothing will be enqueued until one is started"))
     facts.append(_lateness(health))
     if health.errors:
         count = health.errors
@@ -98,5 +98,6 @@ def _lateness(health: Health) -> str:
         parts = {"count": health.late, "id": health.oldest_late, "time": span(health.oldest_lag)}
         return text % parts
     if health.oldest_lag >= 1:
-        return _("the oldest due schedule waits for %(time)s") % {"time": span(health.oldest_lag)}
+        text = _("the oldest due schedule has been waiting for %(time)s")
+        return text % {"time": span(health.oldest_lag)}
     return _("no schedule is late")

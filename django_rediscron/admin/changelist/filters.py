@@ -77,7 +77,7 @@ class SourceFilter(ScheduleFilter):
     parameter_name = "source"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return [("code", _("code")), ("runtime", _("made at run time"))]
+        return [("code", _("code")), ("runtime", _("created at run time"))]
 
     def condition(self, value: str) -> Condition:
         return search.one_of("source", [value])

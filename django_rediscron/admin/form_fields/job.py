@@ -38,7 +38,7 @@ ALARMS = Group(
     ("notify", ("notify_failures", "notify_late_after"), "notify_margin", "notify_by_hand"),
 )
 RQ_JOB = Group(
-    gettext_lazy("The job in RQ"),
+    gettext_lazy("RQ job options"),
     (
         ("job_timeout", "ttl"),
         ("result_ttl", "failure_ttl"),
@@ -95,17 +95,17 @@ class JobForm(LabelledForm):
             ("all", gettext_lazy("one run for each, oldest first")),
             ("skip", gettext_lazy("none: wait for the next time")),
         ],
-        help_text=gettext_lazy("What to do when no scheduler ran at the time."),
+        help_text=gettext_lazy("What to do if no scheduler was running at the time."),
     )
     catch_up_limit = forms.IntegerField(
-        label=gettext_lazy("missed runs at most"),
+        label=gettext_lazy("catch-up limit"),
         required=False,
         initial=100,
         min_value=1,
-        help_text=gettext_lazy("Of one run for each: only so many, the newest ones."),
+        help_text=gettext_lazy("If one run for each: only this many, the newest ones."),
     )
     misfire_grace = SecondsField(
-        label=gettext_lazy("latest start"),
+        label=gettext_lazy("maximum delay"),
         fraction=True,
         help_text=gettext_lazy("A run that is later than this is skipped. Empty: no limit."),
     )
@@ -114,9 +114,9 @@ class JobForm(LabelledForm):
         required=False,
         initial="allow",
         choices=[
-            ("allow", gettext_lazy("run even if the run before has not ended")),
-            ("skip", gettext_lazy("skip a run while the run before waits or works")),
-            ("queue_one", gettext_lazy("at most one run waits while another works")),
+            ("allow", gettext_lazy("run anyway")),
+            ("skip", gettext_lazy("skip while a run is queued or running")),
+            ("queue_one", gettext_lazy("queue at most one run while another is running")),
         ],
     )
 
@@ -145,69 +145,69 @@ class JobForm(LabelledForm):
             ("yes", gettext_lazy("send alarms about this schedule")),
             ("no", gettext_lazy("send no alarms; clears the fields below")),
         ],
-        help_text=gettext_lazy("To whatever receives alarms in this project, such as mail."),
+        help_text=gettext_lazy("For all receivers of this project, such as mail."),
     )
     notify_failures = forms.IntegerField(
         label=gettext_lazy("failures before an alarm"),
         required=False,
         min_value=1,
-        help_text=gettext_lazy("Failed runs in a row. Empty: the first one gives an alarm."),
+        help_text=gettext_lazy("Failed runs in a row. Empty: the first one sends an alarm."),
     )
     notify_late_after = SecondsField(
         label=gettext_lazy("late after"),
         fraction=True,
-        help_text=gettext_lazy("A run that starts later gives an alarm. Empty: the scheduler's."),
+        help_text=gettext_lazy("A run this late sends an alarm. Empty: the setting LATE_AFTER."),
     )
     notify_margin = SecondsField(
-        label=gettext_lazy("grace of monitors"),
+        label=gettext_lazy("grace period of monitors"),
         fraction=True,
         help_text=gettext_lazy(
-            "How long Healthchecks or Sentry wait for a run before they raise an alarm. Empty: "
+            "How long Healthchecks or Sentry wait for a run before they alert. Empty: "
             "their default."
         ),
     )
     notify_by_hand = forms.BooleanField(
-        label=gettext_lazy("alarms about manual runs, too"), required=False
+        label=gettext_lazy("also send alarms about manual runs"), required=False
     )
 
     tags = forms.CharField(
         label=gettext_lazy("tags"),
         required=False,
-        help_text=gettext_lazy("Words by which the schedule is found, separated by spaces."),
+        help_text=gettext_lazy("Words to find the schedule by, separated by spaces."),
     )
 
     job_timeout = SecondsField(
-        label=gettext_lazy("time-out"),
-        help_text=gettext_lazy("A job that works longer fails. -1: no limit. Empty: the queue's."),
+        label=gettext_lazy("timeout"),
+        help_text=gettext_lazy("A job that runs longer fails. -1: no limit. Empty: the queue's."),
     )
     result_ttl = SecondsField(
         label=gettext_lazy("keep results"),
-        help_text=gettext_lazy("-1: for ever. 0: not at all. Empty: the queue's."),
+        help_text=gettext_lazy("-1: forever. 0: not at all. Empty: the queue's."),
     )
     failure_ttl = SecondsField(
         label=gettext_lazy("keep failures"),
-        help_text=gettext_lazy("-1: for ever. 0: not at all. Empty: RQ's, a year."),
+        help_text=gettext_lazy("-1: forever. 0: not at all. Empty: RQ's, a year."),
     )
     ttl = SecondsField(
-        label=gettext_lazy("longest wait"),
+        label=gettext_lazy("queue time limit"),
         help_text=gettext_lazy("A job that waits longer in its queue is dropped. Empty: no limit."),
     )
     at_front = forms.BooleanField(label=gettext_lazy("at the front of the queue"), required=False)
     retry_max = forms.IntegerField(
-        label=gettext_lazy("further attempts"),
+        label=gettext_lazy("retries"),
         required=False,
         min_value=1,
         help_text=gettext_lazy("After a failure. Empty: none."),
     )
     retry_intervals = IntervalsField(
-        label=gettext_lazy("waits before them"),
+        label=gettext_lazy("retry delays"),
         help_text=gettext_lazy("Seconds, or with a unit, separated by commas: 10, 1m, 5m."),
     )
     on_success = forms.CharField(
         label=gettext_lazy("after success"),
         required=False,
         widget=SuggestingInput(allowed_functions),
-        help_text=gettext_lazy("A function of RQ's callbacks; behind it, if wanted, its time-out."),
+        help_text=gettext_lazy("A callback function for RQ, optionally followed by its timeout."),
     )
     on_failure = forms.CharField(
         label=gettext_lazy("after a failure"),
@@ -229,7 +229,7 @@ class JobForm(LabelledForm):
         dict,
         label=gettext_lazy("meta"),
         initial=dict,
-        help_text=gettext_lazy("A JSON object that each job carries."),
+        help_text=gettext_lazy("A JSON object stored with each job."),
     )
 
     def clean_func_name(self) -> str:

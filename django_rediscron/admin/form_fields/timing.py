@@ -20,7 +20,7 @@ from .widgets import Group, LabelledForm, SecondsField, SuggestingInput
 
 WHEN = Group(gettext_lazy("When"), ("interval", ("cron", "timezone"), "preview"), is_open=True)
 LIMITS = Group(
-    gettext_lazy("From when, until when, how exactly"),
+    gettext_lazy("Start, end and limits"),
     (("start_at", "end_at"), ("max_runs", "jitter")),
 )
 
@@ -203,17 +203,17 @@ class TimingForm(LabelledForm):
         help_text=gettext_lazy("No run after this."),
     )
     max_runs = forms.IntegerField(
-        label=gettext_lazy("most runs"),
+        label=gettext_lazy("maximum runs"),
         required=False,
         min_value=1,
-        help_text=gettext_lazy("The schedule is finished after so many. Empty: no limit."),
+        help_text=gettext_lazy("The schedule is finished after this many. Empty: no limit."),
     )
     jitter = SecondsField(
         label=gettext_lazy("jitter"),
         fraction=True,
         help_text=gettext_lazy(
-            "Each run comes late by up to this, always alike for the same run, so that many "
-            "schedules do not start at once."
+            "Delays each run by up to this long, so that many schedules do not start at once; the "
+            "delay is stable for each run."
         ),
     )
 
