@@ -204,6 +204,38 @@ def test_a_day_with_every_cause_of_not_running(day: Day) -> None:
     day.check()
 
 
+def test_it_is_told_why_and_until_when_one_was_disabled(day: Day) -> None:
+    """Since the first time that it was, for the reason that was given last."""
+    day.lead("first")
+    day.register("a", cron="* * * * *")
+    day.minutes(2)
+    job = RedisCronJob.fetch("a", day.connection)
+    job.disable(reason="the bank is closed", until=10 * MINUTE, actor="amy")
+    until = job.disabled_until
+    assert until is not None
+    assert job.disabled_at is not None
+    day.minute(a="disabled")
+    answer = day.answer("a")
+    said = "disabled at 2026-03-23 00:02 UTC by amy (the bank is closed) until 2026-03-23 00:12 UTC"
+    assert said in answer.sentence
+    assert answer.facts == {
+        **answer.facts,
+        "reason": "the bank is closed",
+        "until": utc_text(until),
+    }
+    job.disable(reason="it is bankrupt", until=3 * MINUTE, actor="bob")
+    day.minute(a="disabled")
+    answer = day.answer("a")
+    assert "and once more at 2026-03-23 00:03 UTC by bob (it is bankrupt) until" in answer.sentence
+    assert (answer.facts["actor"], answer.facts["reason"]) == ("bob", "it is bankrupt")
+    assert answer.facts["since"] == utc_text(job.disabled_at)
+    day.minutes(2, a="disabled")
+    day.minutes(2)
+    day.check()
+    sentence = day.answer("a", MIDNIGHT + 4 * MINUTE).sentence
+    assert "and enabled at 2026-03-23 00:06:01 UTC by scheduler:first (until 2026-03" in sentence
+
+
 def test_before_and_after_there_is_a_schedule_none_was_due(day: Day) -> None:
     day.lead("first")
     day.minute()

@@ -149,6 +149,17 @@ class Timeline:
             ended = newer.ended
         return begun, ended
 
+    def disabled_again_by(self, era: Era) -> LoggedChange | None:
+        """The last change by then that said anew why and until when the schedule is disabled."""
+        place = self.eras.index(era) if era in self.eras else 0
+        for older in self.eras[place:]:
+            begun = older.begun
+            if older.fields.get("enabled") != "0" or begun is None:
+                return None
+            if begun.what == "disabled":
+                return None if "enabled" in begun.fields else begun
+        return None
+
     def made_by(self, change: LoggedChange) -> Era | None:
         """The definition that a change made."""
         return next((era for era in self.eras if era.begun is change), None)

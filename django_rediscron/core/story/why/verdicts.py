@@ -180,16 +180,28 @@ class _Judgement(Teller):
         begun, ended = self.timeline.disabled_by(era)
         how = "created, disabled," if begun and begun.what == CREATED else "disabled"
         sentence = f"The schedule was {how}{tell_change(begun, self.zone)}"
+        again = self.timeline.disabled_again_by(era)
+        if again is not None:
+            sentence += f", and once more{tell_change(again, self.zone)}"
         if ended is not None:
             sentence += f", and {told(ended)}{tell_change(ended, self.zone)}"
-        return self._disabled_by(sentence, begun)
+        return self._disabled_by(sentence, begun, again)
 
-    def _disabled_by(self, sentence: str, change: LoggedChange | None) -> Answer:
+    def _disabled_by(
+        self, sentence: str, change: LoggedChange | None, again: LoggedChange | None = None
+    ) -> Answer:
+        """`again`: the change that said last why and until when."""
         if change is None:
             return self._say("disabled", sentence)
-        return self._say(
-            "disabled", sentence, since=change.at, actor=change.actor, reason=change.reason
-        )
+        said = again or change
+        facts: dict[str, Any] = {
+            "since": change.at,
+            "actor": said.actor,
+            "reason": said.reason,
+        }
+        if said.until is not None:
+            facts["until"] = said.until
+        return self._say("disabled", sentence, **facts)
 
     # What left no trace
 

@@ -93,14 +93,15 @@ _SWITCHED = {
 
 
 def tell_change(change: LoggedChange | None, zone: tzinfo | None) -> str:
-    """` at TIME by ACTOR (REASON)`; empty if it is not on record."""
+    """` at TIME by ACTOR (REASON) until TIME`; empty if it is not on record."""
     if change is None:
         return ""
     at = tell_time(change.at, zone)
     if change.what == OUTSIDE:
         return f" (noticed at {at})"
     reason = f" ({cut(change.reason, 200)})" if change.reason else ""
-    return f" at {at} by {change.actor}{reason}"
+    until = f" until {tell_time(change.until, zone)}" if change.until else ""
+    return f" at {at} by {change.actor}{reason}{until}"
 
 
 def tell_gap(gap: Gap | None, zone: tzinfo | None) -> str:
