@@ -284,9 +284,14 @@ def test_while_requests_are_refused_it_waits_and_then_sends_the_rest(
     tended: Tended, clock: Clock
 ) -> None:
     tended.register(interval=300)
-    for refusal, wait in ((Reply(429, b"", {"Retry-After": "120"}), 120), (Reply(500), 60)):
+    for refusal, wait, reason in (
+        (Reply(429, b"", {"Retry-After": "120"}), 120, "answers 429"),
+        (Reply(500), 60, "answers 500"),
+        (Reply(200, b"<html>"), 60, "does not answer with JSON"),
+        (Reply(200, b'{"checks": [5]}'), 60, "does not answer with a list of checks"),
+    ):
         tended.hc.refuses = refusal
-        with pytest.raises(RequestFailedError, match=str(refusal.status)):
+        with pytest.raises(RequestFailedError, match=reason):
             tended.tend()
         while not tended.hc.server.received.empty():
             tended.hc.server.next()

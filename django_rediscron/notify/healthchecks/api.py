@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ..http import RequestFailedError, send
+from ..http import RequestFailedError, masked, send
 
 _CHECKS = "/api/v3/checks/"
 
@@ -34,7 +34,9 @@ class ManagementApi:
         """All checks of the project that have a slug, by that."""
         answer = self._request("GET", _CHECKS)
         listed = answer.get("checks") if isinstance(answer, dict) else None
-        return {each["slug"]: _found(each) for each in listed or () if each.get("slug")}
+        if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+            raise RequestFailedError(f"{masked(self._url)} does not answer with a list of checks")
+        return {each["slug"]: _found(each) for each in listed if each.get("slug")}
 
     def create(self, fields: Mapping[str, Any]) -> Found:
         """Create a check; if there is one with its slug, change that."""
@@ -66,7 +68,7 @@ class ManagementApi:
         try:
             return json.loads(answer.body)
         except ValueError:
-            raise RequestFailedError(f"{self._url} does not answer with JSON") from None
+            raise RequestFailedError(f"{masked(self._url)} does not answer with JSON") from None
 
 
 def _found(check: Any) -> Found:
