@@ -44,11 +44,11 @@ def test_shows_where_and_what_was_changed_beside_the_code(
     page = operator.get(URL)
     assert "Declared in code:" in page.text
     assert "test_declared_schedules.py" in page.text
-    assert "Fields that say something else" not in page.text
+    assert "Fields that differ" not in page.text
     send(operator, URL, load(operator, URL), interval="", cron="0 3 * * *", args='["b"]')
 
     page = operator.get(URL)
-    assert "Fields that say something else" in page.text
+    assert "Fields that differ" in page.text
     shown = {each.name: (each.actual, each.declared) for each in page.context["details"].overrides}
     assert shown["args"] == ('["b"]', '["a"]')
     assert shown["cron"] == ("0 3 * * *", "none")

@@ -104,7 +104,7 @@ WRONG = [
     ("args", '["daily"', "line 1, column 9"),
     ("args", '[\n  "daily",\n  oops\n]', "line 3, column 3, before “oops”"),
     ("args", '{"a": 1}', "must be a list"),
-    ("args", "[NaN]", "NaN is no number of JSON"),
+    ("args", "[NaN]", "NaN is not valid JSON"),
     ("args", "[1e999]", "finite number"),
     ("args", "[" * 200 + "]" * 200, "at most 100 deep"),
     ("args", "[]", "missing a required argument: 'name'"),

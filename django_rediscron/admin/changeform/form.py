@@ -49,14 +49,12 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
         max_length=255,
         strip=False,
         widget=forms.TextInput(attrs={"size": 60, "autocomplete": "off"}),
-        help_text=gettext_lazy(
-            "Yours to choose, such as reports:daily. It cannot be changed later."
-        ),
+        help_text=gettext_lazy("Choose an id, such as reports:daily. It cannot be changed later."),
     )
     name = forms.CharField(
         label=gettext_lazy("label"),
         required=False,
-        help_text=gettext_lazy("RQ's name of it. Empty: the id."),
+        help_text=gettext_lazy("Name shown in RQ. Empty: the id."),
     )
     enabled = forms.BooleanField(label=gettext_lazy("enabled"), required=False, initial=True)
 

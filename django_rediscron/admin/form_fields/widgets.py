@@ -189,7 +189,7 @@ def _exact(value: Any) -> str:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(_("%s is no number of JSON") % name)
+    raise ValueError(_("%s is not valid JSON") % name)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

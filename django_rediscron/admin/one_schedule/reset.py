@@ -60,6 +60,6 @@ def reset_page(model_admin: Any, request: HttpRequest, object_id: str) -> HttpRe
         model_admin.message_user(request, str(error), messages.ERROR)
     else:
         names = get_text_list([label(name) for name in changed], _("and"))
-        text = _("Reset to code: %s.") % names if names else _("It says what the code says.")
+        text = _("Reset to code: %s.") % names if names else _("Already matches the code.")
         model_admin.message_user(request, text, messages.SUCCESS if names else messages.INFO)
     return HttpResponseRedirect(page_url(model_admin, "change", id))
