@@ -27,7 +27,7 @@ from .core.exceptions import InvalidScheduleError
 from .core.quoting import cut, quoted
 from .core.schedule.dotted_names import resolve_function
 from .core.schedule.rq_options import CALLBACKS
-from .sync.declarations import declarations
+from .sync.declarations import all_declarations
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def _settings() -> tuple[set[str], list[str]]:
 
 def _declared_names() -> set[str]:
     names: set[str] = set()
-    for each in declarations():
+    for each in all_declarations()[0]:
         names.add(each.job.func_name)
         for option in CALLBACKS:
             callback = each.job.job_options.get(option)

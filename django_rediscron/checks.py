@@ -4,6 +4,7 @@ alarms that cannot be used, and a Redis that may throw schedules away."""
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
@@ -28,6 +29,7 @@ from .core.timing.durations import as_seconds
 from .notify import load_receivers
 from .notify.http import check_url
 from .queues import connections
+from .sync.declarations import all_declarations
 from .testing import declaration_faults
 
 SETTINGS = "django_rediscron"
@@ -137,6 +139,14 @@ def _check_allowed_functions(value: object) -> None:
             )
 
 
+def _check_files(value: object) -> None:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"a list of paths, got {value!r:.80}")
+    for each in value:
+        if not is_name(os.fspath(each) if isinstance(each, os.PathLike) else each):
+            raise ValueError(f"a list of paths, but it contains {each!r:.80}")
+
+
 def _check_token(value: object) -> None:
     """The message does not show it."""
     token = plain(value)
@@ -169,6 +179,7 @@ _SHAPES: dict[str, tuple[str, Callable[[object], object]]] = {
     "HEARTBEAT_URL": ("none", _check_heartbeat_url),
     "ALLOWED_FUNCTIONS": ("[]", _check_allowed_functions),
     "SENSITIVE": (", ".join(SENSITIVE), _check_sensitive),
+    "FILES": ("[]", _check_files),
 }
 """Setting -> its default, and what raises ValueError with the rest of "should be ..."."""
 
@@ -224,11 +235,14 @@ def check_declared(**_: Any) -> list[CheckMessage]:
     """Each declared schedule can run: its function is there and takes its arguments."""
     if not _is_queues(getattr(settings, "RQ_QUEUES", None)):
         return []  # E004 says so, once
+    wrong_files = all_declarations()[1]
     return [
         Error(
             f"{fault[0].upper()}{fault[1:]}.",
-            hint="Correct the declaration; rqrcron_sync leaves this schedule as it is.",
-            id="django_rediscron.E007",
+            hint="Correct the file; until then rqrcron_sync writes nothing."
+            if fault in wrong_files
+            else "Correct the declaration; rqrcron_sync leaves this schedule as it is.",
+            id="django_rediscron.E009" if fault in wrong_files else "django_rediscron.E007",
         )
         for fault in declaration_faults()
     ]

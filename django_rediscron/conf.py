@@ -32,6 +32,7 @@ KNOWN = (
     "ALLOWED_FUNCTIONS",
     "SENSITIVE",
     "NOTIFY",
+    "FILES",
 )
 
 
@@ -147,6 +148,17 @@ class Settings:
     def NOTIFY(self) -> object:
         """Receivers of alarms: dotted names, or pairs of one and its options, as they are given."""
         return self._given().get("NOTIFY", [])
+
+    @property
+    def FILES(self) -> tuple[str, ...]:
+        """Files that declare schedules; those with relative paths are below `BASE_DIR`."""
+        # After a mistake in it none is declared; the system checks speak of it, and all commands
+        # that write declarations require that the settings are right.
+        given = self._given().get("FILES", ())
+        if not isinstance(given, (list, tuple)):
+            return ()
+        paths = [os.fspath(each) for each in given if isinstance(each, (str, os.PathLike))]
+        return tuple(path for path in paths if is_name(path))
 
     def _given(self) -> dict[str, Any]:
         given = getattr(settings, "REDISCRON", None)

@@ -23,7 +23,7 @@ from .core.story.occurrence import Occurrence, simulated
 from .core.timing.cron_times import next_cron_time
 from .core.timing.zones import find_zone
 from .queues import queue_config
-from .sync.declarations import Declaration, declarations
+from .sync.declarations import Declaration, all_declarations, declarations
 
 try:
     import time_machine
@@ -45,7 +45,9 @@ def check_declarations() -> None:
 
 def declaration_faults() -> Iterator[str]:
     """Why declared schedules cannot run: a line for each reason."""
-    for declaration in declarations():
+    found, wrong_files = all_declarations()
+    yield from wrong_files
+    for declaration in found:
         for reason in _reasons(declaration):
             id = quoted_id(declaration.job.id)
             yield f"schedule {id}, declared at {declaration.place}: {reason}"

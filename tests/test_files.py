@@ -283,7 +283,7 @@ def test_what_is_accepted_meets_the_schema(
         {"at_front": "yes"},
         {"webhooks": [{"url": "https://example.com"}]},
         {"enabled": 1},
-        {"locked": True},
+        {"lock": True},
     ],
     ids=str,
 )

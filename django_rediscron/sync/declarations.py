@@ -14,10 +14,12 @@ from django.apps import apps
 
 from ..core.declared.declared_schedule import DeclaredSchedule
 from ..core.exceptions import InvalidScheduleError
+from ..core.files.reading import Entry
 from ..core.job import RedisCronJob
 from ..core.quoting import quoted_id
 from ..core.schedule.options import ScheduleArguments, by_name, refuse_unknown
 from ..queues import default_result_ttl
+from .declared_files import declared_entries
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -50,8 +52,43 @@ class Declaration:
 
 
 def declarations() -> list[Declaration]:
-    """What is declared, in that order."""
-    return list(_declared.values())
+    """What is declared, in that order: in code, then in the files of the setting `FILES`.
+
+    Raises `InvalidScheduleError` if one of the files is wrong: without its schedules, those would
+    count as no longer declared.
+    """
+    found, faults = all_declarations()
+    if faults:
+        raise InvalidScheduleError("; ".join(faults))
+    return found
+
+
+def all_declarations() -> tuple[list[Declaration], list[str]]:
+    """What is declared, without wrong files, and what is wrong with those."""
+    known = dict(_declared)
+    entries, faults = declared_entries()
+    for file, entry in entries:
+        try:
+            new = _declaration_of(file, entry)
+        except InvalidScheduleError as error:
+            place = f"{file}:{entry.place.line}"
+            faults.append(f"schedule {quoted_id(entry.id)}, declared at {place}: {error}")
+            continue
+        if known.setdefault(entry.id, new).asks_for() != new.asks_for():
+            faults.append(_declared_twice(known[entry.id], new))
+    return list(known.values()), faults
+
+
+def _declaration_of(file: str, entry: Entry) -> Declaration:
+    arguments = _with_result_ttl(entry.queue, entry.arguments())
+    job = RedisCronJob.requested(entry.function, entry.queue, entry.id, arguments)
+    return Declaration(job, None, file, entry.place.line, entry.locked)
+
+
+def _with_result_ttl(queue_name: str, arguments: ScheduleArguments) -> ScheduleArguments:
+    if arguments.get("result_ttl") is None:
+        arguments["result_ttl"] = default_result_ttl(queue_name)
+    return arguments
 
 
 _declared: dict[str, Declaration] = {}
@@ -89,9 +126,7 @@ def register(
         )
     refuse_unknown(arguments, "locked")
     with _named(id, caller):
-        arguments = by_name(positional, arguments)
-        if arguments.get("result_ttl") is None:
-            arguments["result_ttl"] = default_result_ttl(queue_name)
+        arguments = _with_result_ttl(queue_name, by_name(positional, arguments))
         job = RedisCronJob.requested(func, queue_name, id, arguments)
     _declare(job, caller, locked=locked)
     return job
@@ -119,8 +154,12 @@ def _declare(job: RedisCronJob, caller: FrameType, *, locked: bool) -> None:
             f"schedule {quoted_id(job.id)} is declared twice, differently, by the same line, "
             f"{new.place}; if a loop declares it, make the id differ in each round"
         )
-    raise InvalidScheduleError(
-        f"schedule {quoted_id(job.id)} is declared twice, differently: at {known.place} and at "
+    raise InvalidScheduleError(_declared_twice(known, new))
+
+
+def _declared_twice(known: Declaration, new: Declaration) -> str:
+    return (
+        f"schedule {quoted_id(new.job.id)} is declared twice, differently: at {known.place} and at "
         f"{new.place}; give one of them another id"
     )
 

@@ -113,6 +113,9 @@ STATE: dict[str, Field] = {"enabled": Field(FLAG, lambda *_: None, _attribute("e
 """What is not part of the definition. It always stands in the file: a schedule that exists keeps
 its state if a file does not say it."""
 
+LOCKED = "locked"
+"""Only for files that declare schedules."""
+
 FIELDS: dict[str, Field] = {
     **NEEDED,
     **TIMING,
@@ -157,6 +160,7 @@ FIELDS: dict[str, Field] = {
     ),
     "name": Field(TEXT, check_description, lambda job: job.name if job.name != job.id else None),
     **STATE,
+    LOCKED: Field(FLAG, lambda *_: None, lambda job: False, False),
 }
 
 MASKED = ("kwargs", "webhooks")

@@ -24,7 +24,7 @@ from ..store.keys import FILES
 from ..store.reading import Absent, Damaged, read_schedules
 from ..store.rq_queues import get_queue
 from ..store.saving import BATCH, delete_schedules, save_changes
-from .fields import FIELDS, MASKED
+from .fields import FIELDS, LOCKED, MASKED
 from .nodes import Mistake, WrongFileError
 from .reading import Entry, ScheduleFile
 
@@ -140,6 +140,9 @@ def _step(entry: Entry, stored: Record | Damaged | Absent, connection: Redis) ->
     """Raises `WrongFileError`."""
     if isinstance(stored, Damaged) and stored.refused:
         raise WrongFileError([entry.mistake(stored.error())])
+    if entry.locked:
+        text = f'{LOCKED} is only for files that REDISCRON["FILES"] names'
+        raise WrongFileError([entry.mistake(text, LOCKED)])
     known = stored if isinstance(stored, Record) else None
     job = _requested(_unmasked(entry, known), connection)
     change = _change(job, stored)

@@ -13,7 +13,7 @@ from ..quoting import quoted
 from ..schedule.checks import check_id
 from ..schedule.forms import fits, types_of
 from ..schedule.options import ScheduleArguments
-from .fields import FIELDS, NEEDED
+from .fields import FIELDS, LOCKED, NEEDED
 from .json_nodes import json_node
 from .nodes import Mistake, Node, Place, WrongFileError, wrong
 from .schema import VERSION
@@ -49,12 +49,16 @@ class Entry:
     def queue(self) -> str:
         return cast(str, self.values["queue"])
 
+    @property
+    def locked(self) -> bool:
+        return bool(self.values.get(LOCKED))
+
     def arguments(self) -> ScheduleArguments:
         """As `register` takes them."""
         said = {
             name: FIELDS[name].form.value(value)
             for name, value in self.values.items()
-            if name not in NEEDED
+            if name not in NEEDED and name != LOCKED
         }
         return cast(ScheduleArguments, said)
 

@@ -85,7 +85,12 @@ class Command(BaseCommand):
 
 def _sync(options: dict[str, Any]) -> tuple[SyncReport, Exception | None]:
     names = ("check", "prune", "disable_orphans")
-    return try_sync(**{name: options[name] for name in names})
+    try:
+        return try_sync(**{name: options[name] for name in names})
+    except InvalidScheduleError as error:
+        report = SyncReport(check=options["check"])
+        report.not_synced.append(str(error))
+        return report, error
 
 
 def _reset(options: dict[str, Any]) -> tuple[SyncReport, Exception | None]:
