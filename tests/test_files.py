@@ -358,6 +358,13 @@ def test_words_are_what_they_look_like() -> None:
     assert found["b"] == [5, -1.5, 1000.0, True, None, None]
 
 
+@needs_yaml
+@pytest.mark.parametrize("text", ["a\x85b", "a\u2028b", "\ufeffa", "a\nb\n", "\r", " a ", "\x00"])
+def test_yaml_keeps_every_character(text: str) -> None:
+    content = {"a": text, text: [text]}
+    assert yaml_nodes.yaml_node(yaml_nodes.yaml_text(content)).plain() == content
+
+
 @given(values)
 def test_json_is_read_as_python_reads_it(value: Any) -> None:
     for indent in (None, 2):
