@@ -22,6 +22,7 @@ from django_rediscron import (
     RedisCronJob,
     RedisCronScheduler,
 )
+from django_rediscron.core.notifying.notification import Entry as StreamEntry
 from django_rediscron.core.store.keys import (
     ALARMS,
     ERRORS,
@@ -138,6 +139,14 @@ def test_a_text_is_a_line_whatever_the_error_is(connection: Redis) -> None:
         fields = {"number": 1, "kind": "schedule_error", "id": "x"}
         connection.xadd(ALARMS, {**fields, "error": json.dumps("no\r\nBcc: x \x1b[31m\u202e")})
         assert told.next("schedule_error").text.endswith(": no  Bcc: x  [31m .")
+
+
+@pytest.mark.parametrize(
+    ("error", "end"), [("no", ": no."), ("signal 9;", ": signal 9."), ("why?", ": why?")]
+)
+def test_a_text_ends_as_a_sentence(error: str, end: str) -> None:
+    fields = {"kind": "schedule_error", "id": "x", "error": json.dumps(error)}
+    assert Notification.of(StreamEntry("1-0", fields), None).text.endswith(end)
 
 
 def test_what_a_receiver_gathers_it_is_told_at_once(connection: Redis) -> None:

@@ -53,6 +53,7 @@ def _time(moment: datetime | None) -> str:
 
 
 def _sentence(text: str) -> str:
+    text = text.rstrip(" ,:;")  # RQ ends the error of a worker that was killed with one
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
