@@ -25,6 +25,7 @@ from .changelist import page as list_page
 from .changelist.actions import (
     delete_selected,
     disable_selected,
+    disable_selected_until,
     enable_selected,
     reset_selected,
     run_selected,
@@ -32,6 +33,7 @@ from .changelist.actions import (
 from .deleted.all import deleted_list_page
 from .deleted.one import deleted_page, on_record
 from .display import TEMPLATES
+from .one_schedule.disable import disable_page
 from .one_schedule.reset import reset_page
 from .one_schedule.revert import revert_page
 from .one_schedule.run_now import run_page
@@ -66,6 +68,7 @@ class ScheduleAdmin(Base):
     actions = (
         enable_selected,
         disable_selected,
+        disable_selected_until,
         delete_selected,
         run_selected,
         reset_selected,
@@ -95,6 +98,7 @@ class ScheduleAdmin(Base):
             path("deleted/", wrap(self.deleted_list_view), name=name("deleted_list")),
             path("preview/", wrap(self.preview_view), name=name("preview")),
             path("<path:object_id>/deleted/", wrap(self.deleted_view), name=name("deleted")),
+            path("<path:object_id>/disable/", wrap(self.disable_view), name=name("disable")),
             path("<path:object_id>/run/", wrap(self.run_view), name=name("run")),
             path("<path:object_id>/reset/", wrap(self.reset_view), name=name("reset")),
             path("<path:object_id>/revert/", wrap(self.revert_view), name=name("revert")),
@@ -243,6 +247,11 @@ class ScheduleAdmin(Base):
         return on_record(self, request, object_id) or (
             django._get_obj_does_not_exist_redirect(request, opts, object_id)
         )
+
+    @showing_outages
+    def disable_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Disable it, with a reason and an end."""
+        return disable_page(self, request, object_id)
 
     @showing_outages
     def run_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

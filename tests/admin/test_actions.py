@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 
 import pytest
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
@@ -53,6 +54,49 @@ def test_enable_and_disable(connection: Redis, schedule: Make, operator: Client)
         ("a", ENABLED),
         ("a", DISABLED),
     ]
+
+
+UNTIL = {"until_0": "2031-06-03", "until_1": "18:00:00", "until_2": "UTC"}
+
+
+def test_disable_with_a_reason_and_an_end(
+    connection: Redis, schedule: Make, operator: Client
+) -> None:
+    """Also those that are disabled already; the list says why."""
+    for id in ("a", "b"):
+        schedule(id, enabled=id == "a")
+    form = {"action": "disable_selected_until", "_selected_action": ["a", "b"]}
+    page = operator.post(LIST, form).content.decode()
+    assert 'name="reason"' in page
+    assert is_enabled("a", connection)
+    wrong = operator.post(LIST, {**form, "post": "yes", "until_0": "2020-01-01", "until_1": "0:00"})
+    assert "until must be in the future" in wrong.content.decode()
+    why = {"post": "yes", "reason": "the bank is closed", **UNTIL}
+    assert act(operator, "disable_selected_until", "a", "b", **why) == ["2 disabled."]
+    for id in "ab":
+        job = RedisCronJob.fetch(id, connection)
+        assert job.disabled_until == datetime(2031, 6, 3, 18, tzinfo=timezone.utc)
+        assert str(job.disabled_by).startswith("admin:")
+    assert {text.split(" until ")[0] for _, text in logged(CHANGE)} == {"Disabled"}
+    assert operator.get(LIST).content.decode().count(": the bank is closed") == 2
+
+
+def test_one_is_disabled_on_a_page_of_its_own(
+    connection: Redis, schedule: Make, operator: Client, client_with: Callable[..., Client]
+) -> None:
+    schedule("a")
+    url = f"{LIST}a/disable/"
+    assert url in operator.get(f"{LIST}a/change/").content.decode()
+    assert 'name="reason"' in operator.get(url).content.decode()
+    assert client_with("view").post(url, {"post": "yes"}).status_code == 403
+    wrong = operator.post(url, {"post": "yes", "reason": "x" * 201})
+    assert wrong.status_code == 200
+    assert is_enabled("a", connection)
+    response = operator.post(url, {"post": "yes", "reason": "why", **UNTIL}, follow=True)
+    assert "was disabled." in str(next(iter(response.context["messages"])))
+    assert ": why" in response.content.decode()
+    assert not is_enabled("a", connection)
+    assert operator.get(f"{LIST}b/disable/").status_code == 404
 
 
 def test_those_that_meet_the_filter_no_more_are_not_passed_over(

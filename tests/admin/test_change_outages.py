@@ -20,7 +20,8 @@ def away(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", [JOB, f"{LIST}job/delete/", f"{LIST}job/history/", f"{LIST}job/run/"]
+    "url",
+    [JOB, f"{LIST}job/delete/", f"{LIST}job/history/", f"{LIST}job/run/", f"{LIST}job/disable/"],
 )
 def test_pages_say_so(url: str, operator: Client) -> None:
     response = operator.get(url)

@@ -24,11 +24,12 @@ POSTS = {
     f"{LIST}job/delete/": {"post": "yes"},
     f"{LIST}job/run/": {},
     f"{LIST}job/reset/": {"field": "interval"},
+    f"{LIST}job/disable/": {"post": "yes", "reason": "why"},
 }
 ALLOWED = {
     "view": [],
     "add": [ADD],
-    "change": [CHANGE, f"{LIST}job/reset/"],
+    "change": [CHANGE, f"{LIST}job/reset/", f"{LIST}job/disable/"],
     "delete": [f"{LIST}job/delete/"],
     "run": [f"{LIST}job/run/"],
 }

@@ -142,12 +142,15 @@ def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
         (_("Next run"), next_run(schedule)),
         (_("Last runs"), last_run(schedule)),
     ]
+    if not job.enabled and job.off.describe(absolute):
+        context["facts"].insert(1, (_("Disabled"), job.off.describe(absolute)))
     if job.max_runs is not None:
         context["facts"].append((_("Runs so far"), f"{job.runs} / {job.max_runs}"))
     if model_admin.has_run_permission(request, schedule):
         context["run_url"] = page_url(model_admin, "run", schedule.id)
     if model_admin.has_change_permission(request, schedule):
         context["reset_url"] = page_url(model_admin, "reset", schedule.id)
+        context["disable_url"] = page_url(model_admin, "disable", schedule.id)
         context["fixed_function"] = bool(fixed_fields(job))
     if job.last_error_at is not None:
         context["last_error_at"] = absolute(job.last_error_at)

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from ...core.exceptions import DamagedScheduleError, InvalidScheduleError, NoSuchJobError
+from ...core.job import RedisCronJob
 from ...core.quoting import quoted_id
 from ...models import Schedule
 from ...query import ScheduleQuerySet
@@ -25,6 +26,7 @@ from ...terminal import one_line
 from ...unreachable import UnreachableError, reaching
 from ..display import TEMPLATES, page_context
 from ..log import change_message
+from ..one_schedule.disable import TEXT, OffForm
 from ..one_schedule.reset import reset_to_code
 from ..one_schedule.run_now import run_now
 
@@ -52,6 +54,29 @@ def disable_selected(model_admin: Any, request: HttpRequest, queryset: Any) -> N
     report = _do(model_admin, request, queryset, lambda schedule: _switch(schedule, False))
     _log(request, report, change_message({"enabled": "1"}, {"enabled": "0"}))
     _tell(model_admin, request, report, ngettext_lazy("%d disabled", "%d disabled"))
+
+
+@admin.action(
+    permissions=["change"],
+    description=gettext_lazy("Disable selected schedules with a reason or until a time"),
+)
+def disable_selected_until(
+    model_admin: Any, request: HttpRequest, queryset: Any
+) -> HttpResponse | None:
+    """Ask why and until when, and then disable them, also those that are disabled already."""
+    form = OffForm.sent(request)
+    if not form.is_valid():
+        title, button = _("Disable?"), _("Disable")
+        return _confirm(model_admin, request, queryset, title, str(TEXT), button, form)
+
+    def disable(schedule: Schedule) -> bool:
+        _readable(schedule).disable(**form.cleaned_data)
+        return True
+
+    report = _do(model_admin, request, queryset, disable)
+    _log(request, report, form.describe())
+    _tell(model_admin, request, report, ngettext_lazy("%d disabled", "%d disabled"))
+    return None
 
 
 @admin.action(
@@ -101,10 +126,14 @@ def reset_selected(model_admin: Any, request: HttpRequest, queryset: Any) -> Htt
 # What is done to one schedule
 
 
-def _switch(schedule: Schedule, enabled: bool) -> bool:
-    job = schedule.job
-    if job is None:
+def _readable(schedule: Schedule) -> RedisCronJob:
+    if schedule.job is None:
         raise InvalidScheduleError(f"it cannot be read: {schedule.damaged}")
+    return schedule.job
+
+
+def _switch(schedule: Schedule, enabled: bool) -> bool:
+    job = _readable(schedule)
     if job.enabled == enabled:
         return False
     if enabled:
@@ -237,6 +266,7 @@ def _confirm(
     title: str,
     text: str,
     button: str,
+    form: OffForm | None = None,
 ) -> HttpResponse:
     selected = _selected(model_admin, request, queryset)
     schedules: list[Schedule] = list(selected[:MOST_NAMED])
@@ -253,5 +283,8 @@ def _confirm(
         "count": count,
         "more": count - len(schedules),
         "sent": [(name, value) for name, values in sent.items() for value in values],
+        "form": form,
     }
+    if form is not None:
+        context["media"] = model_admin.media + form.media
     return TemplateResponse(request, f"{TEMPLATES}/confirm_selected.html", context)

@@ -121,8 +121,9 @@ def current_state(obj: Schedule) -> SafeString:
 def badges(obj: Schedule) -> SafeString:
     """Its state, and how it differs from the code."""
     state = obj.state
-    found: list[tuple[str, str, Any]] = [(state, "", STATES[state])]
     job = obj.job
+    why = job.off.describe(absolute) if job is not None and not job.enabled else ""
+    found: list[tuple[str, str, Any]] = [(state, why, STATES[state])]
     if job is not None and job.orphaned_at is not None:
         found.append(("orphan", _("the code declares it no longer"), _("orphan")))
     if job is not None and job.overrides:

@@ -20,7 +20,7 @@ from ...core.story.changes import CREATED, DELETED, LoggedChange
 from ...core.story.reigns import Reign
 from ...core.story.runs import Run
 from ...core.story.why import Evidence
-from ..display import LATE, NOTHING, clock_tag, job_url, mark, outcome, span
+from ..display import LATE, NOTHING, absolute, clock_tag, job_url, mark, outcome, span
 from ..log import display_value, label
 
 MOST_RUNS = 1000
@@ -199,11 +199,12 @@ def _change_entries(changes: Iterable[LoggedChange], *, is_gone: bool) -> Iterab
 
 def _change_entry(change: LoggedChange, revision: int | None) -> StoryEntry:
     text = str(CHANGES.get(change.what, "%s"))
+    until = _("until %s") % absolute(change.until) if change.until else ""
     return StoryEntry(
         change.at,
         "change",
         text % change.actor if "%s" in text else text,
-        facts=(change.reason,) if change.reason else (),
+        facts=tuple(filter(None, (until, change.reason))),
         fields=tuple(_field_changes(change)),
         revision=revision,
     )
