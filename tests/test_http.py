@@ -128,6 +128,7 @@ def test_redirects_lead_to_http_only(server: HttpServer, scheme: str) -> None:
         ("secret", "a text without scheme or host"),
         ("http://example.com:port/secret", "a URL that cannot be read"),
         ("https://example.com/secret\n", "https://example.com/..."),
+        ("https://example.com/geheim/ü", "https://example.com/..."),
         (None, "None"),
     ],
 )

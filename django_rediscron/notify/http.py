@@ -89,15 +89,16 @@ def check_url(name: str, value: object) -> str:
     try:
         parts = urlsplit(value) if isinstance(value, str) else SplitResult("", "", "", "", "")
         is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        is_right = is_right and not any(c.isspace() or not c.isprintable() for c in str(value))
+        is_right = is_right and not any(c == " " or not c.isprintable() for c in str(value))
+        is_right = is_right and str(value).isascii()
     except ValueError:
         is_right = False
     if is_right:
         return cast(str, value)
     shown = masked(value) if isinstance(value, str) and value else quoted(value)
     raise ValueError(
-        f"{name} must be a URL that begins with http:// or https:// and has no spaces or line "
-        f"breaks, got {shown}"
+        f"{name} must be a URL that begins with http:// or https:// and has no spaces, line breaks "
+        f"or other characters than ASCII, which are percent-encoded; got {shown}"
     )
 
 
