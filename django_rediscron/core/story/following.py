@@ -50,13 +50,13 @@ KEEP_RUNS = 100
 MOST_RUNS = 100_000
 """Runs of a schedule that may be kept."""
 
-SLICE = 250
+SLICE = 150
 """Jobs that are looked at in one script call: it blocks Redis for about a millisecond."""
 
-MOST_ENDED = 30
-"""Runs that are recorded at a time, which takes a few milliseconds."""
+MOST_ENDED = 10
+"""Runs that are recorded at a time, which takes about a millisecond."""
 
-RATE = 4000
+RATE = 3000
 """Jobs that are looked at in a second, so that following takes little of the time of a pass, and of
 a processor, however many are in flight."""
 
