@@ -17,6 +17,7 @@ from ..exceptions import DamagedScheduleError, InvalidScheduleError
 from ..schedule.record import Record
 from ..store.actors import acting_as
 from ..store.change import Change
+from ..store.connections import is_passing
 from ..store.keys import DISABLED_UNTIL, JOB_PREFIX, LOCK, holder_name
 from ..store.reading import read_schedules
 from ..store.saving import write_merged
@@ -58,7 +59,10 @@ class Enabling:
         try:
             if self._first() <= now().timestamp():
                 self._enable(self._ended(token), token)
-        except ResponseError as error:  # a user with few rights: schedules run all the same
+        except ResponseError as error:
+            if is_passing(error):  # an outage
+                raise
+            # A user with few rights: schedules run all the same.
             level = logging.WARNING if self._refused_until < 0 else logging.DEBUG
             logger.log(level, "Schedules are not enabled at the end of their time: %s", error)
             self._refused_until = now().timestamp() + RETRY
