@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -414,6 +414,18 @@ def rqrcron(*arguments: str, **variables: str) -> subprocess.CompletedProcess[st
     return run_python(
         "-c", program, *arguments, env={**environment(), **variables}, timeout=TIMEOUT
     )
+
+
+def verbs_on(url: str) -> Callable[..., str]:
+    """Run a verb on this Redis; returns what it printed, of one that fails its errors, too."""
+
+    def run(*arguments: str, status: int = 0) -> str:
+        done = rqrcron(*arguments, "--url", url)
+        assert done.returncode == status, done
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    return run
 
 
 def environment() -> dict[str, str]:

@@ -20,7 +20,7 @@ from django_rediscron.terminal import with_progress
 
 from .forks import ROOT
 from .tasks import echo
-from .test_cli import environment, rqrcron
+from .test_cli import environment, verbs_on
 
 SOON = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(hours=1)
 HOUR = timedelta(hours=1)
@@ -35,15 +35,7 @@ def create(connection: Redis, id: str, queue: str = "default", **options: Any) -
 
 @pytest.fixture
 def told(connection: Redis, redis_url: str) -> Any:
-    """The output of a verb; of one that fails its errors, too."""
-
-    def run(*arguments: str, status: int = 0) -> str:
-        done = rqrcron(*arguments, "--url", redis_url)
-        assert done.returncode == status, done
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
-
-    return run
+    return verbs_on(redis_url)
 
 
 @pytest.fixture

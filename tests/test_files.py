@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from django_rediscron.core.timing.durations import as_seconds
 
 from .forks import ROOT
 from .tasks import echo
-from .test_cli import environment, rqrcron
+from .test_cli import environment, verbs_on
 
 ECHO = "tests.tasks.echo"
 needs_yaml = pytest.mark.skipif(yaml_nodes.yaml is None, reason="without PyYAML")
@@ -590,16 +589,8 @@ def test_prune_deletes_what_the_same_file_named_before(connection: Redis) -> Non
 
 
 @pytest.fixture
-def told_by(connection: Redis, redis_url: str) -> Iterator[Any]:
-    """The output of a verb; of one that fails its errors, too."""
-
-    def run(*arguments: str, status: int = 0) -> str:
-        done = rqrcron(*arguments, "--url", redis_url)
-        assert done.returncode == status, done
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
-
-    return run
+def told_by(connection: Redis, redis_url: str) -> Any:
+    return verbs_on(redis_url)
 
 
 def test_files_at_a_terminal(connection: Redis, told_by: Any, tmp_path: Path) -> None:
