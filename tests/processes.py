@@ -13,6 +13,7 @@ from typing import IO
 import rq
 from redis import Redis
 
+from django_rediscron.core.monitoring.leadership import read_leadership
 from tests.forks import Program, forks
 
 SCHEDULER = """
@@ -39,13 +40,18 @@ def running_scheduler(
     process = Program("-c", script)
     try:
         connection = Redis.from_url(url)
-        lock = "rq:cron_jobs:lock"
-        wait_until(lambda: (connection.get(lock) or b"").startswith(name.encode()), timeout=60)
+        wait_until(lambda: _leads(connection, name), timeout=60)
         wait_until(lambda: connection.pubsub_numsub("rq:cron_jobs:events")[0][1] >= 1)
         connection.close()
         yield process
     finally:
         process.close()
+
+
+def _leads(connection: Redis, name: str) -> bool:
+    """Whether it holds the lock and has entered the registry, which comes a moment later."""
+    leader = read_leadership(connection).leader
+    return leader is not None and leader.name == name and leader.role == "leader"
 
 
 @contextmanager
