@@ -72,6 +72,13 @@ def with_progress(steps: Iterable[_Step], count: int) -> Iterator[_Step]:
                 bar.update(done)
 
 
+def confirm(question: str) -> None:
+    """Ask on a terminal. Raises `click.UsageError` if there is none, and `click.Abort` for no."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} Answer with --yes, or see what with --dry-run")
+    click.confirm(question, abort=True, err=True)
+
+
 def take_any_text() -> None:
     """Let stdout print any id: one that the terminal's encoding lacks shall not end the listing."""
     if isinstance(sys.stdout, io.TextIOWrapper):

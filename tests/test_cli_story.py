@@ -18,7 +18,7 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 
 from django_rediscron import RedisCronJob, RedisCronScheduler, Run, Skip, acting_as
-from django_rediscron.cli.history import read_events
+from django_rediscron.cli.story.history import read_events
 from django_rediscron.core.schedule.missed import Failure
 from django_rediscron.core.store.actors import command_line_actor
 from django_rediscron.core.store.keys import (

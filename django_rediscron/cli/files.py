@@ -19,11 +19,10 @@ from ..core.files.writing import FORMATS, file_text
 from ..core.job import RedisCronJob
 from ..core.quoting import LONGEST_REASON, cut
 from ..core.store import Damaged, fetch_many
-from ..terminal import fitted, one_line, with_progress
-from .changes import field_line
-from .operations import confirm
+from ..terminal import confirm, fitted, one_line, with_progress
+from .options import json_option
 from .selection import Selection, selecting
-from .story_options import json_option
+from .story.changes import field_line
 from .verb import Verb
 
 

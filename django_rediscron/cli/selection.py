@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, get_args
 
 import click
 from redis import Redis
 
+from ..core.exceptions import NoSuchJobError
+from ..core.quoting import LONGEST_ID, quoted_id
 from ..core.schedule.definition import State
+from ..core.store.keys import changes_key, job_key, outcomes_key, runs_key, skipped_key
 from ..core.store.search import Condition, every, has_word, one_of, search
-from .story_options import WILDCARDS, chosen_ids
+from ..core.story.gone import read_deleted_ids
+
+SIMILAR_AMONG = 20_000
+"""Ids that are compared with a misspelt one at most; more take seconds."""
+
+WILDCARDS = "*?["
 
 
 @dataclass(frozen=True)
@@ -80,3 +89,52 @@ def selecting(function: Callable[..., None]) -> Callable[..., None]:
     ):
         decorate(call)
     return call
+
+
+def check_id(id: str, connection: Redis) -> None:
+    """Raise NoSuchJobError, with similar ids, if nothing is on record of such a schedule."""
+    if _is_on_record(id, connection):
+        return
+    ids = all_ids(connection)
+    alike = get_close_matches(id[:LONGEST_ID], ids, n=3) if len(ids) <= SIMILAR_AMONG else []
+    guess = f"; did you mean {' or '.join(map(quoted_id, alike))}?" if alike else ""
+    raise NoSuchJobError(f"there is no schedule {quoted_id(id)}, and none is on record{guess}")
+
+
+def chosen_ids(wanted: Sequence[str], connection: Redis, *, deleted: bool = False) -> list[str]:
+    """The schedules of these ids and patterns, or all that exist; an exact id comes first.
+
+    `deleted`: patterns find deleted schedules, too, and these are among all. Raises NoSuchJobError.
+    """
+
+    def known_ids() -> list[str]:
+        gone = read_deleted_ids(connection) if deleted else []
+        return sorted({*all_ids(connection), *gone})
+
+    if not wanted:
+        return known_ids()
+    chosen: dict[str, Any] = {}
+    for id in wanted:
+        matching = [id]
+        if any(c in id for c in WILDCARDS) and not _is_on_record(id, connection):
+            matching = [each for each in known_ids() if fnmatchcase(each, id)]
+            if not matching:
+                raise NoSuchJobError(f"no schedule has an id like {quoted_id(id)}")
+        else:
+            check_id(id, connection)
+        chosen.update(dict.fromkeys(matching))
+    return list(chosen)
+
+
+def all_ids(connection: Redis) -> list[str]:
+    """Ids of the schedules that exist."""
+    return sorted(id for (id,) in search(connection))
+
+
+def _is_on_record(id: str, connection: Redis) -> bool:
+    try:
+        id.encode()
+    except UnicodeEncodeError:  # bytes on the command line that are not UTF-8
+        return False
+    kinds = (job_key, runs_key, changes_key, skipped_key, outcomes_key)
+    return bool(connection.exists(*(key(id) for key in kinds)))

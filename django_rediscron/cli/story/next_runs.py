@@ -12,13 +12,13 @@ from typing import NamedTuple
 import click
 from redis import Redis
 
-from ..core.job import RedisCronJob
-from ..core.store import fetch_many
-from ..terminal import columns, fitted, one_line
+from ...core.job import RedisCronJob
+from ...core.store import fetch_many
+from ...terminal import columns, fitted, one_line
+from ..options import json_option, moment_in, time_fact
+from ..selection import Selection, selecting
+from ..verb import Verb
 from .history import short_time, span
-from .selection import Selection, selecting
-from .story_options import json_option, moment_in, time_fact
-from .verb import Verb
 
 MOST = 1_000_000
 """Runs of one schedule that are looked at."""

@@ -8,13 +8,14 @@ from typing import Any
 import click
 from redis import Redis
 
-from ..core.exceptions import InvalidScheduleError
-from ..core.story.why import Answer
-from ..core.story.why import why as find_out
-from ..terminal import one_line
+from ...core.exceptions import InvalidScheduleError
+from ...core.story.why import Answer
+from ...core.story.why import why as find_out
+from ...terminal import one_line
+from ..options import json_option, time_fact
+from ..selection import check_id
+from ..verb import Verb
 from .history import short_time
-from .story_options import check_id, json_option, time_fact
-from .verb import Verb
 
 
 @click.command(cls=Verb)

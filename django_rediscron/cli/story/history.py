@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import click
 from redis import Redis
 
-from ..core.schedule.missed import Failure, Skip
-from ..core.story.runs import Run, read_recent
-from ..core.story.skips import read_skips
-from ..core.timing.cron_times import utc_text
-from ..terminal import columns, fitted, one_line
-from .story_options import chosen_ids, json_option, limit_option, since_option
-from .verb import Verb
+from ...core.schedule.missed import Failure, Skip
+from ...core.story.runs import Run, read_recent
+from ...core.story.skips import read_skips
+from ...core.timing.cron_times import utc_text
+from ...terminal import columns, fitted, one_line
+from ..options import json_option, limit_option, since_option
+from ..selection import chosen_ids
+from ..verb import Verb
 
 PAGE = 100
 """Schedules whose runs are read at once."""

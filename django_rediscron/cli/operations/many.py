@@ -14,16 +14,16 @@ from redis import Redis
 from redis.exceptions import ResponseError
 from rq.exceptions import NoSuchJobError
 
-from ..core.exceptions import InvalidScheduleError
-from ..core.job import RedisCronJob
-from ..core.quoting import LONGEST_REASON, cut
-from ..core.schedule.option_checks import check_end, check_reason
-from ..core.store import Damaged, fetch_many
-from ..core.store.saving import delete_schedules
-from ..terminal import columns, fitted, one_line, with_progress
-from .selection import Selection, selecting
-from .story_options import json_option, moment_in
-from .verb import REFUSALS, Verb
+from ...core.exceptions import InvalidScheduleError
+from ...core.job import RedisCronJob
+from ...core.quoting import LONGEST_REASON, cut
+from ...core.schedule.option_checks import check_end, check_reason
+from ...core.store import Damaged, fetch_many
+from ...core.store.saving import delete_schedules
+from ...terminal import columns, confirm, fitted, one_line, with_progress
+from ..options import json_option, moment_in
+from ..selection import Selection, selecting
+from ..verb import REFUSALS, Verb
 
 PAGE = 200
 """Schedules that are read in one round trip."""
@@ -219,13 +219,6 @@ def _result(
         return Result(id, operation.done, operation.do(job, connection))
     except (*REFUSALS, ResponseError) as error:
         return Result(id, refused, cut(error, LONGEST_REASON), failed=True)
-
-
-def confirm(question: str) -> None:
-    """Ask on a terminal. Raises `click.UsageError` if there is none, and `click.Abort` for no."""
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{question} Answer with --yes, or see what with --dry-run")
-    click.confirm(question, abort=True, err=True)
 
 
 def _print(results: Sequence[Result]) -> None:

@@ -10,15 +10,16 @@ from typing import Any
 import click
 from redis import Redis
 
-from ..core.quoting import LONGEST, cut
-from ..core.schedule.origin import DEFAULTS
-from ..core.sensitive import mask_field
-from ..core.story.changes import LoggedChange, read_changes
-from ..core.story.reverting import revert as restore
-from ..terminal import fitted, one_line
+from ...core.quoting import LONGEST, cut
+from ...core.schedule.origin import DEFAULTS
+from ...core.sensitive import mask_field
+from ...core.story.changes import LoggedChange, read_changes
+from ...core.story.reverting import revert as restore
+from ...terminal import fitted, one_line
+from ..options import json_option, limit_option, since_option, time_fact
+from ..selection import check_id
+from ..verb import Verb
 from .history import short_time
-from .story_options import check_id, json_option, limit_option, since_option, time_fact
-from .verb import Verb
 
 SWITCHED = {"enabled", "disabled"}
 """Changes whose name says what happened to the field `enabled`."""

@@ -10,22 +10,23 @@ from typing import Any
 import click
 from redis import Redis
 
-from ..core.exceptions import DamagedScheduleError, NoSuchJobError
-from ..core.job import RedisCronJob
-from ..core.quoting import LONGEST, cut, quoted
-from ..core.schedule.origin import without_defaults
-from ..core.sensitive import mask, mask_field
-from ..core.story.changes import LoggedChange, read_changes
-from ..core.story.outcomes import Outcomes, read_outcomes
-from ..core.story.reigns import Reign, read_reigns
-from ..terminal import columns, fitted, one_line
+from ...core.exceptions import DamagedScheduleError, NoSuchJobError
+from ...core.job import RedisCronJob
+from ...core.quoting import LONGEST, cut, quoted
+from ...core.schedule.origin import without_defaults
+from ...core.sensitive import mask, mask_field
+from ...core.story.changes import LoggedChange, read_changes
+from ...core.story.outcomes import Outcomes, read_outcomes
+from ...core.story.reigns import Reign, read_reigns
+from ...terminal import columns, fitted, one_line
+from ..listing.as_json import schedule_facts
+from ..options import json_option, time_fact
+from ..selection import check_id
+from ..verb import Verb
 from .changes import change_facts
 from .changes import lines as change_lines
 from .history import Event, event_facts, read_events, short_time
 from .history import table as event_table
-from .listing.as_json import schedule_facts
-from .story_options import check_id, json_option, time_fact
-from .verb import Verb
 
 RUNS, CHANGES, REIGNS, UPCOMING = 10, 5, 3, 3
 """How many of each are shown."""

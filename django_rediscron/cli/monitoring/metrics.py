@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 from redis import Redis
 
-from ..core.monitoring.exposition import openmetrics, text
-from ..core.monitoring.measurements import read_metrics
-from .verb import ConnectionOptions, Verb
+from ...core.monitoring.exposition import openmetrics, text
+from ...core.monitoring.measurements import read_metrics
+from ..verb import ConnectionOptions, Verb
 
 
 @click.command(cls=Verb)

@@ -1,0 +1,1 @@
+"""Verbs for probes and for Prometheus."""
