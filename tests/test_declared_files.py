@@ -49,6 +49,18 @@ def stored(connection: Redis, id: str = "a") -> RedisCronJob:
     return RedisCronJob.fetch(id, connection)
 
 
+def test_a_file_declares_why_a_schedule_is_disabled_at_first(
+    files: Files, connection: Redis
+) -> None:
+    files.write(a={"enabled": False, "disabled_reason": "not yet"}, b={"enabled": False})
+    assert sorted(sync("default").created) == ["a", "b"]
+    assert (stored(connection).enabled, stored(connection).disabled_reason) == (False, "not yet")
+    stored(connection).disable(reason="by hand")
+    files.write(a={"enabled": False, "disabled_reason": "not yet", "interval": 5})
+    sync("default")
+    assert (stored(connection).interval, stored(connection).disabled_reason) == (5, "by hand")
+
+
 def test_a_file_declares_as_code_does(files: Files, connection: Redis) -> None:
     files.write(a={"jitter": "5s", "enabled": False}, b={})
     assert sorted(sync("default").created) == ["a", "b"]

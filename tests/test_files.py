@@ -26,11 +26,13 @@ from django_rediscron.core.files.reading import read_file
 from django_rediscron.core.files.schema import schema
 from django_rediscron.core.files.writing import file_text
 from django_rediscron.core.schedule.codec import LEFT_OUT
+from django_rediscron.core.schedule.definition import Off
 from django_rediscron.core.schedule.forms import duration_text
 from django_rediscron.core.schedule.options import OPTIONS
 from django_rediscron.core.schedule.rq_options import Webhook
 from django_rediscron.core.scheduler import RedisCronScheduler
-from django_rediscron.core.store.keys import job_key
+from django_rediscron.core.store.actors import current_actor
+from django_rediscron.core.store.keys import DISABLED_UNTIL, job_key
 from django_rediscron.core.timing.durations import as_seconds
 
 from .forks import ROOT
@@ -162,6 +164,7 @@ if Webhook is not None:
         ),
         max_size=2,
     )
+reasons = st.text(st.characters(exclude_categories=("C", "Z")), max_size=20)
 timings = st.one_of(
     st.fixed_dictionaries({"interval": whole_seconds}),
     st.fixed_dictionaries({"cron": st.sampled_from(["*/5 * * * *", "0 3 * * mon", "@daily"])}),
@@ -175,7 +178,17 @@ def definitions(draw: Any) -> dict[str, Any]:
     said.update(draw(timings))
     if {"start_at", "end_at"} <= said.keys():
         said["start_at"], said["end_at"] = sorted((said["start_at"], said["end_at"]))
+    if not said.get("enabled", True):
+        said["off"] = Off(reason=draw(reasons), until=draw(st.none() | moments))
     return {"queue_name": draw(st.sampled_from(["default", "reports"])), **said}
+
+
+def a_job(id: str, connection: Redis | None = None, **said: Any) -> RedisCronJob:
+    """A schedule of such a definition."""
+    off = said.pop("off", Off())
+    job = RedisCronJob(id, func=echo, connection=connection, **said)
+    job.off = off
+    return job
 
 
 def test_every_option_is_in_files_and_among_the_random_ones() -> None:
@@ -192,7 +205,7 @@ def test_what_is_exported_can_be_imported(
     """Export, import, export is identical to the byte; so are the definitions in Redis."""
     connection.flushdb()
     for id, said in found.items():
-        RedisCronJob(id, func=echo, connection=connection, **said).save()
+        a_job(id, connection, **said).save()
     stored = stored_definitions(connection)
     text = export(connection, form, with_secrets=True)
     assert {line.split()[-1] for line in take(connection, text)} <= {"unchanged"}
@@ -204,7 +217,14 @@ def test_what_is_exported_can_be_imported(
 
 def stored_definitions(connection: Redis) -> dict[str, dict[str, str]]:
     jobs = RedisCronScheduler(connection).get_all_jobs()
-    return {job.id: {**job.definition(), "enabled": str(job.enabled)} for job in jobs}
+    return {
+        job.id: {
+            **job.definition(),
+            "enabled": str(job.enabled),
+            "off": f"{job.disabled_reason} {job.disabled_until}",
+        }
+        for job in jobs
+    }
 
 
 @at_random
@@ -213,11 +233,42 @@ def test_an_import_undoes_every_change(
     connection: Redis, said: dict[str, Any], changed: dict[str, Any]
 ) -> None:
     connection.flushdb()
-    RedisCronJob("a", func=echo, connection=connection, **said).save()
+    a_job("a", connection, **said).save()
     text = export(connection, with_secrets=True)
-    RedisCronJob("a", func=echo, connection=connection, **changed).save()
+    a_job("a", connection, **changed).save()
     take(connection, text)
     assert export(connection, with_secrets=True) == text
+
+
+def test_a_file_says_why_and_until_when_a_schedule_is_disabled(connection: Redis) -> None:
+    off = {"enabled": False, "disabled_reason": "moving", "disabled_until": "2026-06-03T05:40:00Z"}
+    assert take(connection, a_file(**off)) == ["a created"]
+    job = RedisCronJob.fetch("a", connection)
+    assert (job.disabled_reason, job.disabled_by) == ("moving", current_actor())
+    assert (job.get_changes(connection)[0].reason, connection.zcard(DISABLED_UNTIL)) == (
+        "moving",
+        1,
+    )
+    assert take(connection, a_file(**off)) == ["a unchanged"]
+    steps = Import(read_file(a_file(enabled=False).encode(), "a.json"), connection).steps
+    assert steps[0].changes == {
+        "disabled_reason": ("moving", ""),
+        "disabled_until": ("2026-06-03T05:40:00.000000Z", ""),
+    }
+    take(connection, a_file())  # says nothing of its state
+    assert RedisCronJob.fetch("a", connection).disabled_reason == "moving"
+    take(connection, a_file(enabled=False))
+    assert not connection.exists(DISABLED_UNTIL)
+    take(connection, a_file(**off))
+    RedisCronScheduler(connection).start(burst=True)  # that time has passed
+    assert RedisCronJob.fetch("a", connection).enabled
+
+
+def test_a_schedule_that_is_enabled_has_no_reason() -> None:
+    told = mistakes(a_file(disabled_reason="why", enabled=True))
+    assert [text.partition(": ")[2] for text in told] == [
+        "disabled_reason is only for schedules with enabled: false"
+    ]
 
 
 # The schema
@@ -239,7 +290,7 @@ def validator() -> Any:
 def test_what_is_accepted_meets_the_schema(
     validator: Any, said: dict[str, Any], keyword: str, value: Any, nested: Any
 ) -> None:
-    text = file_text([RedisCronJob("a", func=echo, **said)], "json", with_secrets=True)
+    text = file_text([a_job("a", **said)], "json", with_secrets=True)
     content = json.loads(text)
     assert validator.is_valid(content)
     schedule = content["schedules"]["a"]
@@ -282,6 +333,8 @@ def test_what_is_accepted_meets_the_schema(
         {"at_front": "yes"},
         {"webhooks": [{"url": "https://example.com"}]},
         {"enabled": 1},
+        {"enabled": False, "disabled_reason": "x" * 201},
+        {"enabled": False, "disabled_until": 5},
         {"lock": True},
     ],
     ids=str,

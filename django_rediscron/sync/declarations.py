@@ -82,6 +82,7 @@ def all_declarations() -> tuple[list[Declaration], list[str]]:
 def _declaration_of(file: str, entry: Entry) -> Declaration:
     arguments = _with_result_ttl(entry.queue, entry.arguments())
     job = RedisCronJob.requested(entry.function, entry.queue, entry.id, arguments)
+    job.off = entry.off
     return Declaration(job, None, file, entry.place.line, entry.locked)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..exceptions import InvalidScheduleError
-from ..quoting import quoted
+from ..quoting import LONGEST_REASON, quoted
 from ..schedule import checks
 from ..schedule.definition import Definition
 from ..schedule.dotted_names import is_dotted_name
@@ -17,6 +17,7 @@ from ..schedule.forms import (
     FLAG,
     LIST,
     MAPPING,
+    MOMENT,
     TEXT,
     Form,
     choice,
@@ -25,7 +26,7 @@ from ..schedule.forms import (
     fits,
     mapping,
 )
-from ..schedule.option_checks import check_description
+from ..schedule.option_checks import check_description, check_moment, check_reason
 from ..schedule.options import DEFAULT_RESULT_TTL, JOB_OPTIONS, TIME_OPTIONS
 from ..schedule.rq_options import load_webhooks
 from ..schedule.texts import dump_json
@@ -109,9 +110,23 @@ TIMING: dict[str, Field] = {
 }
 """One of them is needed."""
 
-STATE: dict[str, Field] = {"enabled": Field(FLAG, lambda *_: None, _attribute("enabled"))}
-"""What is not part of the definition. It always stands in the file: a schedule that exists keeps
-its state if a file does not say it."""
+OFF: dict[str, Field] = {
+    "disabled_reason": Field(
+        Form({"type": "string", "maxLength": LONGEST_REASON}),
+        lambda _, value: check_reason(value),
+        _attribute("disabled_reason"),
+        "",
+    ),
+    "disabled_until": Field(MOMENT.or_null(), check_moment, _attribute("disabled_until")),
+}
+"""Only for schedules that the file disables."""
+
+STATE: dict[str, Field] = {
+    "enabled": Field(FLAG, lambda *_: None, _attribute("enabled")),
+    **OFF,
+}
+"""What is not part of the definition. `enabled` always stands in the file: a schedule that exists
+keeps its state if a file does not say it."""
 
 LOCKED = "locked"
 """Only for files that declare schedules."""

@@ -15,6 +15,7 @@ from ..exceptions import (
     ScheduleChangedError,
 )
 from ..quoting import quoted
+from ..schedule.definition import Off
 from ..schedule.record import Record
 from ..schedule.rq_options import CALLBACKS
 from ..schedule.texts import lossy_text
@@ -24,7 +25,7 @@ from ..store.keys import FILES
 from ..store.reading import Absent, Damaged, read_schedules
 from ..store.rq_queues import get_queue
 from ..store.saving import BATCH, delete_schedules, save_changes
-from .fields import FIELDS, LOCKED, MASKED
+from .fields import FIELDS, LOCKED, MASKED, OFF
 from .nodes import Mistake, WrongFileError
 from .reading import Entry, ScheduleFile
 
@@ -146,13 +147,15 @@ def _step(entry: Entry, stored: Record | Damaged | Absent, connection: Redis) ->
     known = stored if isinstance(stored, Record) else None
     job = _requested(_unmasked(entry, known), connection)
     change = _change(job, stored)
-    if not change.fields and not change.unset:
+    if not (change.fields or change.unset or change.off):
         return Step(entry.id, UNCHANGED, {})
     mistakes = list(_faults(entry, change, known, connection))
     if mistakes:
         raise WrongFileError(mistakes)
     before = known.loaded_definition() or {} if known else {}
     after = {**before, **dict.fromkeys(change.unset, ""), **change.fields}
+    before |= _off_fields(known)
+    after |= dict.fromkeys(OFF, "") | _off_fields(job if job.enabled_given else known)
     changes = {
         name: (before.get(name, ""), after[name])
         for name in after
@@ -182,22 +185,34 @@ def _unmasked(entry: Entry, stored: Record | None) -> Entry:
 
 def _requested(entry: Entry, connection: Redis) -> Record:
     try:
-        return Record.requested(
-            entry.function, entry.queue, entry.id, entry.arguments(), connection
-        )
+        job = Record.requested(entry.function, entry.queue, entry.id, entry.arguments(), connection)
     except (InvalidScheduleError, OverflowError) as error:
         raise WrongFileError([entry.mistake(error)]) from None
+    job.off = entry.off
+    return job
 
 
 def _change(job: Record, stored: Record | Damaged | Absent) -> Change:
     """Only what differs, and only if nobody changes the schedule meanwhile."""
     if isinstance(stored, Record):
         job.count_changes_from(stored)
-        return Change.of(job, "updated", stored.version)
+        change = Change.of(job, "updated", stored.version)
+        if job.enabled_given and not job.enabled and job.off != _said_off(stored):
+            change.switch_off(job.off.reason, job.off.until)
+        return change
     change = Change.define(job)
     if isinstance(stored, Absent):
         change.version, change.receipt = "", new_receipt()
     return change
+
+
+def _said_off(job: Record) -> Off:
+    """Why and until when it is disabled, as far as files say that."""
+    return Off(reason=job.disabled_reason, until=job.disabled_until)
+
+
+def _off_fields(job: Record | None) -> dict[str, str]:
+    return _said_off(job).fields() if job else {}
 
 
 def _faults(

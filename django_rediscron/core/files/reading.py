@@ -11,9 +11,10 @@ from ..exceptions import InvalidScheduleError
 from ..plain import plain
 from ..quoting import quoted
 from ..schedule.checks import check_id
+from ..schedule.definition import Off
 from ..schedule.forms import fits, types_of
 from ..schedule.options import ScheduleArguments
-from .fields import FIELDS, LOCKED, NEEDED
+from .fields import FIELDS, LOCKED, NEEDED, OFF
 from .json_nodes import json_node
 from .nodes import Mistake, Node, Place, WrongFileError, wrong
 from .schema import VERSION
@@ -53,12 +54,19 @@ class Entry:
     def locked(self) -> bool:
         return bool(self.values.get(LOCKED))
 
+    @property
+    def off(self) -> Off:
+        """Why, and until when, it is disabled."""
+        said = {name: FIELDS[name].form.value(self.values.get(name)) for name in OFF}
+        reason = (said["disabled_reason"] or "").strip()
+        return Off(reason=reason, until=said["disabled_until"])
+
     def arguments(self) -> ScheduleArguments:
         """As `register` takes them."""
         said = {
             name: FIELDS[name].form.value(value)
             for name, value in self.values.items()
-            if name not in NEEDED and name != LOCKED
+            if name not in (*NEEDED, *OFF, LOCKED)
         }
         return cast(ScheduleArguments, said)
 
@@ -179,6 +187,8 @@ def _faults_of(entry: Entry) -> Iterator[tuple[str, str]]:
     for name, value in entry.values.items():
         if fault := _fault(name, value):
             yield name, fault
+        elif name in OFF and value and entry.values.get("enabled") is not False:
+            yield name, f"{name} is only for schedules with enabled: false"
 
 
 def _fault(name: str, value: Any) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 from ..exceptions import DamagedScheduleError, InvalidScheduleError
 from ..schedule.checks import check_timing
 from ..schedule.codec import LEFT_OUT, OPTIONAL_FIELDS
-from ..schedule.definition import Off
+from ..schedule.definition import NOT_ON_RECORD, Off
 from ..schedule.options import OPTIONS
 from ..schedule.origin import DEFAULTS
 from ..schedule.record import Record
@@ -77,6 +77,7 @@ class Change:
         if loaded is None:
             if job.created_at is not None:
                 change.fields["created_at"] = utc_text(job.created_at)
+            change._take_own_state()
             return change
         fields = change.fields
         change.create = False
@@ -103,7 +104,9 @@ class Change:
     @classmethod
     def define(cls, job: Record) -> Change:
         """All fields of a job, announced as created or updated, whichever it is."""
-        return cls._whole(job, "")
+        change = cls._whole(job, "")
+        change._take_own_state()
+        return change
 
     @classmethod
     def replace(
@@ -127,7 +130,9 @@ class Change:
         """Only enable, or disable for this reason, until this moment if there is one."""
         event = "enabled" if enabled else "disabled"
         change = cls(job, event, fields={"enabled": str(int(enabled))}, retimed=False)
-        change.off, change.reason, change.until = not enabled, reason, time_text(until)
+        if not enabled:
+            change.switch_off(reason, until)
+        change.reason = reason
         change._take_own_facts()
         return change
 
@@ -140,6 +145,15 @@ class Change:
         change = cls(job, "updated", times=times, retimed=False)
         change._take_own_facts()
         return change
+
+    def switch_off(self, reason: str, until: datetime | None) -> None:
+        """It is disabled for this reason, until this moment if there is one."""
+        self.off, self.reason, self.until = True, reason, time_text(until)
+
+    def _take_own_state(self) -> None:
+        """A new schedule may be disabled for a reason, or until some time, from the start."""
+        if not self.job.enabled and self.job.off != NOT_ON_RECORD:
+            self.switch_off(self.job.off.reason, self.job.off.until)
 
     def _take_own_facts(self) -> None:
         # Fields that are not written count as they were loaded.

@@ -11,6 +11,7 @@ from redis import Redis
 from rq.utils import now
 
 from ..schedule.codec import dump_without_options
+from ..schedule.definition import NOT_ON_RECORD
 from ..schedule.origin import Origin
 from ..schedule.record import Record
 from ..timing.clock_rules import rules_pairs
@@ -73,6 +74,7 @@ def is_creatable(job: Record) -> bool:
         and not job.queued
         and (job.latest_enqueue_time, job.next_enqueue_time) == job._loaded_times
         and job.has_no_options
+        and job.off == NOT_ON_RECORD
     )
 
 

@@ -204,9 +204,9 @@ local function put(id, schedule)
   end
 end
 
--- Whether a schedule is disabled by this change, again or not.
+-- Whether a schedule is disabled by this change, again or not, or created so for some reason.
 local function is_switched_off(change, schedule, stored, exists)
-  return exists and schedule.enabled == '0' and (change.off or stored.enabled ~= '0')
+  return schedule.enabled == '0' and (change.off or exists and stored.enabled ~= '0')
 end
 
 -- Note since when, by whom, why and until when it is off, or that it no longer is; returns that.

@@ -150,7 +150,8 @@ local function log_change(id, state, definition, told)
     entries[1] = entry(told.at, OUTSIDE, OUTSIDE, revision, nil, state.outside)
   end
   if is_new then
-    told.text = told.text or entry(told.at, told.by, 'created', told.revision)
+    told.text = told.text or entry(told.at, told.by, 'created', told.revision, told.reason, nil,
+                                   told['until'])
     entries[#entries + 1] = told.text
   elseif fields or told.renewed then
     local what = fields and name_of(told.what, fields) or 'disabled'
