@@ -21,6 +21,16 @@ DISABLED = f"{INDEX}:disabled"
 DISABLED_UNTIL = f"{INDEX}:disabled_until"
 """Sorted set: ids of schedules that the leader is to enable, scored by when (epoch seconds)."""
 
+PAUSED = f"{INDEX}:paused"
+"""Hash: name of a queue, or `*` for all -> JSON of its pause, see `store/pauses.py`. It stays here
+after its end until the leader has settled what came due during it."""
+
+PAUSES = f"{INDEX}:pauses"
+"""List: pauses that are over, JSON as in PAUSED with the queue, newest first."""
+
+MAX_PAUSES = 100
+"""Kept in that list."""
+
 LOCK = f"{INDEX}:lock"
 """String with a TTL: the token of the one live scheduler, `{scheduler name}:{random hex}`."""
 

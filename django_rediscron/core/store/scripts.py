@@ -41,6 +41,7 @@ from .keys import (
     LAST_UPDATE,
     LOGGED_SINCE,
     LONGEST_STREAM,
+    MAX_PAUSES,
     MAX_REIGNS,
     OFF_FIELDS,
     ORIGIN_FIELDS,
@@ -92,6 +93,7 @@ INCLUDES: Mapping[str, Mapping[str, Constant]] = {
         "LONGEST_STREAM": LONGEST_STREAM,
     },
     "off": {"DISABLED_UNTIL": DISABLED_UNTIL},
+    "past_pauses": {"MAX_PAUSES": MAX_PAUSES},
     "reigns": {"REIGN": REIGN, "REIGNS": REIGNS, "MAX_REIGNS": MAX_REIGNS},
     "sound": {"MAX_WAIT": MAX_WAIT},
 }
