@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .conf import conf
-from .core import RedisCronJob, RedisCronScheduler
+from .core.job import RedisCronJob
 from .core.schedule.options import ScheduleArguments, by_name
+from .core.scheduler import RedisCronScheduler
 from .notify import receivers
 from .queues import default_result_ttl, get_connection
 

@@ -31,8 +31,9 @@ from django_rediscron import (
     register,
     revert,
 )
+from django_rediscron.cli.verb import command_line_actor
 from django_rediscron.core.schedule.codec import LEFT_OUT
-from django_rediscron.core.store.actors import command_line_actor, current_actor
+from django_rediscron.core.store.actors import current_actor
 from django_rediscron.core.store.keys import (
     CHANGES_KEPT,
     CHANGES_TTL,

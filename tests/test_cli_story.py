@@ -19,8 +19,7 @@ from rq import Queue, SimpleWorker
 
 from django_rediscron import RedisCronJob, RedisCronScheduler, Run, Skip, acting_as
 from django_rediscron.cli.story.history import read_events
-from django_rediscron.core.schedule.missed import Failure
-from django_rediscron.core.store.actors import command_line_actor
+from django_rediscron.cli.verb import command_line_actor
 from django_rediscron.core.store.keys import (
     LOCK,
     job_key,
@@ -29,6 +28,7 @@ from django_rediscron.core.store.keys import (
     skipped_key,
 )
 from django_rediscron.core.story.following import Following
+from django_rediscron.core.story.skips import Failure
 from django_rediscron.core.timing.cron_times import utc_text
 
 from .forks import ROOT

@@ -13,10 +13,10 @@ from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.dispatch import due, protocol
-from django_rediscron.core.schedule.missed import Failure
 from django_rediscron.core.schedule.texts import parse_time
 from django_rediscron.core.store.keys import DISABLED, ERRORS, INDEX, job_key, skipped_key
 from django_rediscron.core.store.scripts import run_script
+from django_rediscron.core.story.skips import Failure
 from django_rediscron.core.timing.cron_times import occurrence_delay
 from tests import tasks
 from tests.clock import Clock, set_clock

@@ -7,8 +7,10 @@ import ast
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
+import pytest
 from redis import Redis
 from rq.job import Job
 
@@ -17,6 +19,9 @@ from tests.conftest import CORE
 PACKAGE = Path(__file__).parent.parent / "django_rediscron"
 
 LONGEST_FUNCTION = 50
+
+MOST_MODULES = 45
+"""Of this package, when it is imported."""
 
 EXAMPLE = "store/lua/name.lua"
 """A path that the page makes up."""
@@ -89,6 +94,28 @@ assert "django_rediscron.sync.syncing" not in sys.modules
 from django_rediscron.sync import SyncReport, reset, sync
 """
     subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, check=True)
+
+
+def test_importing_the_package_loads_what_a_schedule_needs() -> None:
+    """Every web server and worker imports it: what passes, tells and explains comes when asked."""
+    program = "import sys, django_rediscron; print(*sys.modules)"
+    loaded = {name for name in run_without_django(program).split() if within(name, PACKAGE.name)}
+    own = f"{PACKAGE.name}.core."
+    for floor in ("declared", "dispatch", "files", "notifying", "process", "story"):
+        inside = {name for name in loaded if name.startswith(f"{own}{floor}.")}
+        assert inside <= {f"{own}story.why"}, "the package that imports the rest lazily"
+    assert not {f"{own}scheduler", f"{own}monitoring", f"{own}store.listing"} & loaded
+    assert len(loaded) <= MOST_MODULES
+
+
+def test_what_packages_offer_can_be_imported_from_them() -> None:
+    for path in [PACKAGE / "__init__.py", *(PACKAGE / "core").rglob("__init__.py")]:
+        package = import_module(".".join(path.relative_to(PACKAGE.parent).parent.parts))
+        names = getattr(package, "__all__", ())
+        assert set(names) <= set(dir(package))
+        assert all(getattr(package, name) is not None for name in names)
+        with pytest.raises(AttributeError, match=f"{package.__name__}.*no_such_name"):
+            package.no_such_name  # noqa: B018
 
 
 def run_without_django(program: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from ..core.exceptions import (
     ScheduleChangedError,
 )
 from ..core.monitoring.measurements import SCHEDULES
-from ..core.store.actors import acting_as, command_line_actor
+from ..core.store.actors import acting_as, actor_text
 from ..terminal import one_line, printing
 from ..unreachable import UnreachableError, reaching
 
@@ -85,3 +88,12 @@ class Verb(click.Command):
             raise click.ClickException(f"cannot write the output: {error.strerror}") from None
         except KeyboardInterrupt:
             sys.exit(130)
+
+
+def command_line_actor() -> str:
+    """`cli:USER@HOST`: who gives a command in a terminal."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # as in containers: the user has no name
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return actor_text(f"cli:{user}@{socket.gethostname()}")

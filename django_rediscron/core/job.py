@@ -11,8 +11,7 @@ from redis import Redis
 from rq.job import Job
 from rq.utils import now
 
-from .declared.merging import reset_to_code
-from .dispatch.run_now import enqueue_now
+from . import declared, dispatch, story
 from .exceptions import InvalidScheduleError, NoSuchJobError
 from .quoting import quoted, quoted_id
 from .schedule.checks import check_when
@@ -26,9 +25,7 @@ from .store.change import Change
 from .store.keys import history_key, job_key, skipped_key
 from .store.reading import Absent, Damaged, read_schedules, restore_as
 from .store.saving import delete_schedules, resolve_pipelined, save_changes
-from .story.changes import LoggedChange, read_changes
-from .story.reverting import revert
-from .story.why import Answer, why
+from .story import why
 from .timing.description import describe
 from .timing.durations import Duration
 from .timing.zones import UTC
@@ -36,8 +33,8 @@ from .timing.zones import UTC
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-from .story.outcomes import Outcomes, read_outcomes
-from .story.runs import Run, read_runs_of
+    from .story import LoggedChange, Outcomes, Run
+    from .story.why import Answer
 
 
 class RedisCronJob(Record):
@@ -97,7 +94,7 @@ class RedisCronJob(Record):
         At most the latest 100 changes, until a year after the last one. Those of an earlier
         schedule of the same id are among them. Invalid records are left out.
         """
-        changes = read_changes(self.id, connection)
+        changes = story.read_changes(self.id, connection)
         return changes[start:] if end == -1 else changes[start : end + 1]
 
     # When it runs
@@ -135,17 +132,17 @@ class RedisCronJob(Record):
         nothing is on record under this id. `django_rediscron.why(id, time, connection)` is the same
         for the id of a schedule that may have been deleted.
         """
-        return why(self.id, time, self._connected())
+        return why.why(self.id, time, self._connected())
 
     def get_runs(self, connection: Redis, start: int = 0, end: int = -1) -> list[Run]:
         """Its runs, newest first (zero-based, inclusive): all in flight, and as many that have
         ended as the scheduler keeps, for at most a year after the latest one.
         """
-        return read_runs_of(self.id, connection, start, end)
+        return story.read_runs_of(self.id, connection, start, end)
 
     def get_outcomes(self, connection: Redis) -> Outcomes:
         """When it last succeeded and failed, the failures in a row, and how many runs ended how."""
-        return read_outcomes([self.id], connection)[self.id]
+        return story.read_outcomes([self.id], connection)[self.id]
 
     # How it is read
 
@@ -261,7 +258,7 @@ class RedisCronJob(Record):
         field, and `NoSuchJobError`.
         """
         with acting_as(actor):
-            reset_to_code(self.id, fields, self._connected())
+            declared.reset_to_code(self.id, fields, self._connected())
         self.refresh()
 
     def revert(
@@ -274,7 +271,7 @@ class RedisCronJob(Record):
         `InvalidScheduleError` if the revision is not on record or could not run,
         `ScheduleLockedError`, and `ScheduleChangedError` if somebody changes it meanwhile.
         """
-        revert(self.id, revision, self._connected(), if_version=if_version, actor=actor)
+        story.revert(self.id, revision, self._connected(), if_version=if_version, actor=actor)
         self.refresh()
 
     def set_enqueue_time(self, time: datetime) -> None:
@@ -295,7 +292,7 @@ class RedisCronJob(Record):
 
     def enqueue(self, connection: Redis) -> Job:
         """Enqueue one RQ job now; the times of the schedule are not affected."""
-        return enqueue_now(self, connection)
+        return dispatch.enqueue_now(self, connection)
 
     def _connected(self) -> Redis:
         if self.connection is None:

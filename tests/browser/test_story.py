@@ -11,9 +11,10 @@ from playwright.sync_api import Page, expect
 from redis import Redis
 
 from django_rediscron import RedisCronJob, Run
-from django_rediscron.core.schedule.missed import Failure, Skip
+from django_rediscron.core.schedule.missed import Skip
 from django_rediscron.core.scheduler import RedisCronScheduler
 from django_rediscron.core.store.keys import runs_key, skipped_key
+from django_rediscron.core.story.skips import Failure
 
 from .conftest import PHONE, take_screenshot, too_dim
 

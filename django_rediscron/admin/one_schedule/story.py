@@ -15,10 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ...conf import local
-from ...core.schedule.missed import Failure, Skip
+from ...core.schedule.missed import Skip
 from ...core.story.changes import CREATED, DELETED, LoggedChange
 from ...core.story.reigns import Reign
 from ...core.story.runs import Run
+from ...core.story.skips import Failure
 from ...core.story.why import Evidence
 from ..display import LATE, NOTHING, absolute, clock_tag, job_url, mark, outcome, span
 from ..log import display_value, label

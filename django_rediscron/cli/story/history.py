@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import click
 from redis import Redis
 
-from ...core.schedule.missed import Failure, Skip
+from ...core.schedule.missed import Skip
 from ...core.story.runs import Run, read_recent
-from ...core.story.skips import read_skips
+from ...core.story.skips import Failure, read_skips
 from ...core.timing.cron_times import utc_text
 from ...terminal import columns, fitted, one_line
 from ..options import json_option, limit_option, since_option

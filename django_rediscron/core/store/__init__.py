@@ -1,7 +1,8 @@
 """Everything that is read from Redis and written to it."""
 
-from .listing import Listing, ReindexReport, define_many, fetch_many, list_schedules, reindex
-from .reading import Damaged
+from __future__ import annotations
+
+from ..lazy import lazy_names
 
 __all__ = [
     "Damaged",
@@ -12,3 +13,5 @@ __all__ = [
     "list_schedules",
     "reindex",
 ]
+
+__getattr__, __dir__ = lazy_names(__name__, {"listing": __all__[1:], "reading": __all__[:1]})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import re
 import socket
 import sys
@@ -46,7 +44,7 @@ def acting_as(actor: str | None) -> Iterator[None]:
 
 def current_actor() -> str:
     """The actor of a change that is made now; by default `program:NAME@HOST`."""
-    return _actor.get() or f"program:{_program()}@{_host()}"
+    return _actor.get() or f"program:{_program()}@{actor_text(socket.gethostname())}"
 
 
 def actor_text(actor: str) -> str:
@@ -57,20 +55,7 @@ def actor_text(actor: str) -> str:
     return _UNPRINTABLE.sub(" ", printable).strip()[:LONGEST_ACTOR]
 
 
-def command_line_actor() -> str:
-    """`cli:USER@HOST`: who gives a command in a terminal."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError, ImportError):  # as in containers: the user has no name
-        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-    return actor_text(f"cli:{user}@{_host()}")
-
-
 def _program() -> str:
     """The file that Python runs; `python` if it runs none."""
     name = actor_text(PurePath(sys.argv[0]).name if sys.argv else "")
     return "python" if name in ("", "-c", "-m", "-") else name
-
-
-def _host() -> str:
-    return actor_text(socket.gethostname())

@@ -1,1 +1,33 @@
 """What happened to schedules and their runs, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .changes import LoggedChange, read_changes
+    from .outcomes import Outcomes, read_outcomes
+    from .reverting import revert
+    from .runs import Run, read_runs_of
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "changes": ("LoggedChange", "read_changes"),
+            "outcomes": ("Outcomes", "read_outcomes"),
+            "reverting": ("revert",),
+            "runs": ("Run", "read_runs_of"),
+        },
+    )
+
+__all__ = [
+    "LoggedChange",
+    "Outcomes",
+    "Run",
+    "read_changes",
+    "read_outcomes",
+    "read_runs_of",
+    "revert",
+]

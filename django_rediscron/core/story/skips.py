@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from redis import Redis
 
-from ..schedule.missed import Failure, Skip
+from ..schedule.missed import ERROR, Skip
+from ..schedule.texts import load_object, parse_time
 from ..store.connections import bytes_client
 from ..store.keys import skipped_key
+from ..timing.cron_times import utc_text
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An occurrence that could not be enqueued when it was first tried, at `at`, and why.
+
+    It is tried again until the schedule is changed, or is enqueued, or is skipped; those that come
+    due until then have no record of their own.
+    """
+
+    occurrence: datetime
+    at: datetime
+    text: str
+
+    @classmethod
+    def from_text(cls, text: str | bytes) -> Failure | None:
+        """The record that `to_text` made; None for anything else."""
+        facts = load_object(text) or {}
+        try:
+            occurrence, at = parse_time(facts["occurrence"]), parse_time(facts["at"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        if facts.get("reason") != ERROR:
+            return None
+        return cls(occurrence, at, str(facts.get("text", "")))
+
+    def to_text(self) -> str:
+        """The record as JSON; programs that know only skips can read it as one."""
+        occurrence, at = utc_text(self.occurrence), utc_text(self.at)
+        facts = {"occurrence": occurrence, "until": occurrence, "count": 1, "reason": ERROR}
+        return json.dumps({**facts, "at": at, "text": self.text}, separators=(",", ":"))
 
 
 def read_skips(

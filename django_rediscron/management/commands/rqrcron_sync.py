@@ -10,8 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 
 from django_rediscron.checks import SETTINGS
+from django_rediscron.cli.verb import command_line_actor
 from django_rediscron.core import InvalidScheduleError
-from django_rediscron.core.store.actors import acting_as, command_line_actor
+from django_rediscron.core.store.actors import acting_as
 from django_rediscron.sync.orphans import add_orphan_arguments
 from django_rediscron.sync.report import SyncReport
 from django_rediscron.sync.syncing import reset, try_sync

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from functools import cached_property
 
-from ...schedule.missed import SKIPS_KEPT, SKIPS_TTL, Failure, Skip, own_time
+from ...schedule.missed import SKIPS_KEPT, SKIPS_TTL, Skip, own_time
 from ...schedule.record import Record
 from ...schedule.upcoming import next_time
 from ...store.keys import MAX_REIGNS, TIMING_FIELDS
@@ -17,6 +17,7 @@ from ..changes import CREATED, DELETED, ChangeLog, LoggedChange
 from ..in_flight import SCHEDULE
 from ..reigns import Reign
 from ..runs import Run
+from ..skips import Failure
 from .finished import last_of_all, will_be_used_up
 from .gaps import Gap, gap_at, leader_at
 from .timeline import MOMENT, Era, Timeline, is_occurrence, previous

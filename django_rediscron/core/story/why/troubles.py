@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...schedule.missed import Failure, Skip
+from ...schedule.missed import Skip
 from ..changes import LoggedChange
 from ..runs import Run
+from ..skips import Failure
 from .timeline import Timeline
 
 
