@@ -10,6 +10,7 @@ from .._version import __version__
 from ..terminal import take_any_text
 from .files import export, import_
 from .listing.info import info
+from .migrate import migrate
 from .monitoring.health import health
 from .monitoring.metrics import metrics
 from .operations.many import delete, disable, enable, run
@@ -42,6 +43,6 @@ def main() -> None:
 
 for verb in (
     *(info, show, history, why, changes, next_runs, health, metrics),
-    *(enable, disable, run, delete, revert, export, import_, reindex),
+    *(enable, disable, run, delete, revert, export, import_, migrate, reindex),
 ):
     main.add_command(verb)

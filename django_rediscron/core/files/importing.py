@@ -118,7 +118,7 @@ class Import:
         """Before anything is written: an import that is killed has named them all the same."""
         name = self._file.name
         new = {id: name for id in self._file.entries if self._known.get(id) != name}
-        if new:
+        if name and new:
             self._connection.hset(FILES, mapping=cast("dict[Any, Any]", new))
 
     def _forget(self) -> None:

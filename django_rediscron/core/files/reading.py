@@ -80,7 +80,7 @@ class ScheduleFile:
     """What a file says."""
 
     name: str
-    """By which its schedules are known as those of this file."""
+    """By which its schedules are known as those of this file; empty if they are not to be."""
     entries: Mapping[str, Entry]
 
 

@@ -1,0 +1,68 @@
+"""The next times of a schedule, in the other system and here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from itertools import islice
+
+from ..core.quoting import cut
+from ..core.schedule.record import Record
+from ..core.schedule.upcoming import upcoming
+from .found import Times
+
+COUNT = 10
+"""How many times are compared."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The same number of times in both, unless one of them ends."""
+
+    there: Sequence[datetime]
+    here: Sequence[datetime]
+    error: str = ""
+    """Why the other system cannot tell its times."""
+
+    @property
+    def is_same(self) -> bool:
+        return not self.error and list(self.there) == list(self.here)
+
+    @property
+    def only_there(self) -> list[datetime]:
+        """Times at which only the other system runs it, up to the last that both are known of."""
+        return [time for time in self.there if time <= self._end and time not in self.here]
+
+    @property
+    def only_here(self) -> list[datetime]:
+        """The reverse."""
+        return [time for time in self.here if time <= self._end and time not in self.there]
+
+    @property
+    def _end(self) -> datetime:
+        ends = [times[-1] for times in (self.there, self.here) if len(times) == self._most]
+        return min(ends)
+
+    @property
+    def _most(self) -> int:
+        return max(len(self.there), len(self.here))
+
+
+def compare(times: Times, job: Record, after: datetime, count: int = COUNT) -> Comparison:
+    """The next times after a moment, whether the schedule is enabled or not."""
+    here = our_times(job, after, count)
+    try:
+        there = [time.astimezone(timezone.utc) for time in times(after, count)]
+    except Exception as error:  # the other system's code
+        return Comparison([], here, cut(f"{type(error).__name__}: {error}"))
+    return Comparison(there, here)
+
+
+def our_times(job: Record, after: datetime, count: int = COUNT) -> list[datetime]:
+    """The times at which a new schedule would be enqueued, in UTC."""
+    enabled = job.snapshot()
+    enabled.enabled = True
+    enabled.next_enqueue_time = None
+    found = islice(upcoming(enabled, None, after), count)
+    return [run.time.astimezone(timezone.utc) for run in found]
