@@ -13,8 +13,11 @@ from .listing.info import info
 from .migrate import migrate
 from .monitoring.health import health
 from .monitoring.metrics import metrics
-from .operations.many import delete, disable, enable, run
+from .operations.deleting import delete
+from .operations.editing import edit
+from .operations.enabling import disable, enable
 from .operations.reindex import reindex
+from .operations.running import run
 from .rq_options import RQ_OPTIONS
 from .story.changes import changes, revert
 from .story.history import history
@@ -43,6 +46,6 @@ def main() -> None:
 
 for verb in (
     *(info, show, history, why, changes, next_runs, health, metrics),
-    *(enable, disable, run, delete, revert, export, import_, migrate, reindex),
+    *(enable, disable, run, edit, delete, revert, export, import_, migrate, reindex),
 ):
     main.add_command(verb)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -67,11 +68,22 @@ class Selection:
         return is_pattern and fnmatchcase(name, self.function)
 
 
-def selecting(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb the arguments of a selection, and its function the `selection=`."""
+def selecting(
+    function: Callable[..., None],
+    *,
+    words: re.Pattern[str] | None = None,
+    metavar: str = "[ID]...",
+) -> Callable[..., None]:
+    """Give a verb the arguments of a selection, and its function the `selection=`.
+
+    Arguments that match `words` are not ids: its function gets them as `words=`.
+    """
 
     def call(*arguments: Any, ids: tuple[str, ...], **options: Any) -> None:
         chosen = [options.pop(name) for name in ("queue", "function", "state", "tag")]
+        if words is not None:
+            options["words"] = [id for id in ids if words.fullmatch(id)]
+            ids = tuple(id for id in ids if not words.fullmatch(id))
         function(*arguments, selection=Selection(ids, *chosen), **options)
 
     call.__name__, call.__doc__ = function.__name__, function.__doc__
@@ -85,7 +97,7 @@ def selecting(function: Callable[..., None]) -> Callable[..., None]:
             "--function", metavar="NAME", help="Only those of this function: 'billing.*'."
         ),
         click.option("--queue", metavar="NAME", help="Only schedules of this queue."),
-        click.argument("ids", metavar="[ID]...", nargs=-1),
+        click.argument("ids", metavar=metavar, nargs=-1),
     ):
         decorate(call)
     return call

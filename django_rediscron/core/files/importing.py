@@ -70,7 +70,7 @@ class Import:
         mistakes: list[Mistake] = []
         for entry, (stored, _) in zip(entries, found, strict=True):
             try:
-                steps.append(_step(entry, stored, self._connection))
+                steps.append(step_of(entry, stored, self._connection))
             except WrongFileError as error:
                 mistakes += error.mistakes
         if mistakes:
@@ -137,8 +137,18 @@ def _file_of_ids(connection: Redis) -> dict[str, str]:
     return {lossy_text(id): lossy_text(name) for id, name in found.items()}
 
 
-def _step(entry: Entry, stored: Record | Damaged | Absent, connection: Redis) -> Step:
-    """Raises `WrongFileError`."""
+def step_of(
+    entry: Entry,
+    stored: Record | Damaged | Absent,
+    connection: Redis,
+    *,
+    merged: bool = False,
+) -> Step:
+    """The step that gives a schedule all that an entry says.
+
+    `merged`: what others change meanwhile, of a schedule that exists, stays; else the step is
+    refused then. Raises `WrongFileError`.
+    """
     if isinstance(stored, Damaged) and stored.refused:
         raise WrongFileError([entry.mistake(stored.error())])
     if entry.locked:
@@ -146,7 +156,7 @@ def _step(entry: Entry, stored: Record | Damaged | Absent, connection: Redis) ->
         raise WrongFileError([entry.mistake(text, LOCKED)])
     known = stored if isinstance(stored, Record) else None
     job = _requested(_unmasked(entry, known), connection)
-    change = _change(job, stored)
+    change = _change(job, stored, merged=merged)
     if not (change.fields or change.unset or change.off):
         return Step(entry.id, UNCHANGED, {})
     mistakes = list(_faults(entry, change, known, connection))
@@ -192,11 +202,11 @@ def _requested(entry: Entry, connection: Redis) -> Record:
     return job
 
 
-def _change(job: Record, stored: Record | Damaged | Absent) -> Change:
-    """Only what differs, and only if nobody changes the schedule meanwhile."""
+def _change(job: Record, stored: Record | Damaged | Absent, *, merged: bool) -> Change:
+    """Only what differs, and unless it is to be merged only if the schedule stays as it is."""
     if isinstance(stored, Record):
         job.count_changes_from(stored)
-        change = Change.of(job, "updated", stored.version)
+        change = Change.of(job, "updated", None if merged else stored.version)
         if job.enabled_given and not job.enabled and job.off != _said_off(stored):
             change.switch_off(job.off.reason, job.off.until)
         return change

@@ -160,7 +160,7 @@ def _entry(id: str, place: Place, node: Node) -> tuple[Entry, list[Mistake]]:
         {name: value.plain() for name, (_, value) in mapping.items() if name in FIELDS},
         {name: value.place for name, (_, value) in mapping.items()},
     )
-    mistakes = [entry.mistake(text, keyword) for keyword, text in _faults_of(entry)]
+    mistakes = [entry.mistake(text, keyword) for keyword, text in faults_of(entry)]
     mistakes += [
         Mistake(f"unknown keyword {quoted(name)}; there are {', '.join(FIELDS)}", where, id)
         for name, (where, _) in mapping.items()
@@ -172,7 +172,7 @@ def _entry(id: str, place: Place, node: Node) -> tuple[Entry, list[Mistake]]:
     return entry, mistakes
 
 
-def _faults_of(entry: Entry) -> Iterator[tuple[str, str]]:
+def faults_of(entry: Entry) -> Iterator[tuple[str, str]]:
     """The keyword, if it is about one, and what is wrong."""
     try:
         check_id(entry.id)
