@@ -52,7 +52,6 @@ from django_rediscron.core.store.saving import save_changes
 from django_rediscron.core.story import outside, reverting
 from django_rediscron.core.story.changes import (
     ChangeLog,
-    definition_at,
     definition_of,
     read_changes,
     read_log,
@@ -527,11 +526,9 @@ LOG = ChangeLog(
 
 
 def test_an_earlier_definition_is_the_present_one_with_later_changes_undone() -> None:
-    assert definition_at(LOG, hours(5)) == definition_at(LOG, hours(4)) == LOG.known
-    assert definition_at(LOG, hours(3)) == {}
-    assert definition_at(LOG, hours(2)) == {"func_name": "f", "interval": "30"}
-    assert definition_at(LOG, hours(1)) == {"func_name": "f", "interval": "20", "cron": "*"}
-    assert definition_at(ChangeLog(None, []), hours(1)) is None
+    before = LOG.changes[-1].undone({"func_name": "f", "interval": "30"})
+    assert before == {"func_name": "f", "interval": "20", "cron": "*"}
+    assert definition_of(ChangeLog(None, []), 0) is None
 
 
 def test_a_revision_is_that_of_the_newest_change_with_its_number() -> None:

@@ -23,12 +23,11 @@ from django_rediscron.core.dispatch import protocol
 from django_rediscron.core.dispatch.dispatcher import BATCH, Dispatcher
 from django_rediscron.core.schedule.checks import MAX_BYTES
 from django_rediscron.core.store import creation, reading, saving
-from django_rediscron.core.store.batches import CALL_BYTES
 from django_rediscron.core.store.change import Change
 from django_rediscron.core.store.connections import own_client
 from django_rediscron.core.store.keys import INDEX, LOCK
 from django_rediscron.core.store.reading import Damaged
-from django_rediscron.core.store.scripts import run_script, run_scripts
+from django_rediscron.core.store.scripts import CALL_BYTES, run_script, run_scripts
 from tests import tasks
 from tests.clock import set_clock
 

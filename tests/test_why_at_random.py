@@ -14,6 +14,7 @@ from django_rediscron import Answer, RedisCronJob, RedisCronScheduler
 from django_rediscron.core.schedule.texts import parse_time
 from django_rediscron.core.store.keys import LOCK, job_key
 from django_rediscron.core.story.following import Following
+from django_rediscron.core.story.why.asked import meant
 from django_rediscron.core.story.why.asking import gather
 from django_rediscron.core.story.why.verdicts import judge
 from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
@@ -344,7 +345,7 @@ def test_no_answer_contradicts_what_was_done(
     time = MIDNIGHT
     while time + MINUTE <= clock.time:
         time += MINUTE
-        asked = evidence.meant(time, MINUTE)
+        asked = meant(evidence, time, MINUTE)
         if asked > evidence.moment:
             break
         answer = judge(evidence, asked)

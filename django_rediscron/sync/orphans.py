@@ -14,13 +14,12 @@ from ..core.declared.merging import Expectation, Merge, expectation
 from ..core.declared.orphans import delete_orphans, mark_orphan
 from ..core.declared.tombstones import read_tombstones
 from ..core.schedule.origin import Origin
-from ..core.store.batches import Step, in_steps, no_step
 from ..core.store.change import Change
 from ..core.store.keys import DISABLED, INDEX, INDEXED, JOB_PREFIX, LAST_UPDATE
 from ..core.store.listing import scan_ids
 from ..core.store.reading import read_stored
 from ..core.store.saving import write_merged
-from ..core.store.scripts import Script, run_scripts
+from ..core.store.scripts import Script, Step, in_steps, no_step, run_scripts
 from .groups import Elsewhere
 from .report import SyncReport
 

@@ -24,13 +24,13 @@ from ..core.quoting import quoted_id
 from ..core.schedule.origin import Origin
 from ..core.schedule.record import Record
 from ..core.store.actors import acting_as
-from ..core.store.batches import Step, in_steps, no_step
 from ..core.store.change import Change
 from ..core.store.connections import own_client
 from ..core.store.creation import create_declared, is_creatable
 from ..core.store.reading import read_stored
 from ..core.store.rq_queues import get_queue
 from ..core.store.saving import write_merged
+from ..core.store.scripts import Step, in_steps, no_step
 from ..queues import get_connection, queues_on
 from ..unreachable import UnreachableError, reaching
 from .declarations import declarations

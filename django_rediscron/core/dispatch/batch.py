@@ -16,10 +16,9 @@ from ..quoting import LONGEST_REASON, quoted
 from ..schedule.missed import CLOSE, Skip
 from ..schedule.record import Record
 from ..schedule.texts import lossy_text
-from ..schedule.upcoming import next_time
-from ..store.batches import CALL_BYTES
 from ..store.listing import prune
 from ..store.reading import Absent, Damaged, Fields, read_schedules, read_what_fits
+from ..store.scripts import CALL_BYTES
 from ..timing.cron_times import occurrence_delay, utc_text
 from .due import Corrections, Occurrences, log_skip, next_of, seen_of, seen_of_damaged
 from .lateness import Lateness
@@ -155,7 +154,7 @@ class Batch:
             return
         try:
             self._memory.applications.set_zone(job)
-            due = next_time(job, self.moment)
+            due = job.due_time(self.moment)
             if due is None:
                 self._corrections.add(id, seen(), finished=job.finished_at is None)
                 return

@@ -21,9 +21,8 @@ from rq.utils import now
 
 from ..schedule.missed import SKIPS_KEPT
 from ..schedule.record import Record
-from ..store.batches import CALL_BYTES, Step, in_steps, no_step
 from ..store.keys import INDEX
-from ..store.scripts import Script, run_script
+from ..store.scripts import CALL_BYTES, Script, Step, in_steps, no_step, run_script
 from .batch import Batch
 from .memory import Memory
 from .next_times import Rule

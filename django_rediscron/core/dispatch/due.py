@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from ..schedule.missed import Skip, settle_due
 from ..schedule.record import Record
 from ..schedule.texts import parse_time
-from ..store.batches import CALL_BYTES
 from ..store.reading import Damaged, Fields
+from ..store.scripts import CALL_BYTES
 from ..story.skips import Failure
 from ..timing.cron_times import around_cron, around_interval, occurrence_delay, utc_text
 from .custom_queues import commands

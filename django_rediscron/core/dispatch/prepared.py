@@ -10,8 +10,8 @@ from itertools import chain, count
 
 from ..schedule.options import POLICIES
 from ..schedule.record import Record
-from ..store.batches import LIGHT_BYTES
 from ..store.keys import EDIT_FIELDS
+from ..store.scripts import LIGHT_BYTES
 from ..timing.cron_times import utc_text
 from . import protocol
 from .protocol import NEARLY_FULL, OCCURRENCE_LENGTH, OVERLAPPED, pack_times

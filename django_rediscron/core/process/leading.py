@@ -14,7 +14,7 @@ from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.protocol import LockLostError
 from ..exceptions import LeadershipLostError, SchedulerLockedError
 from ..notifying.threads import Notifying
-from ..store.batches import WorkEndedError
+from ..store.scripts import WorkEndedError
 from ..story.following import Following
 from ..story.outside import OutsideWatch
 from .enabling import Enabling

@@ -8,8 +8,8 @@ from ..dispatch import next_times
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.next_times import Rule, after_foreign_change, after_step_back
 from ..store import listing as store
-from ..store.batches import Step
 from ..store.keys import INDEXED, LAST_UPDATE
+from ..store.scripts import Step
 from ..story.outside import OutsideWatch
 from .inbox import Inbox
 from .session import Session

@@ -12,6 +12,7 @@ from ..plain import PLAIN, plain
 from ..quoting import LONGEST_ID, quoted, quoted_id
 from ..timing.cron_times import MAX_SECONDS, check_cron
 from ..timing.durations import EXAMPLES, as_seconds
+from ..timing.recurrence import MAX_INTERVAL, MAX_WAIT
 from .codec import dump_definition
 from .definition import Definition
 from .option_checks import check_moment
@@ -21,12 +22,6 @@ from .texts import check_json, is_proper_text
 
 NO_ADDRESS = (".", "..")
 """Ids that no URL can contain: browsers remove them from a path, however quoted."""
-
-MAX_INTERVAL = 100 * 366 * 86400
-"""Seconds; a hundred years, so that the next time can always be computed."""
-
-MAX_WAIT = 2 * MAX_INTERVAL
-"""Seconds; a next time further away is damaged."""
 
 HISTORY_SUFFIX = ":jobs"
 """The suffix of the key of a schedule for RQ's history of it."""

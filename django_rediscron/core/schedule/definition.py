@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from rq.cron import CronJob
 
 from ..timing.cron_times import utc_text
-from ..timing.recurrence import Recurrence
+from ..timing.recurrence import MAX_WAIT, Recurrence
 from ..timing.zones import find_zone
 from .dotted_names import function_name, resolve_function
 from .options import JOB_DEFAULTS, TimeOptions
@@ -21,6 +22,8 @@ from .texts import parse_time, time_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_LONGEST = timedelta(seconds=MAX_WAIT)
 
 State = Literal["enabled", "disabled", "finished", "error"]
 
@@ -187,6 +190,33 @@ class Definition(TimeOptions, CronJob):
     def recurrence(self, origin: datetime | None = None) -> Recurrence:
         """Its occurrences; an interval without `start_at` is counted from `origin`."""
         return Recurrence(self.interval, self.cron, self.zone, self.start_at, self.end_at, origin)
+
+    @property
+    def runs_left(self) -> float:
+        """How many of `max_runs`; infinite without that limit."""
+        return math.inf if self.max_runs is None else self.max_runs - self.runs
+
+    def due_time(self, moment: datetime) -> datetime | None:
+        """The next time of an enabled schedule: that of its hash, if it is a possible one.
+
+        Otherwise, as after a change whose writer did not know everything that it depends on, it is
+        computed from that change, or from a later occurrence. None if none is left.
+        """
+        has_options = bool(self.time_options)
+        if self.finished_at is not None or (has_options and self.runs_left <= 0):
+            return None
+        following, latest = self.next_enqueue_time, self.latest_enqueue_time
+        if following is not None and following - moment <= _LONGEST:
+            if not has_options:
+                return following
+            start_at, end_at = self.start_at, self.end_at
+            if end_at is not None and following > end_at:
+                return None
+            if start_at is None or following >= start_at:
+                return following
+        changed = min(self.updated_at or moment, moment)
+        since = max(changed, latest or changed)
+        return self.recurrence().first(since, latest, retimed=False)
 
     def import_functions(self, fields: Container[str]) -> None:
         """Raise `InvalidScheduleError` if a function of these fields cannot be imported."""

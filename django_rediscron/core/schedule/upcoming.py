@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
 from ..timing.recurrence import DISAGREEMENT
-from .checks import MAX_WAIT
 from .definition import Definition
 from .missed import own_time, settle_due
 
-_LONGEST = timedelta(seconds=MAX_WAIT)
 _ROOM = 100
 _WALKED = 2000
 """Occurrences that are looked at one by one to find those that are delayed past a moment."""
@@ -22,29 +19,6 @@ _VAIN = 10
 """Settlements without a run, after which every occurrence is assumed to run at its own time. There
 are so many only if jitter is thousands of times longer than the period and late occurrences are
 skipped; then only settling all of them would show which ones run."""
-
-
-def next_time(job: Definition, moment: datetime) -> datetime | None:
-    """The next time of an enabled schedule: that of its hash, if it is a possible one.
-
-    Otherwise, as after a change whose writer did not know everything that it depends on, it is
-    computed from that change, or from a later occurrence. None if none is left.
-    """
-    has_options = bool(job.time_options)
-    if job.finished_at is not None or (has_options and _runs_left(job) <= 0):
-        return None
-    following, latest = job.next_enqueue_time, job.latest_enqueue_time
-    if following is not None and following - moment <= _LONGEST:
-        if not has_options:
-            return following
-        start_at, end_at = job.start_at, job.end_at
-        if end_at is not None and following > end_at:
-            return None
-        if start_at is None or following >= start_at:
-            return following
-    changed = min(job.updated_at or moment, moment)
-    since = max(changed, latest or changed)
-    return job.recurrence().first(since, latest, retimed=False)
 
 
 class Upcoming(NamedTuple):
@@ -62,13 +36,13 @@ def upcoming(job: Definition, after: datetime | None, moment: datetime) -> Itera
     """
     if not job.enabled or job.finished_at is not None:
         return
-    left = _runs_left(job)
+    left = job.runs_left
     if after is not None and after < moment - DISAGREEMENT:
         moment = _before_delays(job, after)
         recurrence = job.recurrence(job.next_enqueue_time or job.latest_enqueue_time or after)
         due = recurrence.next(moment)
     else:
-        due = next_time(job, moment)
+        due = job.due_time(moment)
     skip_to, shown, vain = after, moment, 0
     while due is not None and left > 0:
         time = own_time(job, due)
@@ -100,10 +74,6 @@ def _by_delay(job: Definition, due: datetime, since: datetime, left: float) -> I
         occurrence = recurrence.next(occurrence)
     coming = sorted(run for run in runs if run.time > since)
     return islice(coming, int(min(left, _WALKED)))
-
-
-def _runs_left(job: Definition) -> float:
-    return math.inf if job.max_runs is None else job.max_runs - job.runs
 
 
 def _before_delays(job: Definition, after: datetime) -> datetime:

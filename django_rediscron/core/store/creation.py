@@ -17,10 +17,9 @@ from ..schedule.record import Record
 from ..timing.clock_rules import rules_pairs
 from ..timing.cron_times import next_cron_time, utc_text
 from .actors import current_actor
-from .batches import in_calls
 from .keys import job_key
 from .rq_queues import get_queue
-from .scripts import CHANGES_KEYS, Script, run_script, run_scripts
+from .scripts import CHANGES_KEYS, Script, in_calls, run_script, run_scripts
 
 BATCH = 250
 """Schedules in one script call: it blocks Redis for a few milliseconds."""

@@ -19,7 +19,6 @@ from ..schedule.checks import NO_ADDRESS, check_id
 from ..schedule.record import Record
 from ..schedule.texts import lossy_text
 from ..timing.cron_times import MAX_SECONDS, utc_text
-from .batches import Step, in_steps, no_step
 from .change import Change
 from .connections import bytes_client
 from .creation import create_new
@@ -36,7 +35,7 @@ from .keys import (
 )
 from .reading import Absent, Damaged, read_schedules
 from .saving import save_changes
-from .scripts import Script, run_script
+from .scripts import Script, Step, in_steps, no_step, run_script
 from .search import search
 
 BATCH = 500

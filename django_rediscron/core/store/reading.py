@@ -14,9 +14,17 @@ from ..quoting import cut, quoted_id
 from ..schedule.checks import ADVICE, MAX_BYTES
 from ..schedule.record import Record
 from ..schedule.texts import lossy_text
-from .batches import CALL_BYTES, LIGHT_BYTES, Step, in_steps, no_step
 from .keys import HISTORY_SUFFIX, JOB_PREFIX
-from .scripts import Script, run_script, run_scripts
+from .scripts import (
+    CALL_BYTES,
+    LIGHT_BYTES,
+    Script,
+    Step,
+    in_steps,
+    no_step,
+    run_script,
+    run_scripts,
+)
 
 BATCH = 200
 """Hashes in one script call: it blocks Redis for a few milliseconds."""

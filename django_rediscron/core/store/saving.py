@@ -15,7 +15,6 @@ from ..exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedErr
 from ..schedule.record import Record
 from ..timing.cron_times import utc_text
 from .actors import current_actor
-from .batches import in_calls
 from .change import NO_LONGER_DECLARED, Change, new_receipt
 from .keys import (
     FACTS,
@@ -28,7 +27,7 @@ from .keys import (
     member_key,
 )
 from .rq_queues import get_queue
-from .scripts import CHANGES_KEYS, Script, run_script, run_scripts
+from .scripts import CHANGES_KEYS, Script, in_calls, run_script, run_scripts
 
 BATCH = 150
 """Changes in one script call: it blocks Redis for a few milliseconds."""

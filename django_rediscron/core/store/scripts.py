@@ -3,24 +3,27 @@
 Redis runs a script alone and to its end, so each of these is one transaction. If Redis refuses
 writes (out of memory, read-only, no replicas), it refuses the first one, before anything has
 changed; therefore no script may write before it has read and checked all that it needs.
+
+While a script runs, Redis serves nobody else, so work on many schedules takes many calls. Between
+them a scheduler sends heartbeats, and can be stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from redis import Redis
 from redis.client import NEVER_DECODE
 from redis.exceptions import NoScriptError
 
-from ..schedule.checks import MAX_WAIT
 from ..schedule.codec import EDITABLE_FIELDS, LEFT_OUT
 from ..timing.cron_times import FIRST_YEAR, LAST_YEAR
+from ..timing.recurrence import MAX_WAIT
 from .actors import OUTSIDE
 from .keys import (
     ALARMS,
@@ -53,7 +56,16 @@ from .keys import (
     UNLOGGED_FIELDS,
 )
 
+CALL_BYTES = 1024 * 1024
+"""Bytes read or written in one script call, if it concerns more than one schedule: Redis is blocked
+for about ten milliseconds."""
+
+LIGHT_BYTES = 16 * 1024
+"""Up to this many bytes a schedule is light: it does not wait for heavier ones."""
+
 FOLDER = Path(__file__).with_name("lua")
+
+T = TypeVar("T")
 
 Constant = str | int | float | Sequence[str]
 
@@ -205,3 +217,40 @@ def run_scripts(
         pending = [number for number in pending if isinstance(replies[number], NoScriptError)]
         name, body = "EVAL", script.text
     return replies
+
+
+Step = Callable[[], Any]
+"""Called after each step of long work, such as a round trip; may raise `WorkEndedError`."""
+
+
+class WorkEndedError(BaseException):
+    """Ends long work early. Like KeyboardInterrupt, it is not caught by `except Exception`."""
+
+
+def no_step() -> None:
+    """For work that needs nothing between its steps."""
+
+
+def in_steps(items: Sequence[T], size: int, step: Step) -> Iterator[Sequence[T]]:
+    """The items, at most `size` at a time; calls `step` when a part has been dealt with."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+        step()
+
+
+def in_calls(items: Iterable[T], size: int, weigh: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items of each script call: at most `size`, and `CALL_BYTES` unless it is a single item.
+
+    `weigh` returns the approximate bytes of an item.
+    """
+    call: list[T] = []
+    total = 0
+    for item in items:
+        weight = weigh(item)
+        if call and (len(call) == size or total + weight > CALL_BYTES):
+            yield call
+            call, total = [], 0
+        call.append(item)
+        total += weight
+    if call:
+        yield call

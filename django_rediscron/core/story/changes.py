@@ -115,22 +115,6 @@ def read_changes(id: str, connection: Redis) -> list[LoggedChange]:
     return read_log(id, connection).changes
 
 
-def definition_at(log: ChangeLog, time: datetime) -> Definition | None:
-    """The definition that counted at this time: all later changes undone.
-
-    Empty if there was no schedule; None if nothing is on record. Before the oldest change it is
-    what that one found, though older changes may not be on record.
-    """
-    if log.known is None:
-        return None
-    definition = log.known
-    for change in log.changes:
-        if change.at <= time:
-            break
-        definition = change.undone(definition)
-    return definition
-
-
 def definition_of(log: ChangeLog, revision: int) -> Definition | None:
     """The definition as this revision left it; None if that is not on record.
 

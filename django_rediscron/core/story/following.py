@@ -21,7 +21,6 @@ from rq.utils import now
 from ..plain import plain
 from ..quoting import cut, quoted
 from ..schedule.texts import dump_number
-from ..store.batches import Step, no_step
 from ..store.keys import (
     COUNTS,
     IN_FLIGHT,
@@ -36,7 +35,7 @@ from ..store.keys import (
     TOLD_SUFFIX,
     holder_name,
 )
-from ..store.scripts import CHANGES_KEYS, Script, run_script
+from ..store.scripts import CHANGES_KEYS, Script, Step, no_step, run_script
 from ..timing.cron_times import utc_text
 from .counts import run_fields
 from .in_flight import ENDED, LOOKED_AT_FIELDS, PREFIX_PATTERN, Look

@@ -7,6 +7,12 @@ from datetime import datetime, timedelta, tzinfo
 
 from .cron_times import LAST_YEAR, around_interval, count_cron_times, last_cron_time, next_cron_time
 
+MAX_INTERVAL = 100 * 366 * 86400
+"""Seconds; a hundred years, so that the next time can always be computed."""
+
+MAX_WAIT = 2 * MAX_INTERVAL
+"""Seconds; a next time further away is damaged."""
+
 _MOMENT = timedelta(microseconds=1)
 
 DISAGREEMENT = timedelta(minutes=1)

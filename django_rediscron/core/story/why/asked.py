@@ -1,4 +1,4 @@
-"""Which moment somebody means who asks about a time."""
+"""Which moment somebody means who asks about a time, and which occurrence."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from typing import NamedTuple
 from ...exceptions import InvalidScheduleError
 from ...quoting import quoted
 from ...schedule.option_checks import check_moment
+from ...schedule.record import Record
 from ...timing.clock_rules import find_transition, instants
+from ...timing.cron_expression import parse
 from ...timing.zones import UTC
+from .evidence import Evidence
+from .timeline import MOMENT, Era, previous
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _HAS_TIME = re.compile(r"\d[T ]\d")
@@ -98,3 +102,61 @@ def _instants(wall: datetime, zone: tzinfo | None) -> list[Asked]:
         Asked(datetime.fromtimestamp(each, UTC) + rest, _width(wall))
         for each in sorted({first, second})
     ]
+
+
+def meant(evidence: Evidence, time: datetime, width: timedelta) -> datetime:
+    """The first occurrence from this time on that is asked about; else the time itself."""
+    end = time + width
+    found = [run.occurrence for run in evidence.runs]
+    found += [evidence.pending_since]
+    era = evidence.timeline.before(time + MOMENT)
+    if era is not None and time <= evidence.moment:
+        found += _next_of(evidence, era, time)
+    elif time > evidence.moment:
+        found += _next_of(evidence, evidence.present, time)
+    for record in evidence.records:
+        found += [record.occurrence, getattr(record, "until", None)]
+    return min((at for at in found if at is not None and time <= at < end), default=time)
+
+
+def is_moved_by_clocks(evidence: Evidence, wall: datetime, time: datetime) -> bool:
+    """Whether an expression names this skipped wall time, and is due when it was skipped."""
+    era = evidence.timeline.before(time) if time <= evidence.moment else evidence.present
+    job = era.definition if era else None
+    if job is None or not job.cron:
+        return False
+    expression = parse(job.cron)
+    if expression.follows_clock:
+        return False
+    try:
+        return expression.next(wall - _SECOND) == wall
+    except LookupError:
+        return False
+
+
+def around(evidence: Evidence) -> list[datetime]:
+    """The latest occurrence and the next one, as far as there are any."""
+    times = [_latest_occurrence(evidence)]
+    if isinstance(evidence.stored, Record):
+        times += _next_of(evidence, evidence.present, evidence.moment + MOMENT)
+    return [time for time in times if time is not None]
+
+
+def _next_of(evidence: Evidence, era: Era, time: datetime) -> list[datetime | None]:
+    recurrence = evidence.timeline.recurrence(era, time)
+    return [] if recurrence is None else [recurrence.next(time - MOMENT)]
+
+
+def _latest_occurrence(evidence: Evidence) -> datetime | None:
+    timeline, moment = evidence.timeline, evidence.moment
+    for era in timeline.eras:
+        recurrence = timeline.recurrence(era, era.until or moment)
+        if recurrence is None or era.definition is None:
+            continue
+        last = min(era.until or moment, era.definition.end_at or moment, moment)
+        time = previous(recurrence, last + MOMENT)
+        if time is not None and time > era.since:
+            return time
+        if timeline.is_birth(era, era.since):
+            return era.since
+    return None

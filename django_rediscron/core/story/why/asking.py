@@ -21,7 +21,7 @@ from ..reigns import read_reigns
 from ..runs import Run, read_runs_of
 from ..skips import read_skips
 from .answer import Answer
-from .asked import Asked, read_asked
+from .asked import Asked, around, is_moved_by_clocks, meant, read_asked
 from .evidence import Evidence, Waiting
 from .leftovers import read_in_flight, read_unrecorded
 from .verdicts import judge, skipped_by_clocks
@@ -54,7 +54,7 @@ def answers(
 ) -> list[Answer]:
     """The same from what was read; `zone`: of texts that name none, in place of the schedule's."""
     if time is None:
-        times = evidence.around() or [evidence.moment]
+        times = around(evidence) or [evidence.moment]
         return _answers(evidence, [Asked(each, timedelta()) for each in times], connection)
     asked = read_asked(time, zone or evidence.zone, evidence.moment)
     found = _answers(evidence, asked, connection)
@@ -106,14 +106,14 @@ def _enqueued_at(run: Run) -> datetime:
 
 
 def _answers(evidence: Evidence, asked: list[Asked], connection: Redis) -> list[Answer]:
-    times = [evidence.meant(each.time, each.width) for each in asked]
+    times = [meant(evidence, each.time, each.width) for each in asked]
     queued = [run for run in map(evidence.run_of, times) if run and run.status == "queued"]
     if queued:
         queues = {run.job_id: read_queue(run.queue_name, run.job_id, connection) for run in queued}
         evidence = replace(evidence, queues=queues)
     return [
         skipped_by_clocks(evidence, each)
-        if each.skipped is not None and not evidence.is_moved_by_clocks(each.skipped, each.time)
+        if each.skipped is not None and not is_moved_by_clocks(evidence, each.skipped, each.time)
         else judge(evidence, time)
         for each, time in zip(asked, times, strict=True)
     ]

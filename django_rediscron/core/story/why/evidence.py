@@ -9,10 +9,8 @@ from functools import cached_property
 
 from ...schedule.missed import SKIPS_KEPT, SKIPS_TTL, Skip, own_time
 from ...schedule.record import Record
-from ...schedule.upcoming import next_time
 from ...store.keys import MAX_REIGNS, TIMING_FIELDS
 from ...store.reading import Absent, Damaged
-from ...timing.cron_expression import parse
 from ..changes import CREATED, DELETED, ChangeLog, LoggedChange
 from ..in_flight import SCHEDULE
 from ..reigns import Reign
@@ -112,64 +110,10 @@ class Evidence:
             before = previous(recurrence, before)
         return own
 
-    # Which occurrence is meant
-
-    def meant(self, time: datetime, width: timedelta) -> datetime:
-        """The first occurrence from this time on that is asked about; else the time itself."""
-        end = time + width
-        found = [run.occurrence for run in self.runs]
-        found += [self.pending_since]
-        era = self.timeline.before(time + MOMENT)
-        if era is not None and time <= self.moment:
-            found += self._next_of(era, time)
-        elif time > self.moment:
-            found += self._next_of(self.present, time)
-        for record in self.records:
-            found += [record.occurrence, getattr(record, "until", None)]
-        return min((at for at in found if at is not None and time <= at < end), default=time)
-
-    def _next_of(self, era: Era, time: datetime) -> list[datetime | None]:
-        recurrence = self.timeline.recurrence(era, time)
-        return [] if recurrence is None else [recurrence.next(time - MOMENT)]
-
-    def is_moved_by_clocks(self, wall: datetime, time: datetime) -> bool:
-        """Whether an expression names this skipped wall time, and is due when it was skipped."""
-        era = self.timeline.before(time) if time <= self.moment else self.present
-        job = era.definition if era else None
-        if job is None or not job.cron:
-            return False
-        expression = parse(job.cron)
-        if expression.follows_clock:
-            return False
-        try:
-            return expression.next(wall - timedelta(seconds=1)) == wall
-        except LookupError:
-            return False
-
     @cached_property
     def present(self) -> Era:
         """The definition that counts from now on."""
         return self.timeline.present(self.stored if isinstance(self.stored, Record) else None)
-
-    def around(self) -> list[datetime]:
-        """The latest occurrence and the next one, as far as there are any."""
-        times = [self._latest()]
-        if isinstance(self.stored, Record):
-            times += self._next_of(self.present, self.moment + MOMENT)
-        return [time for time in times if time is not None]
-
-    def _latest(self) -> datetime | None:
-        for era in self.timeline.eras:
-            recurrence = self.timeline.recurrence(era, era.until or self.moment)
-            if recurrence is None or era.definition is None:
-                continue
-            last = min(era.until or self.moment, era.definition.end_at or self.moment, self.moment)
-            time = previous(recurrence, last + MOMENT)
-            if time is not None and time > era.since:
-                return time
-            if self.timeline.is_birth(era, era.since):
-                return era.since
-        return None
 
     # What was done
 
@@ -289,7 +233,7 @@ class Evidence:
         """The first occurrence that was not taken up yet."""
         job = self.stored
         if isinstance(job, Record):
-            return next_time(job, self.moment) if job.enabled else None
+            return job.due_time(self.moment) if job.enabled else None
         return None
 
     # Who led
