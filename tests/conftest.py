@@ -30,6 +30,7 @@ CORE = frozenset(
         "hostile_input",
         "interop",
         "job",
+        "lanes",
         "late",
         "lateness",
         "limits",
