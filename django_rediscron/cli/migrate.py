@@ -18,7 +18,7 @@ from ..core.files.importing import UNCHANGED, UPDATED
 from ..core.quoting import LONGEST_REASON, cut, quoted
 from ..core.schedule.dotted_names import is_dotted_name
 from ..core.timing.cron_times import utc_text
-from ..migrating import rq_cron
+from ..migrating import rq_cron, rq_scheduler
 from ..migrating.comparing import Comparison
 from ..migrating.found import CannotReadError, Found, Maps, Note
 from ..migrating.moving import Move, Moving, now
@@ -70,6 +70,17 @@ _timezone = click.Option(
 )
 
 SOURCES = (
+    Source(
+        "rq-scheduler",
+        rq_scheduler.read,
+        """Move the jobs of rq-scheduler: cron strings, intervals, and jobs for a single time.
+
+        They are read from the Redis that is chosen as for every verb. Their arguments are unpickled
+        as RQ's workers do. rq-scheduler reads cron strings in the local time of its process, see
+        --timezone; here the zone is part of the schedule.
+        """,
+        [_timezone],
+    ),
     Source(
         "rq-cron",
         rq_cron.read,

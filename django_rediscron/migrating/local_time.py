@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timezone
 
 from ..core.timing.portable import zone_name
 from ..core.timing.zones import find_zone
@@ -48,7 +48,7 @@ def times_in_zone(times: Times, name: str) -> Times:
     """The same times, computed while this zone is the local one."""
 
     def computed(after: datetime, count: int) -> list[datetime]:
-        with in_zone(name):
-            return times(after, count)
+        with in_zone(name):  # some know their offset only now
+            return [time.astimezone(timezone.utc) for time in times(after, count)]
 
     return computed

@@ -26,12 +26,16 @@ def job_of(found: Found) -> Record:
     return Record.requested(options.pop("func"), options.pop("queue_name"), found.id, options)  # type: ignore[arg-type]
 
 
-def month(found: Found, begin: datetime, most: int = 31 * 24) -> Comparison:
-    """All times of a month, in both systems, of which there are at most so many."""
+def month(found: Found, begin: datetime) -> Comparison:
+    """All times of a month, in both systems."""
     assert found.times is not None
-    both = compare(found.times, job_of(found), begin, count=most)
-    assert not both.error, both.error
-    end = begin + MONTH
+    end, count = begin + MONTH, 32
+    while True:
+        both = compare(found.times, job_of(found), begin, count)
+        assert not both.error, both.error
+        if all(len(each) < count or each[-1] > end for each in (both.there, both.here)):
+            break
+        count *= 4
     there, here = ([time for time in times if time <= end] for times in (both.there, both.here))
     assert there
     assert here
