@@ -19,6 +19,7 @@ from ..core.quoting import LONGEST_REASON, cut, quoted
 from ..core.schedule.dotted_names import is_dotted_name
 from ..core.timing.cron_times import utc_text
 from ..migrating import rq_cron, rq_scheduler
+from ..migrating.celery import celery_beat
 from ..migrating.comparing import Comparison
 from ..migrating.found import CannotReadError, Found, Maps, Note
 from ..migrating.moving import Move, Moving, now
@@ -69,6 +70,14 @@ _timezone = click.Option(
     help="The local zone of the process that ran them, such as Europe/Paris (default: of this).",
 )
 
+_default_queue = click.Option(
+    ["--default-queue"],
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="The queue of tasks for which Celery has no other than its default queue.",
+)
+
 SOURCES = (
     Source(
         "rq-scheduler",
@@ -91,6 +100,17 @@ SOURCES = (
         --timezone; here the zone is part of the schedule.
         """,
         [click.Argument(["file"]), _timezone],
+    ),
+    Source(
+        "celery",
+        celery_beat.read,
+        """Move what the beat_schedule of a Celery app has.
+
+        APP is what "celery -A" is given, such as project or project.celery:app, or the dotted name
+        of a module with the configuration, or of a beat_schedule in one. Each task becomes the
+        function behind it; see --map for those that are bound or not functions.
+        """,
+        [click.Argument(["app"]), _default_queue],
     ),
 )
 

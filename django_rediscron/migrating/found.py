@@ -29,6 +29,14 @@ class Note(NamedTuple):
     remedy: str = ""
 
 
+class CannotMoveError(Exception):
+    """A schedule that cannot be carried over: why, and what to do."""
+
+    def __init__(self, text: str, remedy: str = "") -> None:
+        super().__init__(text)
+        self.note = Note(text, remedy)
+
+
 @dataclass
 class Found:
     """A schedule of another system, and what it becomes here."""

@@ -43,16 +43,8 @@ def zone_name(timezone: str | None) -> str | None:
     return timezone or rules_of("")[LOCAL_NAME] or None
 
 
-def _field(text: str, numbers: Iterable[int], special: Iterable[str] = ()) -> str:
-    """A field that begins with `*` keeps that: it decides about daylight saving and days."""
-    first, comma, _ = text.partition(",")
-    if first == "*" or (first[0] == "*" and not comma):
-        return first
-    return ",".join(([first] if first[0] == "*" else []) + _ranges(numbers) + [*special])
-
-
-def _ranges(numbers: Iterable[int]) -> list[str]:
-    """`[0, 1, 2, 5]` as `0-2` and `5`."""
+def ranges(numbers: Iterable[int]) -> list[str]:
+    """The items of a field: `[0, 1, 2, 5]` as `0-2` and `5`."""
     runs: list[list[int]] = []
     for number in sorted(numbers):
         if runs and number == runs[-1][-1] + 1:
@@ -60,6 +52,14 @@ def _ranges(numbers: Iterable[int]) -> list[str]:
         else:
             runs.append([number])
     return [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+
+
+def _field(text: str, numbers: Iterable[int], special: Iterable[str] = ()) -> str:
+    """A field that begins with `*` keeps that: it decides about daylight saving and days."""
+    first, comma, _ = text.partition(",")
+    if first == "*" or (first[0] == "*" and not comma):
+        return first
+    return ",".join(([first] if first[0] == "*" else []) + ranges(numbers) + [*special])
 
 
 def _nth(expression: Expression) -> list[str]:
