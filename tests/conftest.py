@@ -65,11 +65,20 @@ def pytest_unconfigure() -> None:
     server.stop()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Each worker would import all of them only to leave them out."""
+    return True if "not core" in config.option.markexpr and is_core(collection_path) else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` is looked at
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent == Path(__file__).parent and item.path.name in CORE:
+        if is_core(item.path):
             item.add_marker("core")
+
+
+def is_core(path: Path) -> bool:
+    return path.parent == Path(__file__).parent and path.name in CORE
 
 
 @pytest.fixture(scope="session")
