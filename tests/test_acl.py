@@ -142,9 +142,9 @@ def test_the_documentation_names_three_users() -> None:
 
 def test_their_rights_cover_every_command_of_the_scripts_they_run() -> None:
     """Some of these run rarely."""
-    changes = ["save", "delete", "read", "prune", "create"]
+    changes = ["save", "delete", "read", "prune", "create", "pause", "resume"]
     passes = ["due", "dispatch", "extend_lock", "release_lock", "replace_lock"]
-    passes += ["follow", "end_runs", "mark_told", "ended"]
+    passes += ["follow", "end_runs", "mark_told", "ended", "wake", "close_pause"]
     passes += ["register_receivers", "take_notifications", "note_told"]
     scripts = loaded_scripts()
     for name, run in {

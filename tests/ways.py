@@ -30,7 +30,7 @@ DECLARED = "a declaration becomes a job"
 EDITED = "an edit in the admin becomes a hash"
 DUE = "what is due becomes jobs"
 
-LIMITS = {DECLARED: 67, EDITED: 40, DUE: 28}
+LIMITS = {DECLARED: 68, EDITED: 40, DUE: 30}
 """Files at most, as counted last. The goals are 35, 28 and 15."""
 
 Files = dict[str, list[str]]

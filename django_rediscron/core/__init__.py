@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .notifying.notification import ALARMS, PROGRESS, Notification
     from .notifying.receivers import Receiver
     from .scheduler import RedisCronScheduler
+    from .store.pauses import Pause, pause, read_past_pauses, read_pauses, resume
     from .story.changes import LoggedChange, read_changes
     from .story.gone import DeletedSchedule, read_deleted
     from .story.occurrence import Occurrence, current_occurrence
@@ -40,6 +41,7 @@ else:
             "notifying.notification": ("ALARMS", "PROGRESS", "Notification"),
             "notifying.receivers": ("Receiver",),
             "scheduler": ("RedisCronScheduler",),
+            "store.pauses": ("Pause", "pause", "read_past_pauses", "read_pauses", "resume"),
             "story.changes": ("LoggedChange", "read_changes"),
             "story.gone": ("DeletedSchedule", "read_deleted"),
             "story.occurrence": ("Occurrence", "current_occurrence"),
@@ -64,6 +66,7 @@ __all__ = [
     "Notification",
     "Occurrence",
     "Outcomes",
+    "Pause",
     "Receiver",
     "RedisCronJob",
     "RedisCronScheduler",
@@ -79,9 +82,13 @@ __all__ = [
     "UnreadableScheduleError",
     "acting_as",
     "current_occurrence",
+    "pause",
     "read_changes",
     "read_deleted",
+    "read_past_pauses",
+    "read_pauses",
     "read_reigns",
+    "resume",
     "revert",
     "why",
 ]

@@ -190,16 +190,17 @@ class RedisCronScheduler(CronScheduler):
         """
         enqueued: list[RedisCronJob] = []
         with suppress(LockLostError):
-            self._leading.enabling.step(self._session.token)
+            self._leading.begin_pass()
             for batch in self._dispatcher.enqueue_due(self._session.token, self.lock_ttl):
                 enqueued += cast("list[RedisCronJob]", [job.snapshot() for job in batch])
+            self._leading.end_pass()
             if not self._following.pause:
                 self._following.step(self._session.token)
         return enqueued
 
     def calculate_sleep_interval(self) -> float:
         """Seconds until the next schedule is due, at most `max_sleep_interval`."""
-        longest = self._leading.enabling.seconds_until_due(self.max_sleep_interval)
+        longest = self._leading.seconds_until_due(self.max_sleep_interval)
         return self._dispatcher.seconds_until_due(longest)
 
     # The process

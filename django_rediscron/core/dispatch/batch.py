@@ -24,8 +24,9 @@ from .due import Corrections, Occurrences, log_skip, next_of, seen_of, seen_of_d
 from .lateness import Lateness
 from .memory import Memory
 from .next_times import Rule
-from .prepared import Fingerprint, PreparedSchedule
-from .protocol import BAD_HISTORY, BAD_QUEUE, DONE, OVERLAPPED, REFUSED, dispatch
+from .paused import add_paused, named_pause
+from .prepared import DueTimes, Fingerprint, PreparedSchedule
+from .protocol import BAD_HISTORY, BAD_QUEUE, DONE, OVERLAPPED, PAUSED, REFUSED, dispatch
 from .run_now import run_enqueued
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Batch:
         self._patience = patience
         self._call_bytes = call_bytes
         self._recalled: dict[bytes, float] = {}  # with their scores
+        self._paused: set[bytes] = set()
         self._lateness = Lateness(memory.late_after)
         self._corrections = Corrections(moment)
         self._occurrences = Occurrences(moment, self._corrections, memory.shared_times, call_bytes)
@@ -197,7 +199,7 @@ class Batch:
         What was changed meanwhile is read and written again; `kept` gets what was left alone.
         """
         occurrences, corrections = self._occurrences, self._corrections
-        outcomes, refusals = dispatch(
+        outcomes, lines = dispatch(
             self._memory.connection,
             token,
             lock_ttl,
@@ -210,26 +212,29 @@ class Batch:
             self._lateness.pack(occurrences),
         )
         blocked = Batch(self._memory, self.moment)
-        enqueued = self._settle(outcomes, refusals, blocked)
-        self._settle_corrections(outcomes[len(occurrences.items) :], refusals, blocked)
+        enqueued = self._settle(outcomes, lines, blocked)
+        self._settle_corrections(outcomes[len(occurrences.items) :], lines, blocked)
         occurrences.log_skips(outcomes)
         if DONE.issuperset(outcomes):
             return enqueued
         ids = (*(id for id, *_ in occurrences.items), *corrections.ids)
         left = {id for id, outcome in zip(ids, outcomes, strict=True) if outcome not in DONE}
+        left -= self._paused
         self.kept |= left
         self._memory.suspects |= left
         if blocked:
-            blocked.write(token, lock_ttl)
+            enqueued += blocked.write(token, lock_ttl)
+            self._leave_as(blocked)
         changed = [(id, score) for id, score in self._recalled.items() if id in left]
         if changed:
             enqueued += self._write_changed(changed, token, lock_ttl)
         return enqueued
 
-    def _settle(self, outcomes: str, refusals: Iterator[str], blocked: Batch) -> list[Record]:
+    def _settle(self, outcomes: str, lines: Iterator[str], blocked: Batch) -> list[Record]:
         """Act on the outcomes of the occurrences. Returns what was enqueued.
 
-        Refused ones are added to `blocked` as errors.
+        Refused ones are added to `blocked` as errors, and instead of paused ones what is to be
+        written of them.
         """
         memory = self._memory
         enqueued = []
@@ -240,8 +245,12 @@ class Batch:
             if outcome not in DONE:
                 memory.forget(id)
                 if outcome in _BLOCKED:
-                    blocked._add_blocked(id, prepared, outcome, refusals)
+                    blocked._add_blocked(id, prepared, outcome, lines)
                     self._recalled.pop(id, None)
+                elif outcome == PAUSED:
+                    blocked._add_paused(id, prepared, due_times, next(lines))
+                    self._recalled.pop(id, None)
+                    self._paused.add(id)
                 continue
             prepared.advance(due_times, outcome)
             if prepared.job.next_enqueue_time is not None:
@@ -262,14 +271,14 @@ class Batch:
                 run_enqueued(prepared, job_id)
         return enqueued
 
-    def _settle_corrections(self, outcomes: str, refusals: Iterator[str], blocked: Batch) -> None:
+    def _settle_corrections(self, outcomes: str, lines: Iterator[str], blocked: Batch) -> None:
         corrections = self._corrections
         for id, seen, outcome in zip(corrections.ids, corrections.seen, outcomes, strict=True):
             # Whether it was written or changed meanwhile, its hash is different now.
             self._memory.forget(id)
             self._memory.unwritten.pop(id, None)
             if outcome == REFUSED:
-                blocked._add_error(id, seen, _REFUSED.format(next(refusals)))
+                blocked._add_error(id, seen, _REFUSED.format(next(lines)))
                 self._recalled.pop(id, None)
 
     def _write_changed(
@@ -280,19 +289,32 @@ class Batch:
         batch.read(members)
         enqueued = batch.write(token, lock_ttl) if batch else []
         self.kept.difference_update(id for id, _ in members)
+        self._leave_as(batch)
+        return enqueued
+
+    def _leave_as(self, batch: Batch) -> None:
+        """Leave what this batch, a part of it, has left."""
         self.kept |= batch.kept
         self.postponed |= batch.postponed
         self.left_from = min(self.left_from, batch.left_from)
-        return enqueued
+
+    def _add_paused(
+        self, id: bytes, prepared: PreparedSchedule, due_times: DueTimes, line: str
+    ) -> None:
+        pause, run = named_pause(line), due_times.new[0]
+        occurrences, corrections = self._occurrences, self._corrections
+        add_paused(id, prepared, run, pause, self.moment, occurrences, corrections)
+        self.left_from = min(self.left_from, occurrences.left_from)
+        self.postponed.update(occurrences.postponed)
 
     def _add_blocked(
-        self, id: bytes, prepared: PreparedSchedule, outcome: str, refusals: Iterator[str]
+        self, id: bytes, prepared: PreparedSchedule, outcome: str, lines: Iterator[str]
     ) -> None:
         job = prepared.job
         reason = _BLOCKED[outcome].format(
             history=quoted(job.job_history_key),
             queue=quoted(job.queue_name),
-            refusal=next(refusals) if outcome == REFUSED else "",
+            refusal=next(lines) if outcome == REFUSED else "",
         )
         seen = prepared.fingerprint.with_next(prepared.due)
         self._add_error(id, seen, reason, job.next_enqueue_time)

@@ -99,7 +99,13 @@ class Occurrences:
             due_times = self._shared_times[key] = DueTimes(due, seen, *times)
         self._add_item(id, prepared, due_times)
 
-    def _add_by_policy(self, id: bytes, prepared: PreparedSchedule) -> None:
+    def add_before(self, id: bytes, prepared: PreparedSchedule, pause: datetime) -> None:
+        """Add the due occurrences of a schedule from before a pause began."""
+        self._add_by_policy(id, prepared, pause)
+
+    def _add_by_policy(
+        self, id: bytes, prepared: PreparedSchedule, before: datetime | None = None
+    ) -> None:
         """Add the due occurrences of a schedule with options, one after the other.
 
         Each must find the next time that the one before it wrote, so the script takes all of them,
@@ -114,33 +120,56 @@ class Occurrences:
         if job.max_runs is not None:
             room = min(room, job.max_runs - job.runs)
         follows = False
-        for step in settle_due(job, due, self._moment, room):
-            following, delay = step.following, 0.0
-            if following is not None:
-                delay = occurrence_delay(job.id, following, job.jitter)
-            records = [skip.to_text() for skip in step.skips]
+        for step in settle_due(job, due, self._moment, room, before):
+            following, delay = step.following, self._delay(job, step.following)
             if step.run is None:
                 expected = written_before(seen) if follows else prepared.fingerprint.with_next(seen)
-                self.skips.append((False, len(self._corrections), job, step.skips))
-                self._corrections.add_next(id, expected, following, delay, records)
-                if prepared.is_heavy:
-                    self.heavy_bytes += prepared.weight
+                self.add_skips(id, prepared, expected, step.skips, following)
             else:
                 self.skips.append((True, len(self.items), job, step.skips))
                 due_times = DueTimes(due, seen, step.run, following, delay)
                 job_id = next(self._job_ids)
+                records = [skip.to_text() for skip in step.skips]
                 policy = self._policy(prepared, step.run, records, job_id)
                 self._add_item(id, prepared, due_times, policy, job_id, follows=follows)
                 seen, follows = due_times.following, True
+                self._leave(id, prepared, following, delay)
             if following is not None:
                 due = following
-                score = due.timestamp() + delay
-                if score > self._moment.timestamp():
-                    self.postponed.pop(id, None)
-                elif prepared.is_heavy:
-                    self.postponed[id] = score
-                else:
-                    self.left_from = min(self.left_from, score - ROUNDING)
+
+    def add_skips(
+        self,
+        id: bytes,
+        prepared: PreparedSchedule,
+        seen: bytes,
+        skips: list[Skip],
+        following: datetime | None,
+    ) -> None:
+        """Skips without a run, after which the schedule moves on to its next time."""
+        job, delay = prepared.job, self._delay(prepared.job, following)
+        self.skips.append((False, len(self._corrections), job, skips))
+        records = [skip.to_text() for skip in skips]
+        self._corrections.add_next(id, seen, following, delay, records)
+        if prepared.is_heavy:
+            self.heavy_bytes += prepared.weight
+        self._leave(id, prepared, following, delay)
+
+    def _delay(self, job: Record, following: datetime | None) -> float:
+        return 0.0 if following is None else occurrence_delay(job.id, following, job.jitter)
+
+    def _leave(
+        self, id: bytes, prepared: PreparedSchedule, following: datetime | None, delay: float
+    ) -> None:
+        """Note whether the schedule is still due at its next time, for another batch."""
+        if following is None:
+            return
+        score = following.timestamp() + delay
+        if score > self._moment.timestamp():
+            self.postponed.pop(id, None)
+        elif prepared.is_heavy:
+            self.postponed[id] = score
+        else:
+            self.left_from = min(self.left_from, score - ROUNDING)
 
     def _policy(
         self, prepared: PreparedSchedule, run: datetime, records: Sequence[str], job_id: str
@@ -199,8 +228,8 @@ class Occurrences:
 
 
 def log_skip(job: Record, skip: Skip) -> None:
-    """Log a skip: overlapping is normal for a schedule, missing a run is worth a warning."""
-    level = logging.INFO if skip.reason == "overlap" else logging.WARNING
+    """Log a skip: to overlap or to be paused is normal, missing a run is worth a warning."""
+    level = logging.INFO if skip.reason in ("overlap", "paused") else logging.WARNING
     extra = {"schedule_id": job.id, "occurrence": skip.occurrence.isoformat()}
     logger.log(level, "Schedule %r skipped %s", job.id, skip, extra=extra)
 

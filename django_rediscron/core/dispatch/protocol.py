@@ -29,6 +29,7 @@ from ..store.keys import (
     SKIPPED_PREFIX,
     STORY_TTL,
 )
+from ..store.keys import PAUSED as PAUSED_QUEUES
 from ..store.scripts import Script, run_script
 from ..timing.cron_times import utc_text
 
@@ -79,7 +80,7 @@ EMPTY = text("")
 # What the script answers
 
 WRITTEN, NEARLY_FULL, OVERLAPPED = "1", "f", "s"
-CHANGED, BAD_HISTORY, BAD_QUEUE, REFUSED = "0", "h", "q", "r"
+CHANGED, BAD_HISTORY, BAD_QUEUE, REFUSED, PAUSED = "0", "h", "q", "r", "p"
 """Outcomes of an occurrence or a correction, one character each; see the head of the script."""
 
 DONE = frozenset((WRITTEN, NEARLY_FULL, OVERLAPPED))
@@ -138,6 +139,8 @@ DISPATCH = Script(
     BAD_HISTORY=BAD_HISTORY,
     BAD_QUEUE=BAD_QUEUE,
     REFUSED=REFUSED,
+    PAUSED=PAUSED,
+    PAUSED_QUEUES=PAUSED_QUEUES,
 )
 
 JOB_TIMES = ("created_at", "enqueued_at")
@@ -155,6 +158,7 @@ class SharedJobFields:
     `prefix`: the start of the keys of jobs. `ttl`: seconds that a job lives, 0 for ever. `push`:
     key of the queue, empty if the jobs are not pushed. `queues`: key of the set of queues.
     `variable`: names of the fields that differ from job to job. `terms`: see `in_flight.terms`.
+    `queue`: its name.
     """
 
     __slots__ = ("_constant", "_count", "_head")
@@ -168,11 +172,12 @@ class SharedJobFields:
         at_front: bool,
         variable: Sequence[str],
         terms: str,
+        queue: str,
         fields: Iterable[tuple[str, bytes]],
     ) -> None:
         target = text(prefix), number(ttl), text(push), text(queues)
-        rest = number(int(at_front)), number(len(variable)), text(terms)
-        self._head = b"".join((head(8), *target, *rest))
+        rest = number(int(at_front)), number(len(variable)), text(terms), text(queue)
+        self._head = b"".join((head(9), *target, *rest))
         pairs = [*((name, b"") for name in variable), *fields]
         self._constant = b"".join([text(name) + text(value) for name, value in pairs])
         self._count = 2 * (len(pairs) + len(JOB_TIMES) + len(OCCURRENCE_FIELDS))
@@ -273,8 +278,8 @@ def dispatch(
     skips_kept: int = SKIPS_KEPT,
     late: bytes = b"",
 ) -> tuple[str, Iterator[str]]:
-    """Call the script. Returns the outcomes of all occurrences and then of all corrections, and the
-    reasons of those that were refused.
+    """Call the script. Returns the outcomes of all occurrences and then of all corrections, and a
+    line for each that was refused, the reason, or paused, the pause as JSON.
 
     `length`: items of all occurrences together. `skips_kept`: records of each schedule.
     `late`: see `Lateness.pack`. Raises `LockLostError`.
@@ -300,5 +305,5 @@ def dispatch(
     reply = run_script(connection, DISPATCH, [LOCK, INDEX], arguments)
     if reply is None:
         raise LockLostError
-    outcomes, *refusals = reply.decode(errors="backslashreplace").split("\n")
-    return outcomes, iter(refusals)
+    outcomes, *lines = reply.decode(errors="backslashreplace").split("\n")
+    return outcomes, iter(lines)

@@ -112,11 +112,13 @@ class Templates:
         at_front = bool(schedule.job_options.get("at_front"))
         target = (prefix, ttl, push, queue.redis_queues_keys, at_front)
         entry = terms_of(SCHEDULE, schedule, queue)
-        key = (*target, *values, entry, *fields.items())
+        key = (*target, *values, entry, schedule.queue_name, *fields.items())
         shared = self._shared.get(key)
         if shared is None:
             pairs = [(name, _as_bytes(value)) for name, value in fields.items()]
-            shared = self._shared[key] = SharedJobFields(*target, list(values), entry, pairs)
+            shared = self._shared[key] = SharedJobFields(
+                *target, list(values), entry, schedule.queue_name, pairs
+            )
         return shared, list(values.values())
 
 

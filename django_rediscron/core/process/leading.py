@@ -21,6 +21,7 @@ from .enabling import Enabling
 from .inbox import Inbox
 from .listener import ChangeListener
 from .outage import Outage
+from .pausing import Pausing
 from .repairs import Repairs
 from .session import Scheduler, Session
 from .standby import Standby
@@ -62,7 +63,8 @@ class Leading:
         self._inbox = inbox
         self._outage = outage
         self._standby = standby
-        self.enabling = Enabling(session.client)
+        self._enabling = Enabling(session.client)
+        self._pausing = Pausing(session.client)
         self._outside = OutsideWatch(session.client, dispatcher.memory.suspects)
         self._clock = time.time()
         self._watchdog = watchdog_interval()
@@ -206,9 +208,22 @@ class Leading:
         self._rest(0 if self._repairs.repair_wanted else pause)
         self._watch_clock()
 
+    def begin_pass(self) -> None:
+        """What a pass has to find as it is meant to be by now. Raises `LockLostError`."""
+        self._pausing.begin_pass(self._session.token, self.keep_alive)
+        self._enabling.step(self._session.token)
+
+    def end_pass(self) -> None:
+        """What can be forgotten after a pass. Raises `LockLostError`."""
+        self._pausing.end_pass(self._session.token)
+
+    def seconds_until_due(self, longest: float) -> float:
+        """Seconds until there is something to do before a pass, at most `longest`."""
+        return self._pausing.seconds_until_due(self._enabling.seconds_until_due(longest))
+
     def _pass(self) -> None:
         session, begun = self._session, time.monotonic()
-        self.enabling.step(session.token)
+        self.begin_pass()
         for enqueued in self._dispatcher.enqueue_due(session.token, session.lock_ttl):
             if enqueued:
                 self._following.expect_jobs()
@@ -217,6 +232,7 @@ class Leading:
             self._inbox.wait(0)
             if self._inbox.sync_wanted:
                 self._sync()  # else SIGHUP would be heard when all that is due has been enqueued
+        self.end_pass()
         session.passes.add(time.monotonic() - begun)
 
     def follow(self) -> None:

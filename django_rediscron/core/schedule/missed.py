@@ -46,12 +46,15 @@ class Step(NamedTuple):
     """The occurrence that is due next, None if none is left."""
 
 
-def settle_due(job: Definition, due: datetime, moment: datetime, room: int) -> list[Step]:
+def settle_due(
+    job: Definition, due: datetime, moment: datetime, room: int, before: datetime | None = None
+) -> list[Step]:
     """The steps from the due occurrence of a schedule to its next one in the future.
 
-    With at most `room` runs, after which it may still be due.
+    With at most `room` runs, after which it may still be due. With `before` only `due` and what
+    came due before then.
     """
-    return _Settlement(job, due, moment).steps(room)
+    return _Settlement(job, due, moment, before).steps(room)
 
 
 def own_time(job: Definition, time: datetime) -> datetime:
@@ -60,12 +63,17 @@ def own_time(job: Definition, time: datetime) -> datetime:
 
 
 class _Settlement:
-    def __init__(self, job: Definition, due: datetime, moment: datetime) -> None:
+    def __init__(
+        self, job: Definition, due: datetime, moment: datetime, before: datetime | None
+    ) -> None:
         self.job = job
         self.due = due
         self.moment = moment
         self.recurrence = job.recurrence(due)
         self.last = self._last_come()
+        if before is not None:
+            before -= timedelta(seconds=job.jitter) + _MOMENT
+            self.last = self.recurrence.last(min(self.last, before), due)
         self.following = self.recurrence.next(self.last)
 
     def steps(self, room: int) -> list[Step]:
@@ -211,7 +219,7 @@ class _Settlement:
         skips.append(Skip(first, last, count, reason, self.moment))
 
 
-Reason = Literal["misfire", "catch_up", "overlap"]
+Reason = Literal["misfire", "catch_up", "overlap", "paused"]
 
 SKIPS_KEPT = 100
 """Records of each schedule; more if more of its runs are kept."""
@@ -225,8 +233,9 @@ class Skip:
     """Occurrences in a row that did not run.
 
     `occurrence` and `until` are the nominal times of the first and the last one, `count` is their
-    number. `reason`: `misfire` (later than `misfire_grace`), `catch_up` (missed, not caught up) or
-    `overlap` (an earlier run had not ended). `at`: when they were skipped.
+    number. `reason`: `misfire` (later than `misfire_grace`), `catch_up` (missed, not caught up),
+    `overlap` (an earlier run had not ended) or `paused`. `at`: when they were skipped. `queue`,
+    `by` and `text` are those of the pause: its queue (None: all of them), by whom, and why.
     """
 
     occurrence: datetime
@@ -234,6 +243,9 @@ class Skip:
     count: int
     reason: Reason
     at: datetime
+    queue: str | None = None
+    by: str = ""
+    text: str = ""
 
     @classmethod
     def overlapping(cls, occurrence: datetime, at: datetime) -> Skip:
@@ -251,7 +263,10 @@ class Skip:
             return None
         if type(count) is not int or not isinstance(reason, str) or reason == ERROR:
             return None
-        return cls(count=count, reason=cast(Reason, reason), **times)
+        queue, by, why = (str(facts.get(name) or "") for name in _PAUSE)
+        return cls(
+            **times, count=count, reason=cast(Reason, reason), queue=queue or None, by=by, text=why
+        )
 
     def to_text(self) -> str:
         """The record as JSON, its times as in a schedule's hash."""
@@ -262,6 +277,7 @@ class Skip:
             "reason": self.reason,
             "at": utc_text(self.at),
         }
+        facts |= {name: value for name in _PAUSE if (value := getattr(self, name))}
         return json.dumps(facts, separators=(",", ":"))
 
     def __str__(self) -> str:
@@ -272,6 +288,7 @@ class Skip:
 
 
 _TIMES = ("occurrence", "until", "at")
+_PAUSE = ("queue", "by", "text")
 
 ERROR = "error"
 """The reason in a record that is no skip: the occurrence could not be enqueued."""

@@ -8,8 +8,8 @@
 -- ARGV[6]: msgpack list of three lists:
 --   fields that RQ jobs share: start of the key, TTL (0: none), queue key ('' not to push), key of
 --     the set of queues, 1 to push to the front, count of variable fields, terms of their entries
---     in IN_FLIGHT, field/value list that begins with the variable ones and ends with the id of the
---     schedule and the time of the occurrence
+--     in IN_FLIGHT, name of the queue, field/value list that begins with the variable ones and ends
+--     with the id of the schedule and the time of the occurrence
 --   occurrences, the items of all in one row, which takes less time to unpack. Of each: id,
 --     next_enqueue_time as read ('' for a missing field), new latest ('' if it is the next one
 --     as read) and next_enqueue_time, score in the index, 1 to delete the last error, id of the RQ
@@ -34,7 +34,8 @@
 --   character for each occurrence, then for each correction: WRITTEN; NEARLY_FULL: written, tidy
 --   the history up next time; OVERLAPPED: skipped, because an earlier run had not ended; not
 --   written: CHANGED meanwhile, BAD_HISTORY: not a sorted set, BAD_QUEUE: not a list, REFUSED by
---   Redis. They are followed by a line with Redis's error for each refused one.
+--   Redis, PAUSED. They are followed by a line for each of the last two kinds: Redis's error, or
+--   the pause as JSON.
 
 local call, try = redis.call, redis.pcall
 local INDEX = KEYS[2]
@@ -51,6 +52,7 @@ local SKIPS_KEPT = tonumber(ARGV[8])
 -- include: overlap
 -- include: unchanged
 -- include: late
+-- include: paused
 
 local history_limit, history_ttl, moment = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local finished = {}
@@ -58,11 +60,13 @@ local shared_fields, occurrences, corrections = unpack(cmsgpack.unpack(ARGV[6]))
 local SHARED_FIELDS = 8 -- the position of their number among the items of an occurrence
 local outcomes, scores, scored = {}, {}, 0
 local in_flight, flown = {}, 0
+local lines = {} -- behind the outcomes
 for _, shared in ipairs(shared_fields) do
   shared.prefix, shared.ttl, shared.queue, shared.queues = unpack(shared)
-  shared.at_front, shared.variable, shared.terms, shared.fields = unpack(shared, 5)
+  shared.at_front, shared.variable, shared.terms, shared.name, shared.fields = unpack(shared, 5)
   shared.terms = ' ' .. moment .. ' ' .. shared.terms .. ' '
   shared.pushed, shared.count = {}, 0
+  shared.pauses = pauses_of(shared.name)
 end
 
 local function put(id, score)
@@ -146,6 +150,11 @@ local function refused(reply, outcome)
   return outcome
 end
 
+-- Whether it is our own write, whose reply was lost.
+local function is_sent_again(history, job_id)
+  return type(try('ZSCORE', history, job_id)) == 'string'
+end
+
 -- That of which the items stand behind the first `at` of all.
 local function occur(at)
   local id, due, latest, following, score, is_failed, job_id, shared, tidy, next_at, latest_at,
@@ -154,11 +163,11 @@ local function occur(at)
   local key = JOB_PREFIX .. id
   local history = key .. HISTORY_SUFFIX
   if not unchanged(key, id, next_at, latest_at, length, text, due) then
-    -- Our own write, whose reply was lost, so that the client sent it again?
-    return type(try('ZSCORE', history, job_id)) == 'string' and WRITTEN or CHANGED
+    return is_sent_again(history, job_id) and WRITTEN or CHANGED
   end
-  if is_failed == 1 then try_deletions(key) end
   if latest == '' then latest = due end
+  if shared.pauses and is_paused(shared.pauses, id, key, latest, lines) then return PAUSED end
+  if is_failed == 1 then try_deletions(key) end
   local policy = occurrences[at + OCCURRENCE_LENGTH + shared.variable]
   if policy ~= 0 and is_skipped(policy, id, key, history, shared, following, score, is_failed) then
     return OVERLAPPED
@@ -198,47 +207,7 @@ local function occur(at)
   return outcome
 end
 
--- The first failure to enqueue a schedule. `text`: the record of it.
-local function tell_error(id, text)
-  local failure = cjson.decode(text)
-  local due, reason = failure.occurrence, cjson.encode(failure.text)
-  notify(ALARMS, 'schedule_error', id, 'occurrence', due, 'error', reason)
-end
-
-local function correct(item)
-  local id, seen, set, score, failed, records, is_finished = unpack(item)
-  local key = JOB_PREFIX .. id
-  if not seen[1] then
-    if try('HGETALL', key)[1] then return CHANGED end
-  elseif not unchanged(key, id, unpack(seen)) then
-    return CHANGED
-  end
-  local had_error = records[1] and call('HGET', key, 'last_error')
-  -- What is skipped could be enqueued, if it were not late.
-  local is_healed = had_error and failed ~= 1
-  if is_healed then try_deletions(key) end
-  if failed ~= 1 then
-    record(id, records)
-  elseif not had_error then
-    pcall(record, id, records) -- the error itself counts, even if there is no list for it
-  end
-  if is_finished == 1 then
-    move_on(key, id, '')
-    if is_healed then heal(key, id) end
-    return WRITTEN
-  end
-  if failed == 1 then try('ZADD', ERRORS, moment, id) end
-  if set[1] then call('HSET', key, unpack(set)) end
-  if score ~= '' then
-    put(id, score)
-  else
-    try('ZADD', DISABLED, call('ZSCORE', INDEX, id) or 0, id)
-    call('ZREM', INDEX, id)
-  end
-  if is_healed then heal(key, id) end
-  if failed == 1 and records[1] and not had_error then pcall(tell_error, id, records[1]) end
-  return WRITTEN
-end
+-- include: correct
 
 local at, number, corrected = 0, 0, 0
 
@@ -257,7 +226,6 @@ local function settle()
 end
 
 -- The one in hand is left as it was; but an error that cannot be written waits all the same.
-local reasons = {}
 local function refuse(reason)
   if entered_in then try('ZREM', entered_in, entered_id) end
   entered_in = nil
@@ -275,7 +243,7 @@ local function refuse(reason)
   end
   if outcome == REFUSED then
     reason = type(reason) == 'table' and reason.err or tostring(reason)
-    reasons[#reasons + 1] = '\n' .. string.gsub(reason, '%c', ' ')
+    lines[#lines + 1] = '\n' .. string.gsub(reason, '%c', ' ')
   end
   number = number + 1
   outcomes[number] = outcome
@@ -317,4 +285,4 @@ if scores[1] then call('ZADD', INDEX, unpack(scores)) end
 -- Jobs that cannot be followed run all the same.
 if in_flight[1] then try('HSET', IN_FLIGHT, unpack(in_flight)) end
 if ARGV[9] ~= '' then tell_late(cmsgpack.unpack(ARGV[9]), outcomes, moment) end
-return table.concat(outcomes) .. table.concat(reasons)
+return table.concat(outcomes) .. table.concat(lines)

@@ -1,0 +1,64 @@
+-- Which occurrences may not be enqueued, as their queue is paused, or was when they came due. Of
+-- `dispatch`.
+
+-- include: pauses
+-- include: jitter
+
+-- A pause, or an earlier one of the same queue, during which nothing is enqueued (`is_on`), or from
+-- `first` to `last` of which what came due is skipped. `text`: for the leader.
+local function span_of(queue, pause, from, till)
+  local told = {queue = queue, by = pause.by, reason = pause.reason, missed = pause.missed,
+                ['until'] = pause['until'], at = from, ended = till}
+  return {is_on = not till, first = epoch(from), last = epoch(till), text = cjson.encode(told)}
+end
+
+local function spans_of(queue, text, now)
+  local spans, pause = {}, pause_from(text)
+  if not pause then return spans end
+  local ended = end_of(pause, now)
+  if not ended or pause.missed == 'skip' then
+    spans[1] = span_of(queue, pause, pause.at, ended)
+  end
+  for _, earlier in ipairs(pause.earlier or {}) do
+    local skipped = {by = pause.by, reason = pause.reason, missed = 'skip'}
+    spans[#spans + 1] = span_of(queue, skipped, earlier[1], earlier[2])
+  end
+  return spans
+end
+
+-- What cannot be read pauses nothing: schedules run all the same.
+local paused = redis.pcall('HGETALL', PAUSED_QUEUES)
+local is_any_paused = paused[1] ~= nil
+local spans_by_queue = {}
+for i = 1, #paused, 2 do
+  local is_read, spans = pcall(spans_of, paused[i], paused[i + 1], tonumber(ARGV[5]))
+  spans_by_queue[paused[i]] = is_read and spans or nil
+end
+
+-- The spans that concern a queue, those of pauses that are on first; nil without any.
+local function pauses_of(queue)
+  if not is_any_paused then return nil end
+  local found = {}
+  for _, name in ipairs({'*', queue}) do
+    for _, span in ipairs(spans_by_queue[name] or {}) do
+      if span.is_on then
+        table.insert(found, 1, span)
+      elseif span.first and span.last then
+        found[#found + 1] = span
+      end
+    end
+  end
+  return found[1] and found or nil
+end
+
+-- Whether the occurrence of this nominal time may not be enqueued; adds why, as JSON, to `lines`.
+local function is_paused(spans, id, key, time, lines)
+  local found = spans[1].is_on and spans[1]
+  local jitter = not found and redis.call('HGET', key, 'jitter')
+  local due = not found and epoch(time) + jitter_delay(id, time, jitter)
+  for _, span in ipairs(found and {} or spans) do
+    found = found or (due >= span.first and due < span.last and span)
+  end
+  if found then lines[#lines + 1] = '\n' .. found.text end
+  return found
+end
