@@ -74,7 +74,7 @@ def test_runs_to_come_are_one_list_in_the_order_of_time(schedules: None, told: A
 
 def test_runs_to_come_end_when_they_are_to(schedules: None, told: Any) -> None:
     until = f"{SOON + 24 * HOUR:%FT%TZ}"
-    found = json.loads(told("next", "billing:*", "--until", until, "--json"))["runs"]
+    found = json.loads(told("next", "billing:*", "--until", until, "--json"))["next"]
     assert len(found) == 25 + 24
     assert found[1] == {
         "id": "billing:daily",

@@ -18,10 +18,10 @@ from ..core.files.schema import schema as file_schema
 from ..core.files.writing import FORMATS, file_text
 from ..core.job import RedisCronJob
 from ..core.quoting import LONGEST_REASON, cut
-from ..core.store import Damaged, fetch_many
+from ..core.store import Damaged
 from ..terminal import confirm, fitted, one_line, with_progress
 from .options import json_option
-from .selection import Selection, selecting
+from .selection import Selection, read_selected, selecting
 from .story.changes import field_line
 from .verb import Verb
 
@@ -37,7 +37,7 @@ class _Offline(Verb):
 
 
 @click.command("export", cls=_Offline)
-@selecting
+@selecting()
 @click.option(
     "--format",
     "form",
@@ -58,7 +58,7 @@ def export(connection: Redis, selection: Selection, form: str, with_secrets: boo
     Exit status: 0; 1 when Redis cannot be used, there is no such ID, or one of the schedules cannot
     be read; 2 for wrong usage; 130 after Ctrl-C.
     """
-    found = fetch_many(selection.ids(connection), connection).values()
+    found = [job for _, job in read_selected(selection.ids(connection), connection)]
     jobs = [job for job in found if isinstance(job, RedisCronJob)]
     try:
         text = file_text(jobs, form, with_secrets=with_secrets)

@@ -13,16 +13,22 @@ import click
 from redis import Redis
 
 from ..core.exceptions import NoSuchJobError
+from ..core.job import RedisCronJob
 from ..core.quoting import LONGEST_ID, quoted_id
 from ..core.schedule.definition import State
+from ..core.store import Damaged, fetch_many
 from ..core.store.keys import changes_key, job_key, outcomes_key, runs_key, skipped_key
 from ..core.store.search import Condition, every, has_word, one_of, search
 from ..core.story.gone import read_deleted_ids
+from ..terminal import with_progress
 
 SIMILAR_AMONG = 20_000
 """Ids that are compared with a misspelt one at most; more take seconds."""
 
 WILDCARDS = "*?["
+
+PAGE = 200
+"""Schedules that are read in one round trip."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +42,33 @@ class Selection:
     """A dotted name or a pattern."""
     state: str | None = None
     tag: str | None = None
+    deleted: bool = False
+    """Whether patterns find deleted schedules, too, and these are among all."""
 
     def __bool__(self) -> bool:
-        return bool(self.patterns or self.queue or self.function or self.state or self.tag)
+        return bool(self.patterns) or self.has_conditions
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether not only ids count."""
+        return bool(self.queue or self.function or self.state or self.tag)
 
     def ids(self, connection: Redis) -> list[str]:
         """The schedules that meet it, in the order of the ids that were given, else sorted.
 
         Raises `NoSuchJobError` if there is none for an id or a pattern.
         """
-        ids = chosen_ids(self.patterns, connection)
-        conditions = list(self._conditions())
-        if not conditions and self.function is None:
+        ids = chosen_ids(self.patterns, connection, deleted=self.deleted)
+        if not self.has_conditions:
             return ids
-        rows = search(connection, every(*conditions), values=["func_name"], among=ids)
-        found = {id for id, function in rows if self._has_function(function)}
+        conditions = every(*self._conditions())
+        rows = search(connection, conditions, values=["func_name"], among=ids)
+        found = {id for id, function in rows if self.has_function(function)}
         return [id for id in ids if id in found]
+
+    def only_id(self, ids: Sequence[str]) -> str | None:
+        """The id that alone was given, if these are the schedules that were found."""
+        return ids[0] if [*self.patterns] == [*ids] and len(ids) == 1 else None
 
     def _conditions(self) -> Iterator[Condition]:
         if self.queue is not None:
@@ -61,46 +78,94 @@ class Selection:
         if self.tag is not None:
             yield has_word("tags", self.tag)
 
-    def _has_function(self, name: str) -> bool:
+    def has_id(self, id: str) -> bool:
+        """Whether this is an id that was asked for."""
+        return not self.patterns or any(
+            id == each or (is_pattern(each) and fnmatchcase(id, each)) for each in self.patterns
+        )
+
+    def has_function(self, name: str) -> bool:
+        """Whether this is a function that was asked for."""
         if self.function is None or name == self.function:
             return True
-        is_pattern = any(c in self.function for c in WILDCARDS)
-        return is_pattern and fnmatchcase(name, self.function)
+        return is_pattern(self.function) and fnmatchcase(name, self.function)
+
+
+_Call = Callable[..., None]
+_Decorate = Callable[[_Call], _Call]
+
+ids_argument: _Decorate = click.argument("ids", metavar="[ID]...", nargs=-1)
+ids_option: _Decorate = click.option(
+    "--id",
+    "ids",
+    multiple=True,
+    metavar="ID",
+    help="Only this schedule, or those like 'billing:*'; may be repeated.",
+)
+_deleted = click.option("--deleted", is_flag=True, help="Also schedules deleted within a year.")
 
 
 def selecting(
-    function: Callable[..., None],
+    ids: _Decorate = ids_argument,
     *,
+    deleted: bool = False,
     words: re.Pattern[str] | None = None,
-    metavar: str = "[ID]...",
-) -> Callable[..., None]:
+) -> _Decorate:
     """Give a verb the arguments of a selection, and its function the `selection=`.
 
-    Arguments that match `words` are not ids: its function gets them as `words=`.
+    `ids`: gives it the parameter of that name. `deleted`: it has the option `--deleted`. Arguments
+    that match `words` are not ids: its function gets them as `words=`.
     """
 
-    def call(*arguments: Any, ids: tuple[str, ...], **options: Any) -> None:
-        chosen = [options.pop(name) for name in ("queue", "function", "state", "tag")]
-        if words is not None:
-            options["words"] = [id for id in ids if words.fullmatch(id)]
-            ids = tuple(id for id in ids if not words.fullmatch(id))
-        function(*arguments, selection=Selection(ids, *chosen), **options)
+    def give(function: _Call) -> _Call:
+        def call(*arguments: Any, ids: tuple[str, ...], **options: Any) -> None:
+            if words is not None:
+                options["words"] = [id for id in ids if words.fullmatch(id)]
+                ids = tuple(id for id in ids if not words.fullmatch(id))
+            chosen = {name: options.pop(name) for name in _CONDITIONS}
+            selection = Selection(ids, **chosen, deleted=options.pop("deleted", False))
+            function(*arguments, selection=selection, **options)
 
-    call.__name__, call.__doc__ = function.__name__, function.__doc__
-    call.__dict__.update(function.__dict__)
-    for decorate in (
-        click.option("--tag", metavar="WORD", help="Only schedules with this tag."),
-        click.option(
-            "--state", type=click.Choice(get_args(State)), help="Only schedules in this state."
-        ),
-        click.option(
-            "--function", metavar="NAME", help="Only those of this function: 'billing.*'."
-        ),
-        click.option("--queue", metavar="NAME", help="Only schedules of this queue."),
-        click.argument("ids", metavar=metavar, nargs=-1),
-    ):
-        decorate(call)
-    return call
+        call.__name__, call.__doc__ = function.__name__, function.__doc__
+        call.__dict__.update(function.__dict__)
+        decorators: list[_Decorate] = [*([_deleted] if deleted else []), *_CONDITIONS.values(), ids]
+        for decorate in decorators:
+            decorate(call)
+        return call
+
+    return give
+
+
+_CONDITIONS: dict[str, _Decorate] = {
+    "tag": click.option("--tag", metavar="WORD", help="Only schedules with this tag."),
+    "state": click.option(
+        "--state", type=click.Choice(get_args(State)), help="Only schedules in this state."
+    ),
+    "function": click.option(
+        "--function", metavar="NAME", help="Only those of this function: 'billing.*'."
+    ),
+    "queue": click.option("--queue", metavar="NAME", help="Only schedules of this queue."),
+}
+
+
+def read_selected(
+    ids: Sequence[str], connection: Redis
+) -> Iterator[tuple[str, RedisCronJob | Damaged | None]]:
+    """These schedules, page by page, with the progress on a terminal; None if there is none."""
+
+    def read() -> Iterator[tuple[str, RedisCronJob | Damaged | None]]:
+        for at in range(0, len(ids), PAGE):
+            page = ids[at : at + PAGE]
+            found = fetch_many(page, connection)
+            for id in page:
+                yield id, found.get(id)
+
+    return with_progress(read(), len(ids))
+
+
+def is_pattern(text: str) -> bool:
+    """Whether it has wildcards; an id may have them, too."""
+    return any(c in text for c in WILDCARDS)
 
 
 def check_id(id: str, connection: Redis) -> None:
@@ -128,7 +193,7 @@ def chosen_ids(wanted: Sequence[str], connection: Redis, *, deleted: bool = Fals
     chosen: dict[str, Any] = {}
     for id in wanted:
         matching = [id]
-        if any(c in id for c in WILDCARDS) and not _is_on_record(id, connection):
+        if is_pattern(id) and not _is_on_record(id, connection):
             matching = [each for each in known_ids() if fnmatchcase(each, id)]
             if not matching:
                 raise NoSuchJobError(f"no schedule has an id like {quoted_id(id)}")

@@ -22,8 +22,9 @@ from ...core.store.rq_queues import known_queues
 from ...core.timing.durations import Duration, positive_seconds
 from ...terminal import clear, discard_stdout, flush, one_line
 from ...unreachable import reaching
+from ..selection import Selection
 from .as_json import json_parts, to_json
-from .choice import check_queues, choose_tag
+from .choice import check_queues, selected_tombstones
 from .table import render
 
 
@@ -32,13 +33,13 @@ def reader(
     queues: Sequence[str] = (),
     known: Iterable[str] = (),
     *,
-    tag: str | None = None,
+    selection: Selection | None = None,
     streamed: bool = False,
 ) -> Callable[[], Listing]:
     """The `read` of `show` for the schedules in this Redis; it raises `UnreachableError` only.
 
     `queues` are those asked for, `known` those that exist beside the ones that RQ has seen. With
-    `tag`, only schedules that have it are in the listing. With
+    `selection`, only what it selects is in the listing. With
     `streamed`, schedules are read while they are printed, so that few are in memory at once.
     """
 
@@ -47,18 +48,19 @@ def reader(
     def read() -> Listing:
         with reaching(connection):
             listing: Listing
+            among = {*selection.ids(connection)} if selection else None
             if streamed:
-                listing = stream_schedules(connection)
+                listing = stream_schedules(connection, among=among)
                 listing.stream = _reached(listing.stream, connection)
             else:
-                listing = list_schedules(connection)
+                listing = list_schedules(connection, among=among)
             with suppress(ResponseError):  # a user who may read schedules only
                 listing.leadership = read_leadership(client)
             with suppress(ResponseError):
                 listing.deleted = list(read_tombstones(connection).values())
             listing.queues = _queues(listing, known, client) if queues else None
-            if tag is not None:
-                choose_tag(listing, tag)
+            if selection:
+                listing.deleted = selected_tombstones(listing.deleted, selection)
             return listing
 
     return read

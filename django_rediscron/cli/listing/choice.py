@@ -1,4 +1,4 @@
-"""What of a listing is shown where only some queues, or a tag, are asked for."""
+"""What of a listing is shown if only some queues, or some schedules, are asked for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ...core.exceptions import UnknownQueueError
 from ...core.job import RedisCronJob
 from ...core.store import Listing
 from ...core.store.listing import StreamedListing
+from ..selection import Selection
 
 NAMED = 20
 """Queues that an error names at most."""
@@ -29,16 +30,19 @@ def _of(queues: Sequence[str], jobs: Iterable[RedisCronJob]) -> Iterator[RedisCr
     return (job for job in jobs if not queues or job.queue_name in queues)
 
 
-def choose_tag(listing: Listing, tag: str) -> None:
-    """Leave in the listing what has the tag."""
-    listing.jobs = [job for job in listing.jobs if tag in job.tags]
-    if isinstance(listing, StreamedListing):
-        listing.stream = (job for job in listing.stream if tag in job.tags)
-    listing.deleted = [
-        each
-        for each in listing.deleted
-        if tag in str((each.declared or {}).get("tags", "")).split()
-    ]
+def selected_tombstones(stones: Iterable[Tombstone], selection: Selection) -> list[Tombstone]:
+    """Those that were declared as it asks for; deleted ones have no state."""
+    return [] if selection.state else [each for each in stones if _is_selected(each, selection)]
+
+
+def _is_selected(stone: Tombstone, selection: Selection) -> bool:
+    declared = stone.declared or {}
+    return (
+        selection.has_id(stone.id)
+        and selection.queue in (None, declared.get("queue_name"))
+        and selection.has_function(declared.get("func_name", ""))
+        and (selection.tag is None or selection.tag in declared.get("tags", "").split())
+    )
 
 
 def chosen_tombstones(listing: Listing, queues: Sequence[str]) -> list[Tombstone]:

@@ -8,6 +8,7 @@ import click
 from redis import Redis
 
 from ...core.timing.durations import Duration, as_seconds
+from ..selection import Selection, ids_option, selecting
 from ..verb import ConnectionOptions, Verb
 from . import check_interval, reader, show
 
@@ -31,7 +32,7 @@ def _positive(
     callback=_positive,
     help="Redraw so often until Ctrl-C: 90, 10m.",
 )
-@click.option("--tag", metavar="WORD", help="Only schedules with this tag.")
+@selecting(ids_option)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 @click.argument("queues", metavar="[QUEUE]...", nargs=-1)
 @click.pass_obj
@@ -41,10 +42,12 @@ def info(
     queues: tuple[str, ...],
     by_queue: bool,
     interval: float | None,
-    tag: str | None,
+    selection: Selection,
     as_json: bool,
 ) -> None:
     """List the schedules of all queues, or of each QUEUE.
+
+    With several options, all of them must be met.
 
     The columns are id, interval or cron expression, state, next enqueue time (UTC) and queue.
     Below the total stand schedules that are not as the code declares them ("overridden: interval
@@ -69,7 +72,9 @@ def info(
     without --interval.
     """
     show(
-        reader(connection, queues, chosen.queues(connection), tag=tag, streamed=as_json),
+        reader(
+            connection, queues, chosen.queues(connection), selection=selection, streamed=as_json
+        ),
         queues=queues,
         by_queue=by_queue,
         interval=interval,

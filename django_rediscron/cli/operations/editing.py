@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import click
@@ -27,7 +26,9 @@ def _facts(result: Result) -> Mapping[str, Any]:
     "edit",
     facts=_facts,
     more=", and changes: field of its hash -> its text before and after",
-    select=partial(selecting, words=ASSIGNMENT, metavar="[ID]... FIELD=VALUE..."),
+    select=selecting(
+        click.argument("ids", metavar="[ID]... FIELD=VALUE...", nargs=-1), words=ASSIGNMENT
+    ),
 )
 def edit(words: Sequence[str]) -> Operation:
     """Change fields of schedules, such as interval=10m.

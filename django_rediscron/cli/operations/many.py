@@ -15,15 +15,12 @@ from redis.exceptions import ResponseError
 
 from ...core.job import RedisCronJob
 from ...core.quoting import LONGEST_REASON, cut
-from ...core.store import Damaged, fetch_many
-from ...terminal import columns, confirm, fitted, one_line, with_progress
+from ...core.store import Damaged
+from ...terminal import columns, confirm, fitted, one_line
 from ..options import json_option
-from ..selection import Selection, selecting
+from ..selection import Selection, read_selected, selecting
 from ..story.changes import field_line
 from ..verb import REFUSALS, Verb
-
-PAGE = 200
-"""Schedules that are read in one round trip."""
 
 Changes = Mapping[str, tuple[str, str]]
 """Field of a hash -> its text before and after."""
@@ -74,6 +71,8 @@ the schedules; 2 for wrong usage; 130 after Ctrl-C.
 
 _YES = click.Option(["--yes", "-y"], is_flag=True, help="Do not ask for confirmation.")
 
+_SELECTING = selecting()
+
 _Factory = Callable[..., Operation]
 
 
@@ -83,7 +82,7 @@ def operating(
     asks: bool = False,
     facts: Callable[[Result], Mapping[str, Any]] = lambda result: {},
     more: str = "",
-    select: Callable[[Callable[..., None]], Callable[..., None]] = selecting,
+    select: Callable[[Callable[..., None]], Callable[..., None]] = _SELECTING,
 ) -> Callable[[_Factory], click.Command]:
     """The verb of the operation that a function returns for the verb's own options.
 
@@ -139,7 +138,7 @@ def _do_to_all(
     """Do it, tell what became of each, and end with status 1 if it could not be done to one."""
     results: list[Result] = []
     try:
-        for result in with_progress(carry_out(operation, ids, connection, dry_run), len(ids)):
+        for result in carry_out(operation, ids, connection, dry_run):
             results.append(result)
     finally:  # also if Redis goes away meanwhile
         tell(results)
@@ -151,14 +150,11 @@ def carry_out(
     operation: Operation, ids: Sequence[str], connection: Redis, dry_run: bool = False
 ) -> Iterator[Result]:
     """Do it to each of these schedules, and tell what became of it."""
-    for at in range(0, len(ids), PAGE):
-        page = ids[at : at + PAGE]
-        found = fetch_many(page, connection)
-        for id in page:
-            try:
-                yield _result(operation, id, found.get(id), connection, dry_run)
-            except (*REFUSALS, ResponseError) as error:
-                yield _failure(operation, id, cut(error, LONGEST_REASON))
+    for id, job in read_selected(ids, connection):
+        try:
+            yield _result(operation, id, job, connection, dry_run)
+        except (*REFUSALS, ResponseError) as error:
+            yield _failure(operation, id, cut(error, LONGEST_REASON))
 
 
 def _result(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from redis import Redis
@@ -15,9 +15,9 @@ from ...core.schedule.origin import DEFAULTS
 from ...core.sensitive import mask_field
 from ...core.story.changes import LoggedChange, read_changes
 from ...core.story.reverting import revert as restore
-from ...terminal import fitted, one_line
+from ...terminal import fitted, one_line, with_progress
 from ..options import json_option, limit_option, since_option, time_fact
-from ..selection import check_id
+from ..selection import Selection, check_id, selecting
 from ..verb import Verb
 from .history import short_time
 
@@ -25,38 +25,74 @@ SWITCHED = {"enabled", "disabled"}
 """Changes whose name says what happened to the field `enabled`."""
 
 
+MANY = 10_000
+"""Changes that are in memory at once, about."""
+
+
+class Entry(NamedTuple):
+    """A change of a schedule."""
+
+    schedule_id: str
+    change: LoggedChange
+
+
 @click.command(cls=Verb)
-@click.argument("id")
+@selecting(deleted=True)
 @limit_option("changes")
 @since_option
 @json_option
-def changes(connection: Redis, id: str, limit: int, since: datetime | None, as_json: bool) -> None:
-    """Show who changed what of a schedule, newest first.
+def changes(
+    connection: Redis, selection: Selection, limit: int, since: datetime | None, as_json: bool
+) -> None:
+    """Show who changed what of schedules, newest first.
 
-    The latest 100 changes are on record, also of a schedule that was deleted up to a year ago. For
-    each there is a line with the time (UTC), the revision, what was done ("created", "updated",
-    "enabled", "disabled", "deleted", "reset", "reverted", "synced", or "outside" for a change by a
-    program that keeps no log), by whom and why; below it the value of each field before and after.
-    Values of sensitive keyword arguments are shown as ********.
+    An ID may be a pattern such as 'billing:*'. Without one, the changes of all schedules are shown.
+    Deleted ones are shown by id, and with --deleted also by pattern and among all.
 
-    With --json, "id" is the ID, "changes" holds an object for each change with revision, at, actor,
-    action, reason, until (when a schedule that was disabled then is to be enabled, or null) and
-    fields, whose values are lists of two: the text in Redis before and after, or null where the
-    field had or has its default.
+    The latest 100 changes of a schedule are on record, until a year after it was deleted. For
+    each there is a line with the time (UTC), the id if there are several, the revision, what was
+    done ("created", "updated", "enabled", "disabled", "deleted", "reset", "reverted", "synced", or
+    "outside" for a change by a program that keeps no log), by whom and why; below it the value of
+    each field before and after. Values of sensitive keyword arguments are shown as ********.
 
-    Exit status: 0; 1 when Redis cannot be used, or nothing is on record of the ID; 2 for wrong
+    With --json, "id" is the ID if one was given, else null; "changes" holds an object for each
+    change with id, revision, at, actor, action, reason, until (when a schedule that was disabled
+    then is to be enabled, or null) and fields, whose values are lists of two: the text in Redis
+    before and after, or null where the field had or has its default.
+
+    Exit status: 0; 1 when Redis cannot be used, or nothing is on record of an ID; 2 for wrong
     usage; 130 after Ctrl-C.
     """
-    check_id(id, connection)
-    found = read_changes(id, connection)
-    newest = [each for each in found if since is None or each.at >= since][:limit]
+    ids = selection.ids(connection)
+    only = selection.only_id(ids)
+    found = read_entries(ids, connection, limit, since)
     if as_json:
-        click.echo(json.dumps({"id": id, "changes": [change_facts(each) for each in newest]}))
-    elif newest:
-        for line in lines(newest):
-            click.echo(line)
+        facts = [change_facts(id, change) for id, change in found]
+        click.echo(json.dumps({"id": only, "changes": facts}))
+    elif found:
+        for id, change in found:
+            for line in lines([change], "" if only else f"{one_line(id)}  "):
+                click.echo(line)
     else:
         click.echo("No changes on record")
+
+
+def read_entries(
+    ids: Sequence[str], connection: Redis, limit: int, since: datetime | None = None
+) -> list[Entry]:
+    """The newest `limit` changes of these schedules, newest first."""
+    found: list[Entry] = []
+    for id in with_progress(ids, len(ids)):
+        newest = read_changes(id, connection)[:limit]
+        found += (Entry(id, change) for change in newest if since is None or change.at >= since)
+        if len(found) > MANY:
+            found = _newest(found, limit)
+    return _newest(found, limit)
+
+
+def _newest(entries: Sequence[Entry], limit: int) -> list[Entry]:
+    # Those of one schedule stay in their order, also if two are of the same moment.
+    return sorted(entries, key=lambda entry: entry.change.at, reverse=True)[:limit]
 
 
 @click.command(cls=Verb)
@@ -84,14 +120,14 @@ def revert(connection: Redis, id: str, revision: int) -> None:
             click.echo(line)
 
 
-def lines(changes: Sequence[LoggedChange]) -> Iterator[str]:
-    """What is shown of them."""
+def lines(changes: Sequence[LoggedChange], about: str = "") -> Iterator[str]:
+    """What is shown of them; `about`: the id of the schedule and blanks, if there are several."""
     for change in changes:
         done = "changed outside" if change.what == "outside" else f"{change.what} by {change.actor}"
         until = f", until {short_time(change.until)}" if change.until else ""
         reason = f"{until}: {change.reason}" if change.reason else until
         yield fitted(
-            f"{short_time(change.at)}  revision {change.revision}  {one_line(done + reason)}"
+            f"{short_time(change.at)}  {about}revision {change.revision}  {one_line(done + reason)}"
         )
         for name, (old, new) in shown_fields(change).items():
             if not (name == "enabled" and change.what in SWITCHED) and differ(name, old, new):
@@ -112,9 +148,10 @@ def _value(name: str, text: str | None) -> str:
     return cut(DEFAULTS.get(name, "") if text is None else text, LONGEST) or "none"
 
 
-def change_facts(change: LoggedChange) -> dict[str, Any]:
+def change_facts(id: str, change: LoggedChange) -> dict[str, Any]:
     """A change in JSON."""
     return {
+        "id": id,
         "revision": change.revision,
         "at": time_fact(change.at),
         "actor": change.actor,

@@ -16,9 +16,9 @@ from ...core.schedule.missed import Skip
 from ...core.story.runs import Run, read_recent
 from ...core.story.skips import Failure, read_skips
 from ...core.timing.cron_times import utc_text
-from ...terminal import columns, fitted, one_line
+from ...terminal import columns, fitted, one_line, with_progress
 from ..options import json_option, limit_option, since_option
-from ..selection import chosen_ids
+from ..selection import Selection, selecting
 from ..verb import Verb
 
 PAGE = 100
@@ -47,15 +47,13 @@ class Event(NamedTuple):
 
 
 @click.command(cls=Verb)
-@click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--deleted", is_flag=True, help="Also schedules deleted within a year.")
+@selecting(deleted=True)
 @limit_option("runs and skips")
 @since_option
 @json_option
 def history(
     connection: Redis,
-    ids: tuple[str, ...],
-    deleted: bool,
+    selection: Selection,
     limit: int,
     since: datetime | None,
     as_json: bool,
@@ -80,11 +78,13 @@ def history(
     Exit status: 0; 1 when Redis cannot be used, or nothing is on record of an ID; 2 for wrong
     usage; 130 after Ctrl-C.
     """
-    found = read_events(chosen_ids(ids, connection, deleted=deleted), connection, limit, since)
+    ids = selection.ids(connection)
+    found = read_events(ids, connection, limit, since)
+    only = selection.only_id(ids)
     if as_json:
-        click.echo(json.dumps({"id": ids[0] if len(ids) == 1 else None, **event_facts(found)}))
+        click.echo(json.dumps({"id": only, **event_facts(found)}))
     elif found:
-        for line in table(found, with_ids=len(ids) != 1 or found[0].schedule_id != ids[0]):
+        for line in table(found, with_ids=only is None):
             click.echo(line)
     else:
         click.echo("No runs on record")
@@ -118,8 +118,8 @@ def _read(
     """
     newest: list[Event] = []
     oldest: dict[str, datetime] = {}
-    for at in range(0, len(ids), PAGE):
-        page = ids[at : at + PAGE]
+    pages = [ids[at : at + PAGE] for at in range(0, len(ids), PAGE)]
+    for page in with_progress(pages, len(pages)):
         for id, events in chain(_runs(page, connection, each), _skips(page, connection, each)):
             if len(events) >= each:
                 time = min(map(_time, events))

@@ -13,10 +13,9 @@ import click
 from redis import Redis
 
 from ...core.job import RedisCronJob
-from ...core.store import fetch_many
 from ...terminal import columns, fitted, one_line
 from ..options import json_option, moment_in, time_fact
-from ..selection import Selection, selecting
+from ..selection import Selection, read_selected, selecting
 from ..verb import Verb
 from .history import short_time, span
 
@@ -37,7 +36,7 @@ def _until(_context: click.Context, _option: click.Parameter, value: str | None)
 
 
 @click.command("next", cls=Verb)
-@selecting
+@selecting()
 @click.option(
     "--until",
     callback=_until,
@@ -65,7 +64,7 @@ def next_runs(
     is due already is shown with its original time. Schedules that are disabled or finished, or that
     cannot be read, have no runs to come.
 
-    With --json, "runs" holds an object for each run with id, time and queue. Times are in UTC.
+    With --json, "next" holds an object for each run with id, time and queue. Times are in UTC.
 
     Exit status: 0; 1 when Redis cannot be used, or there is no such ID; 2 for wrong usage; 130
     after Ctrl-C.
@@ -77,7 +76,7 @@ def next_runs(
         facts = [
             {"id": run.id, "time": time_fact(run.time), "queue": run.queue_name} for run in found
         ]
-        click.echo(json.dumps({"runs": facts}))
+        click.echo(json.dumps({"next": facts}))
         return
     moment = datetime.now(timezone.utc)
     rows = [
@@ -92,7 +91,7 @@ def runs_to_come(
     ids: list[str], connection: Redis, until: datetime | None = None
 ) -> Iterator[NextRun]:
     """The runs of these schedules, in the order of time, without end if there is no `until`."""
-    jobs = fetch_many(ids, connection).values()
+    jobs = [job for _, job in read_selected(ids, connection)]
     runs = merge(*(_of(job) for job in jobs if isinstance(job, RedisCronJob)))
     return takewhile(lambda run: until is None or run.time <= until, runs)
 

@@ -18,10 +18,10 @@ from ...core.sensitive import mask, mask_field
 from ...core.story.changes import LoggedChange, read_changes
 from ...core.story.outcomes import Outcomes, read_outcomes
 from ...core.story.reigns import Reign, read_reigns
-from ...terminal import columns, fitted, one_line
+from ...terminal import columns, fitted, one_line, with_progress
 from ..listing.as_json import schedule_facts
 from ..options import json_option, time_fact
-from ..selection import check_id
+from ..selection import Selection, selecting
 from ..verb import Verb
 from .changes import change_facts
 from .changes import lines as change_lines
@@ -51,32 +51,39 @@ class Page:
 
 
 @click.command(cls=Verb)
-@click.argument("id")
+@selecting(deleted=True)
 @json_option
-def show(connection: Redis, id: str, as_json: bool) -> None:
-    """Show a schedule on one page.
+def show(connection: Redis, selection: Selection, as_json: bool) -> None:
+    """Show each schedule on a page.
+
+    An ID may be a pattern such as 'billing:*', and '*' means all.
 
     What it runs and when, its state and its next times, how its runs ended, its latest runs and
     skips (see history), its latest changes (see changes), and which schedulers led. Times are in
     UTC. Values of sensitive keyword arguments are shown as ********. Of a deleted schedule,
-    what is on record is shown.
+    what is on record is shown; they are shown by id, and with --deleted also by pattern.
 
-    With --json, "id" is the ID, "schedule" an object as in info, or null if the schedule was
+    With --json, one object if one ID was given, else an object whose "pages" holds one for each
+    schedule. In each, "id" is the ID, "schedule" an object as in info, or null if the schedule was
     deleted or cannot be read; "damaged" says why, or is null; "upcoming" holds the next times,
     "outcomes" an object with last_success, last_failure, failures (in a row) and counts, "runs" and
     "skips" objects as in history, "changes" objects as in changes, "reigns" objects with leader,
     host, pid, since, until (null: it leads now) and end ("", "stopped", "lock lost" or "died").
 
-    Exit status: 0; 1 when Redis cannot be used, or nothing is on record of the ID; 2 for wrong
+    Exit status: 0; 1 when Redis cannot be used, or nothing is on record of an ID; 2 for wrong
     usage; 130 after Ctrl-C.
     """
-    check_id(id, connection)
-    page = _read(id, connection)
+    if not selection:
+        raise click.UsageError("name the schedules to show; '*' means all")
+    ids = selection.ids(connection)
+    pages = with_progress((_read(id, connection) for id in ids), len(ids))
     if as_json:
-        click.echo(json.dumps(_facts(page)))
+        facts = [_facts(page) for page in pages]
+        one = selection.only_id(ids) is not None
+        click.echo(json.dumps(facts[0] if one else {"pages": facts}))
         return
-    for line in _lines(page):
-        click.echo(fitted(line))
+    texts = ["\n".join(map(fitted, _lines(page))) for page in pages]
+    click.echo("\n\n\n".join(texts) or "No schedules match")
 
 
 def _read(id: str, connection: Redis) -> Page:
@@ -177,7 +184,7 @@ def _facts(page: Page) -> dict[str, Any]:
             "counts": dict(page.outcomes.counts),
         },
         **event_facts(page.events),
-        "changes": [change_facts(change) for change in page.changes],
+        "changes": [change_facts(page.id, change) for change in page.changes],
         "reigns": [
             {
                 "leader": reign.leader,

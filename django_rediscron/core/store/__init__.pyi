@@ -1,6 +1,6 @@
 """The types of what users call: `RedisCronJob` stands above the store, which makes it by name."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TypeVar, overload
 
 from redis import Redis
@@ -18,7 +18,9 @@ _Job = TypeVar("_Job", bound=RedisCronJob)
 
 Listing = listing.Listing[RedisCronJob, Tombstone, Leadership]
 
-def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing: ...
+def list_schedules(
+    connection: Redis, *, enabled_only: bool = False, among: Container[str] | None = None
+) -> Listing: ...
 @overload
 def fetch_many(
     ids: Iterable[str], connection: Redis, job_class: None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -107,14 +107,18 @@ class ReindexReport:
     foreign: list[str] = field(default_factory=list)
 
 
-def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing[Any, Any, Any]:
-    """All schedules, or the enabled ones. Prunes members of the indexes that have no hash.
+def list_schedules(
+    connection: Redis, *, enabled_only: bool = False, among: Container[str] | None = None
+) -> Listing[Any, Any, Any]:
+    """All schedules, or the enabled ones, or those of these ids.
+
+    Members of the indexes that have no hash are removed.
 
     Imports no user code, and scans the keyspace only once after a program that does not maintain
     the index of disabled schedules (rq-rediscron) changed something.
     """
     listing: Listing[Any, Any, Any] = Listing()
-    members = _members(connection, [INDEX] if enabled_only else [INDEX, DISABLED])
+    members = _members(connection, [INDEX] if enabled_only else [INDEX, DISABLED], among)
     jobs = _read_into(listing, members, connection)
     listing.jobs = sorted(
         (job for job in jobs if job.enabled or not enabled_only),
@@ -123,9 +127,11 @@ def list_schedules(connection: Redis, *, enabled_only: bool = False) -> Listing[
     return listing
 
 
-def stream_schedules(connection: Redis) -> StreamedListing[Any, Any, Any]:
+def stream_schedules(
+    connection: Redis, *, among: Container[str] | None = None
+) -> StreamedListing[Any, Any, Any]:
     """As `list_schedules`, without holding all schedules in memory."""
-    members = _members(connection, [INDEX, DISABLED])
+    members = _members(connection, [INDEX, DISABLED], among)
     # One whose queue is not found is damaged, and is listed separately.
     queue_of: dict[str, str] = dict(cast("Any", search(connection, values=("queue_name",))))
     order = [(queue_of.get(id := lossy_text(member), ""), id, member) for member in members]
@@ -136,7 +142,9 @@ def stream_schedules(connection: Redis) -> StreamedListing[Any, Any, Any]:
     return listing
 
 
-def _members(connection: Redis, indexes: Sequence[str]) -> list[Any]:
+def _members(
+    connection: Redis, indexes: Sequence[str], among: Container[str] | None = None
+) -> list[Any]:
     """The members of the indexes, which are completed first if necessary."""
     indexed, updated = connection.mget(INDEXED, LAST_UPDATE)
     if indexed != updated:
@@ -145,7 +153,8 @@ def _members(connection: Redis, indexes: Sequence[str]) -> list[Any]:
     with bytes_client(connection).pipeline(transaction=False) as pipe:
         for key in indexes:
             pipe.zrange(key, 0, -1)
-        return list({member: None for reply in pipe.execute() for member in reply})
+        members = list({member: None for reply in pipe.execute() for member in reply})
+    return members if among is None else [each for each in members if lossy_text(each) in among]
 
 
 def _read_into(
