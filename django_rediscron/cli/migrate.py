@@ -18,9 +18,9 @@ from ..core.files.importing import UNCHANGED, UPDATED
 from ..core.quoting import LONGEST_REASON, cut, quoted
 from ..core.schedule.dotted_names import is_dotted_name
 from ..core.timing.cron_times import utc_text
-from ..migrating import rq_cron, rq_scheduler
+from ..migrating import crontab, rq_cron, rq_scheduler
 from ..migrating.celery import celery_beat
-from ..migrating.comparing import Comparison
+from ..migrating.comparing import Comparison, our_times
 from ..migrating.found import CannotReadError, Found, Maps, Note
 from ..migrating.moving import Move, Moving, now
 from ..terminal import one_line, with_progress
@@ -62,6 +62,12 @@ class Source:
     """Its first line: what is moved. Then what is to be known of this source."""
     params: Sequence[click.Parameter] = ()
     """What else it takes. No option may be named as those of all sources."""
+
+
+def _function(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not is_dotted_name(value):
+        raise click.BadParameter(f"must be the dotted name of a function, got {quoted(value)}")
+    return value
 
 
 _timezone = click.Option(
@@ -112,6 +118,32 @@ SOURCES = (
         """,
         [click.Argument(["app"]), _default_queue],
     ),
+    Source(
+        "crontab",
+        crontab.read,
+        """Move the lines of a crontab.
+
+        FILE is what "crontab -l" prints; - is standard input. Each command line becomes the
+        argument of the function that --command names, with the variables as env= and what follows
+        a % sign as input=. The same as with cron, runs have no time limit.
+        """,
+        [
+            click.Argument(["file"], type=click.File(encoding="utf-8")),
+            click.Option(
+                ["--command"],
+                callback=_function,
+                metavar="FUNCTION",
+                help="Dotted name of the function that runs command lines.",
+            ),
+            click.Option(["--queue"], metavar="NAME", help="Their queue (default: default)."),
+            click.Option(
+                ["--system"],
+                is_flag=True,
+                help="A user stands before each command (always in /etc/crontab and /etc/cron.d).",
+            ),
+            _timezone,
+        ],
+    ),
 )
 
 
@@ -140,7 +172,7 @@ def _maps_of_file(
 
 
 def _pair(text: str) -> tuple[str, str]:
-    old, equals, new = (part.strip() for part in text.partition("="))
+    old, equals, new = (part.strip() for part in text.rpartition("="))
     if not (old and equals and is_dotted_name(new)):
         raise click.BadParameter(
             f"must be OLD=NEW, where NEW is the dotted name of a function, got {quoted(text)}"
@@ -229,6 +261,8 @@ def _lines(move: Move, *, write: bool) -> Iterator[str]:
         yield f"    {_note_text(note)}"
     if move.comparison is not None:
         yield f"    {_comparison_text(move.comparison)}"
+    elif job is not None:
+        yield f"    next times: {_some(our_times(job, now(), MOST_SHOWN))}"
 
 
 def _outcome_text(move: Move, *, write: bool) -> str:
