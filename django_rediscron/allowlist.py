@@ -27,7 +27,15 @@ from .core.exceptions import InvalidScheduleError
 from .core.quoting import cut, quoted
 from .core.schedule.dotted_names import resolve_function
 from .core.schedule.rq_options import CALLBACKS
+from .core.sensitive import MASK, is_sensitive
 from .sync.declarations import all_declarations
+
+if sys.version_info >= (3, 14):
+    from annotationlib import Format
+
+    _UNEVALUATED: dict[str, Any] = {"annotation_format": Format.FORWARDREF}
+else:
+    _UNEVALUATED: dict[str, Any] = {}
 
 logger = logging.getLogger(__name__)
 
@@ -75,15 +83,34 @@ def allowed_function(name: str) -> Callable[..., Any]:
 
 def check_call(func: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
     """Raise `InvalidScheduleError` if a call with these arguments would not even begin."""
-    try:
-        signature = inspect.signature(func)
-    except (TypeError, ValueError):  # written in C, without one
+    signature = signature_of(func)
+    if signature is None:
         return
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        called = f"{getattr(func, '__name__', 'function')}{signature}"
+        called = f"{getattr(func, '__name__', 'function')}{_shown(signature)}"
         raise InvalidScheduleError(f"{cut(error)}; it is called as {cut(called)}") from None
+
+
+def signature_of(func: Callable[..., Any]) -> inspect.Signature | None:
+    """Its signature, without evaluating annotations; None for what has none, such as some functions
+    that are written in C."""
+    try:
+        return inspect.signature(func, **_UNEVALUATED)
+    except Exception:  # what looks like a function may be anything
+        return None
+
+
+def _shown(signature: inspect.Signature) -> inspect.Signature:
+    """The same without the defaults of sensitive arguments."""
+    parameters = [
+        each.replace(default=MASK)
+        if each.default is not each.empty and is_sensitive(each.name)
+        else each
+        for each in signature.parameters.values()
+    ]
+    return signature.replace(parameters=parameters)
 
 
 def matches(pattern: str, name: str) -> bool:

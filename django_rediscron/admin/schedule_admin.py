@@ -18,6 +18,7 @@ from ..queues import main_connection
 from ..unreachable import UnreachableError, reaching
 from . import log
 from .changeform import page as form_page
+from .changeform.call_page import call_page
 from .changeform.form import ScheduleForm
 from .changeform.preview import preview_field, preview_page
 from .changelist import columns, filters
@@ -97,6 +98,7 @@ class ScheduleAdmin(Base):
             path("refresh/", wrap(self.refresh_view), name=name("refresh")),
             path("deleted/", wrap(self.deleted_list_view), name=name("deleted_list")),
             path("preview/", wrap(self.preview_view), name=name("preview")),
+            path("call/", wrap(self.call_view), name=name("call")),
             path("<path:object_id>/deleted/", wrap(self.deleted_view), name=name("deleted")),
             path("<path:object_id>/disable/", wrap(self.disable_view), name=name("disable")),
             path("<path:object_id>/run/", wrap(self.run_view), name=name("run")),
@@ -218,6 +220,7 @@ class ScheduleAdmin(Base):
     ) -> HttpResponse:
         """Django's own, with the state of the schedule and what it did."""
         form_page.open_wrong_groups(context["adminform"])
+        form_page.show_parameters(self, context["adminform"])
         if obj is not None:
             context.update(form_page.state_context(self, request, obj))
         return super().render_change_form(request, context, add, change, form_url, obj)
@@ -225,6 +228,10 @@ class ScheduleAdmin(Base):
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """The next runs of what is in the form, as a piece of HTML."""
         return preview_page(self, request)
+
+    def call_view(self, request: HttpRequest) -> HttpResponse:
+        """The call in the form, with an input for each parameter of the function."""
+        return call_page(self, request)
 
     add_view = form_page.explaining_size_limit(admin.ModelAdmin.add_view)
     change_view = form_page.explaining_size_limit(admin.ModelAdmin.change_view)

@@ -32,6 +32,11 @@ def mask(value: Any) -> Any:
     return _mask(value, re.compile("|".join(parts), re.IGNORECASE)) if parts else value
 
 
+def is_sensitive(name: str) -> bool:
+    """Whether the value of a keyword argument with this name is masked."""
+    return bool(mask({name: None})[name] == MASK)
+
+
 def mask_json(text: str, kind: type) -> str:
     """The same for JSON of this type; `MASK` for anything else."""
     try:

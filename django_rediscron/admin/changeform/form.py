@@ -19,9 +19,11 @@ from ...core.schedule.texts import dump_json
 from ...core.sensitive import unmask
 from ...models import Schedule
 from ...queues import get_queue, main_connection, queues_beside
-from ..form_fields.job import JobForm, fixed_fields
+from ..form_fields.job import RUN_FIELDS, JobForm, fixed_fields
+from ..form_fields.parameters import PREFIX
 from ..form_fields.timing import TimingForm
 from ..log import definition
+from .call import ARGS, KWARGS, Call
 from .conflicts import Conflict, LoadedSchedule, brief_definition, is_brief_of
 from .values import apply, values_of
 
@@ -59,7 +61,7 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
     enabled = forms.BooleanField(label=gettext_lazy("enabled"), required=False, initial=True)
 
     class Media:
-        js = ("django_rediscron/preview.js",)
+        js = ("django_rediscron/preview.js", "django_rediscron/call.js")
 
     class Meta:
         model = Schedule
@@ -70,11 +72,16 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
         self.stored = self.instance.job
         self.conflict: Conflict | None = None
         self.job: RedisCronJob | None = None
+        self.call: Call | None = None
+        """What the inputs of the parameters say; None if the JSON counts."""
         self._offer_queues()
         if self.stored is not None:
-            for name in fixed_fields(self.stored):
+            fixed = fixed_fields(self.stored)
+            for name in (*fixed, "parameters") if fixed else ():
                 self.fields.pop(name, None)
             self._load(self.stored)
+        if self.is_bound and "parameters" in self.fields:
+            self._read_call()
 
     def _offer_queues(self) -> None:
         queues = list(queues_beside(main_connection()))
@@ -110,6 +117,26 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
                 if is_brief_of(text, name, sent_text):
                     self.initial[name] = value
 
+    def _read_call(self) -> None:
+        """Put into the JSON of the arguments what was typed for single parameters."""
+        self.call = Call.sent(self.data)
+        if self.call is not None and self.call.is_changed:
+            data: Any = self.data.copy()  # type: ignore[attr-defined]
+            _put(data, "args", ARGS, self.call.args)
+            _put(data, "kwargs", KWARGS, self.call.kwargs)
+            self.data = data
+
+    def shown_call(self) -> tuple[Call, bool]:
+        """The call as the page shows it, and whether as inputs, not as JSON."""
+        texts = [str(self[name].value() or "") for name in ("func_name", "args", "kwargs")]
+        call = Call(*texts)
+        if self.call is not None and self.call.name == call.name:
+            told = (key for key in self.call.errors if f"{PREFIX}{key}" in self.errors)
+            call.errors = {key: self.call.errors[key] for key in told}
+            call.texts = self.call.texts
+        chosen = not self.is_bound or self.data.get("parameters") == call.name
+        return call, call.has_inputs and chosen and not {"args", "kwargs"} & self.errors.keys()
+
     def is_multipart(self) -> bool:
         """Always: in the other encoding, arguments are up to three times as long."""
         return True
@@ -133,7 +160,11 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
             )
         except ValueError as error:
             text = _("The value of “%(key)s” is hidden, and none is stored here: enter it.")
-            raise ValidationError(text, code="masked", params={"key": str(error)}) from None
+            wrong = ValidationError(text, code="masked", params={"key": str(error)})
+            if self.call is not None and str(error) in self.call.inputs:
+                self.call.errors[str(error)] = wrong.messages[0]
+                return {}
+            raise wrong from None
         return kwargs
 
     def clean(self) -> dict[str, Any]:
@@ -142,6 +173,7 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
             self.keep_untouched(cleaned)
             if self.is_bound:
                 self._look_for_conflict(self.stored)
+        self._add_errors_of_call()
         if not self.errors:
             self.check_call(cleaned)
         if not self.errors:
@@ -152,6 +184,13 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
                 name = field if field in self.fields else None
                 self.add_error(name, ValidationError(str(error)))
         return cleaned
+
+    def _add_errors_of_call(self) -> None:
+        """Those of single parameters; a call that is left alone is not checked."""
+        is_new = self.stored is None or not {*RUN_FIELDS}.isdisjoint(self.changed_data)
+        if self.call is not None and (self.call.texts or is_new):
+            for name, text in self.call.errors.items():
+                self.errors[f"{PREFIX}{name}"] = self.error_class([text])
 
     def _make_job(self, cleaned: dict[str, Any]) -> RedisCronJob:
         """The schedule that `write` saves.

@@ -13,6 +13,7 @@ from django.contrib.admin.utils import flatten, unquote
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.formats import localize
@@ -27,7 +28,15 @@ from ...queues import main_connection
 from .. import log
 from ..changelist.columns import badges, last_run, next_run, timing
 from ..display import TEMPLATES, absolute, page_context, page_url
-from ..form_fields.job import ALARMS, FAILURES, LATE_RUNS, RQ_JOB, WHAT_RUNS, fixed_fields
+from ..form_fields.job import (
+    ALARMS,
+    FAILURES,
+    LATE_RUNS,
+    RQ_JOB,
+    RUN_FIELDS,
+    WHAT_RUNS,
+    fixed_fields,
+)
 from ..form_fields.timing import LIMITS, WHEN
 from ..form_fields.widgets import Group
 from ..one_schedule.details import read_details
@@ -62,7 +71,8 @@ def fieldsets(schedule: Schedule | None, *, may_change: bool) -> list[tuple[Any,
     texts = frozenset(fixed_fields(schedule.job)) if may_change else values.keys()
     groups = []
     for heading, lines, always_open in GROUPS:
-        fields = tuple(_line(line, texts) for line in lines)
+        hidden = ("parameters",) if "args" in texts else ()
+        fields = tuple(_line(line, texts) for line in lines if line not in hidden)
         is_open = always_open or any(_is_set(name, values.get(name)) for name in flatten(lines))
         groups.append(_fieldset(heading, fields, is_open))
     if may_change:
@@ -124,6 +134,25 @@ def open_wrong_groups(shown: Any) -> None:
         else (heading, options)
         for heading, options in shown.fieldsets
     ]
+
+
+def show_parameters(model_admin: Any, shown: Any) -> None:
+    """Show the call with an input for each parameter, if it can be changed."""
+    lines = [options["fields"] for _heading, options in shown.fieldsets]
+    field = shown.form.fields.get("parameters")
+    if field is None or "parameters" not in flatten(flatten(lines)):
+        return
+    call, as_inputs = shown.form.shown_call()
+    if not shown.form.errors.keys().isdisjoint(RUN_FIELDS):
+        call.reason = ""  # it stands at the field
+    context = {
+        "call": call,
+        "is_known": call.function is not None,
+        "as_inputs": as_inputs,
+        "url": page_url(model_admin, "call"),
+    }
+    widget: Any = field.widget
+    widget.render_inputs = partial(render_to_string, f"{TEMPLATES}/parameters.html", context)
 
 
 def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) -> dict[str, Any]:

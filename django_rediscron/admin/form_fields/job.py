@@ -19,12 +19,24 @@ from ...allowlist import (
 from ...core.exceptions import InvalidScheduleError
 from ...core.job import RedisCronJob
 from ...core.schedule.option_checks import NOTIFY
-from .widgets import Group, IntervalsField, JsonField, LabelledForm, SecondsField, SuggestingInput
+from .widgets import (
+    Group,
+    IntervalsField,
+    JsonField,
+    LabelledForm,
+    ParametersWidget,
+    SecondsField,
+    SuggestingInput,
+)
 
 RUN_FIELDS = ("func_name", "args", "kwargs")
 """What runs: fixed if the function is not on the allow-list."""
 
-WHAT_RUNS = Group(gettext_lazy("What runs"), (*RUN_FIELDS, "queue_name", "tags"), is_open=True)
+WHAT_RUNS = Group(
+    gettext_lazy("What runs"),
+    ("func_name", "parameters", "args", "kwargs", "queue_name", "tags"),
+    is_open=True,
+)
 LATE_RUNS = Group(
     gettext_lazy("Late and overlapping runs"),
     (("catch_up", "catch_up_limit"), "misfire_grace", "overlap"),
@@ -71,6 +83,9 @@ class JobForm(LabelledForm):
         help_text=gettext_lazy(
             "One of those that the code declares, decorates with @job, or lists in the settings."
         ),
+    )
+    parameters = forms.CharField(
+        label=gettext_lazy("parameters"), required=False, widget=ParametersWidget
     )
     args = JsonField(
         list,

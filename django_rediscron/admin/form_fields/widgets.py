@@ -50,11 +50,11 @@ class LabelledForm(forms.Form):
 
 
 class JsonField(forms.CharField):
-    """A JSON list or object; errors name line and column. Empty text means an empty value."""
+    """JSON of one type; errors name line and column. Empty text means an empty value."""
 
     widget = forms.Textarea(attrs={"rows": 3, "cols": 60, "spellcheck": "false", "dir": "ltr"})
 
-    def __init__(self, kind: type[list[Any]] | type[dict[str, Any]], **options: Any) -> None:
+    def __init__(self, kind: type, **options: Any) -> None:
         self.kind = kind
         super().__init__(required=False, strip=False, **options)
 
@@ -181,6 +181,28 @@ class SuggestingInput(forms.TextInput):
             "", '<option value="{}"></option>', ((each,) for each in self.suggest())
         )
         return format_html('{}<datalist id="{}">{}</datalist>', input, id, options)
+
+
+class ParametersWidget(forms.HiddenInput):
+    """Inputs for the parameters of a function, which a script shows in place of the JSON.
+
+    What is sent is the function that the inputs are for, or nothing if the JSON counts.
+    """
+
+    render_inputs: Callable[[], SafeString] | None = None
+    """The form says how."""
+
+    @property
+    def is_hidden(self) -> bool:
+        return self.render_inputs is None
+
+    def id_for_label(self, id_: str, index: str | None = None) -> str:
+        return ""  # the label is that of a group
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        input = super().render(name, "", attrs, renderer)
+        inputs = self.render_inputs() if self.render_inputs else ""
+        return format_html("{}{}", input, inputs)
 
 
 def _exact(value: Any) -> str:
