@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import islice
+from typing import NamedTuple
 
 from ..core.quoting import cut
 from ..core.schedule.record import Record
 from ..core.schedule.upcoming import upcoming
+from ..core.timing.clock_rules import known_transitions
 from .found import Times
 
 COUNT = 10
 """How many times are compared."""
+
+AHEAD = timedelta(days=366)
+"""How far to look for changes of the clocks."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Comparison:
     @property
     def _end(self) -> datetime:
         ends = [times[-1] for times in (self.there, self.here) if len(times) == self._most]
-        return min(ends)
+        return min(ends, default=datetime.max.replace(tzinfo=timezone.utc))
 
     @property
     def _most(self) -> int:
@@ -57,6 +62,25 @@ def compare(times: Times, job: Record, after: datetime, count: int = COUNT) -> C
     except Exception as error:  # the other system's code
         return Comparison([], here, cut(f"{type(error).__name__}: {error}"))
     return Comparison(there, here)
+
+
+class ClockChange(NamedTuple):
+    """A change of the clocks, and the times from then on."""
+
+    at: datetime
+    times: Comparison
+
+
+def at_clock_changes(times: Times, job: Record, after: datetime) -> Iterator[ClockChange]:
+    """The changes of the clocks in the coming months with which the times differ."""
+    if not job.cron:
+        return
+    begin, end = (int(moment.timestamp()) for moment in (after, after + AHEAD))
+    for instant in known_transitions(begin, end, job.zone):
+        at = datetime.fromtimestamp(instant, timezone.utc)
+        both = compare(times, job, at - timedelta(minutes=1))
+        if both.only_there or both.only_here:
+            yield ClockChange(at, both)
 
 
 def our_times(job: Record, after: datetime, count: int = COUNT) -> list[datetime]:

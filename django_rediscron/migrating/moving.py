@@ -17,7 +17,7 @@ from ..core.files.reading import Entry, ScheduleFile
 from ..core.schedule.options import ScheduleArguments
 from ..core.schedule.record import Record
 from ..core.store.reading import Absent, read_schedules
-from .comparing import Comparison, compare
+from .comparing import ClockChange, Comparison, at_clock_changes, compare
 from .found import Found, Note
 
 _PLACE = Place(1, 1)
@@ -33,6 +33,8 @@ class Move:
     """None if it cannot be carried over; the last of the notes says why."""
     comparison: Comparison | None = None
     """None if the other system cannot tell its times."""
+    clock_changes: Sequence[ClockChange] = ()
+    """Those with which the times differ."""
     step: Step | None = None
     """None if there is none: it cannot be carried over."""
     is_kept: bool = False
@@ -103,6 +105,8 @@ def _move(found: Found, moment: datetime) -> Move:
         return move
     if found.times:
         move.comparison = compare(found.times, move.job, moment)
+        if not move.comparison.error:
+            move.clock_changes = [*at_clock_changes(found.times, move.job, moment)]
     return move
 
 

@@ -106,6 +106,22 @@ def test_what_cannot_be_carried_over_is_told_and_the_rest_is_written(
     assert len(fetch_many(found, connection)) == 3
 
 
+def test_times_that_differ_when_the_clocks_change_are_told_long_before(
+    told: Any, config: Callable[[str], str]
+) -> None:
+    text = CONFIG.replace("30 4 * * *", "30 2 * * *")
+    facts = told_by(told, "rq-cron", config(text), "--timezone", BERLIN)["daily"]
+    [change] = facts["clock_changes"]
+    assert change["at"] == change["here"][0]
+    assert change["there"][0][:14] == change["at"][:14]
+    assert change["there"][0][14:16] == "30"
+    assert change["there"][1:] == change["here"][1:]
+
+    lines = told("migrate", "rq-cron", config(text), "--timezone", BERLIN)
+    day = change["at"][:10]
+    assert f"when the clocks change on {day}: only there {day}T01:30:00Z; only here" in lines
+
+
 def test_functions_may_be_mapped(
     connection: Redis, told: Any, config: Callable[[str], str], tmp_path: Path
 ) -> None:
