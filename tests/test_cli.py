@@ -199,7 +199,8 @@ def test_json_holds_the_whole_schedule() -> None:
     job.next_enqueue_time = None
     job.last_error, job.last_error_at = "it broke", utc(2026, 6, 3, 5, 40)
     document = json.loads(to_json(Listing([job], [Damaged("broken", "no func_name")])))
-    assert set(document) == {"jobs", "damaged", "deleted", "leader", "standbys", "updated"}
+    parts = {"jobs", "damaged", "deleted", "paused", "leader", "standbys", "updated"}
+    assert set(document) == parts
     assert document["damaged"] == [{"id": "broken", "reason": "no func_name"}]
     [found] = document["jobs"]
     assert tuple(found) == JSON_FIELDS + JSON_OPTIONS

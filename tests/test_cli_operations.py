@@ -80,6 +80,7 @@ def test_runs_to_come_end_when_they_are_to(schedules: None, told: Any) -> None:
         "id": "billing:daily",
         "time": f"{SOON + HOUR / 2:%FT%T.000000Z}",
         "queue": "reports",
+        "paused": False,
     }
     assert len(told("next").splitlines()) == 1 + 20
     assert told("next", "mail") == "No runs to come\n"

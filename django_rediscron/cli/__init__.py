@@ -16,6 +16,7 @@ from .monitoring.metrics import metrics
 from .operations.deleting import delete
 from .operations.editing import edit
 from .operations.enabling import disable, enable
+from .operations.pausing import pause, resume
 from .operations.reindex import reindex
 from .operations.running import run
 from .rq_options import RQ_OPTIONS
@@ -46,6 +47,6 @@ def main() -> None:
 
 for verb in (
     *(info, show, history, why, changes, next_runs, health, metrics),
-    *(enable, disable, run, edit, delete, revert, export, import_, migrate, reindex),
+    *(enable, disable, pause, resume, run, edit, delete, revert, export, import_, migrate, reindex),
 ):
     main.add_command(verb)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import Any, get_args
+from typing import Any
 
 import click
 from redis import Redis
@@ -15,9 +15,9 @@ from redis import Redis
 from ..core.exceptions import NoSuchJobError
 from ..core.job import RedisCronJob
 from ..core.quoting import LONGEST_ID, quoted_id
-from ..core.schedule.definition import State
 from ..core.store import Damaged, fetch_many
 from ..core.store.keys import changes_key, job_key, outcomes_key, runs_key, skipped_key
+from ..core.store.pauses import SHOWN_STATES, in_state, read_pauses
 from ..core.store.search import Condition, every, has_word, one_of, search
 from ..core.story.gone import read_deleted_ids
 from ..terminal import with_progress
@@ -61,7 +61,7 @@ class Selection:
         ids = chosen_ids(self.patterns, connection, deleted=self.deleted)
         if not self.has_conditions:
             return ids
-        conditions = every(*self._conditions())
+        conditions = every(*self._conditions(connection))
         rows = search(connection, conditions, values=["func_name"], among=ids)
         found = {id for id, function in rows if self.has_function(function)}
         return [id for id in ids if id in found]
@@ -70,11 +70,11 @@ class Selection:
         """The id that alone was given, if these are the schedules that were found."""
         return ids[0] if [*self.patterns] == [*ids] and len(ids) == 1 else None
 
-    def _conditions(self) -> Iterator[Condition]:
+    def _conditions(self, connection: Redis) -> Iterator[Condition]:
         if self.queue is not None:
             yield one_of("queue_name", [self.queue])
         if self.state is not None:
-            yield one_of("state", [self.state])
+            yield in_state(self.state, read_pauses(connection))
         if self.tag is not None:
             yield has_word("tags", self.tag)
 
@@ -139,7 +139,7 @@ def selecting(
 _CONDITIONS: dict[str, _Decorate] = {
     "tag": click.option("--tag", metavar="WORD", help="Only schedules with this tag."),
     "state": click.option(
-        "--state", type=click.Choice(get_args(State)), help="Only schedules in this state."
+        "--state", type=click.Choice(SHOWN_STATES), help="Only schedules in this state."
     ),
     "function": click.option(
         "--function", metavar="NAME", help="Only those of this function: 'billing.*'."

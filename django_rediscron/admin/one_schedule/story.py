@@ -35,6 +35,7 @@ REASONS = {
     "misfire": gettext_lazy("missed by more than the maximum delay"),
     "catch_up": gettext_lazy("missed, and not caught up"),
     "overlap": gettext_lazy("an earlier run had not ended"),
+    "paused": gettext_lazy("paused"),
 }
 CHANGES = {
     "created": gettext_lazy("Created by %s"),

@@ -18,6 +18,7 @@ from ...core.monitoring.leadership import read_leadership
 from ...core.store import Listing, list_schedules
 from ...core.store.connections import own_client
 from ...core.store.listing import stream_schedules
+from ...core.store.pauses import read_pauses
 from ...core.store.rq_queues import known_queues
 from ...core.timing.durations import Duration, positive_seconds
 from ...terminal import clear, discard_stdout, flush, one_line
@@ -56,6 +57,8 @@ def reader(
                 listing = list_schedules(connection, among=among)
             with suppress(ResponseError):  # a user who may read schedules only
                 listing.leadership = read_leadership(client)
+            with suppress(ResponseError):
+                listing.pauses = read_pauses(connection)
             with suppress(ResponseError):
                 listing.deleted = list(read_tombstones(connection).values())
             listing.queues = _queues(listing, known, client) if queues else None

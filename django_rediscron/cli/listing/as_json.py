@@ -16,6 +16,7 @@ from ...core.job import RedisCronJob
 from ...core.schedule.options import JOB_DEFAULTS, TIME_DEFAULTS
 from ...core.sensitive import mask, mask_changes
 from ...core.store import Listing
+from ...core.store.pauses import Pause, state_of
 from ...core.store.reading import BATCH
 from ...core.timing.cron_times import utc_text
 from .choice import chosen_tombstones, stream_chosen
@@ -44,7 +45,8 @@ def to_json(listing: Listing, queues: Sequence[str] = ()) -> str:
     `jobs` holds an object with `JSON_FIELDS` and `JSON_OPTIONS` for each schedule, `damaged` one
     with `id` and `reason` for each that cannot be read (whichever queues are asked for), `deleted`
     one with `id`, `application` and `place` for each that was deleted by hand while code declares
-    it, `leader` the name of the scheduler that leads or null, `standbys` those that wait to take
+    it, `paused` one for each pause (`queue` is null if it is that of all),
+    `leader` the name of the scheduler that leads or null, `standbys` those that wait to take
     over, `updated` the time. Times are UTC in RQ's format, or null.
     """
     return "".join(json_parts(listing, queues))
@@ -56,7 +58,7 @@ def json_parts(listing: Listing, queues: Sequence[str] = ()) -> Iterator[str]:
     yield '{"jobs": ['
     separator = ""
     while batch := list(islice(jobs, BATCH)):
-        yield separator + ", ".join(json.dumps(schedule_facts(job)) for job in batch)
+        yield separator + ", ".join(json.dumps(_facts(job, listing)) for job in batch)
         separator = ", "
     leadership = listing.leadership
     rest = {
@@ -65,11 +67,28 @@ def json_parts(listing: Listing, queues: Sequence[str] = ()) -> Iterator[str]:
             {"id": each.id, "application": each.application, "place": each.place}
             for each in chosen_tombstones(listing, queues)
         ],
+        "paused": [pause_facts(each) for each in listing.pauses],
         "leader": leadership and leadership.leader and leadership.leader.name,
         "standbys": [each.name for each in leadership.standbys] if leadership else [],
         "updated": utc_text(datetime.now(timezone.utc)),
     }
     yield f"], {json.dumps(rest)[1:]}"
+
+
+def _facts(job: RedisCronJob, listing: Listing) -> Any:
+    return {**schedule_facts(job), "state": state_of(job, listing.pauses)}
+
+
+def pause_facts(pause: Pause) -> dict[str, Any]:
+    """A pause in JSON."""
+    return {
+        "queue": pause.queue,
+        "at": utc_text(pause.at),
+        "by": pause.by,
+        "reason": pause.reason,
+        "until": pause.until and utc_text(pause.until),
+        "missed": pause.missed,
+    }
 
 
 def schedule_facts(job: RedisCronJob) -> Any:

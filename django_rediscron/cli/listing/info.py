@@ -50,10 +50,10 @@ def info(
     With several options, all of them must be met.
 
     The columns are id, interval or cron expression, state, next enqueue time (UTC) and queue.
-    Below the total stand schedules that are not as the code declares them ("overridden: interval
-    900 (code: 600)", "orphan", "deleted by hand"), since when, by whom, why and until when others
-    are disabled, those whose last run failed, and those that cannot be read. The last line says if
-    no scheduler is running.
+    Below the total stand what is paused, schedules that are not as the code declares them
+    ("overridden: interval 900 (code: 600)", "orphan", "deleted by hand"), since when, by whom, why
+    and until when others are disabled, those whose last run failed, and those that cannot be read.
+    The last line says if no scheduler is running.
 
     With --json, "jobs" holds an object for each schedule with id, name, schedule, interval, cron,
     queue_name, func_name, args, kwargs, enabled, state, disabled_at, disabled_by, disabled_reason,
@@ -63,7 +63,8 @@ def info(
     source, application, place, locked, orphaned_at, overrides, job_timeout, result_ttl, ttl,
     failure_ttl, meta, retry, on_success, on_failure, on_stopped, at_front and description;
     "damaged" an object with id and reason for each schedule that cannot be read; "deleted" one with
-    id, application and place for each that was deleted by hand; "leader" and "standbys" name the
+    id, application and place for each that was deleted by hand; "paused" one with queue (null: all
+    of them), at, by, reason, until and missed for each pause; "leader" and "standbys" name the
     schedulers; "updated" the time. Times are in UTC, or null. With --interval, an object is printed
     each time.
 

@@ -10,6 +10,7 @@ from ...core.job import RedisCronJob
 from ...core.monitoring.leadership import Leadership
 from ...core.schedule.origin import describe
 from ...core.store import Listing
+from ...core.store.pauses import Pause, state_of
 from ...core.timing.cron_times import utc_text
 from ...terminal import columns, one_line
 from .choice import chosen, chosen_tombstones
@@ -24,20 +25,23 @@ def render(
 ) -> str:
     """The listing as a table, of all queues or of those named, without the last newline.
 
-    Below the total stand the schedulers that lead and stand by, if any stands by, schedules that
-    are not as the code declares them, who disabled which and why, those whose last run failed and
-    those that cannot be read. The latter are named for every choice of queues: which queue was
-    theirs cannot be read either. If no scheduler leads, the last line says so.
+    Below the total stand the schedulers that lead and stand by, if any stands by, what is paused,
+    schedules that are not as the code declares them, who disabled which and why, those whose last
+    run failed and those that cannot be read. The latter are named for every choice of queues: which
+    queue was theirs cannot be read either. If no scheduler leads, the last line says so.
     """
     jobs = chosen(listing, queues)
     if not jobs:
         lines = ["No scheduled jobs"]
     elif by_queue:
-        lines = _table_by_queue(jobs)
+        lines = _table_by_queue(jobs, listing.pauses)
     else:
-        lines = columns([[*_cells(job), one_line(job.queue_name)] for job in jobs])
+        lines = columns([[*_cells(job, listing.pauses), one_line(job.queue_name)] for job in jobs])
         lines.append(f"{len(jobs)} scheduled jobs total")
     lines += _schedulers(listing.leadership)
+    for pause in listing.pauses:
+        if pause.queue is None or not queues or pause.queue in queues:
+            lines.append(f"paused   {one_line(f'{pause.what}: {pause.describe(utc_text)}')}")
     lines += [line for job in jobs for line in _against_code(job)]
     for tombstone in chosen_tombstones(listing, queues):
         lines.append(
@@ -59,18 +63,20 @@ def render(
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _table_by_queue(jobs: list[RedisCronJob]) -> list[str]:
+def _table_by_queue(jobs: list[RedisCronJob], pauses: Sequence[Pause]) -> list[str]:
     lines = []
     groups = 0
     for queue_name, group in groupby(jobs, key=lambda job: job.queue_name):
         groups += 1
-        rows = columns([_cells(job) for job in group])
+        rows = columns([_cells(job, pauses) for job in group])
         lines += [f"{one_line(queue_name)}:", *(f"  {row}" for row in rows), ""]
     return [*lines, f"{groups} queues, {len(jobs)} scheduled jobs total"]
 
 
-def _cells(job: RedisCronJob) -> list[str]:
-    state = "enabled" if job.state == "error" else job.state  # errors stand below the table
+def _cells(job: RedisCronJob, pauses: Sequence[Pause]) -> list[str]:
+    state = state_of(job, pauses)
+    if state == "error":  # errors stand below the table
+        state = "enabled"
     if job.state == "finished":
         next_time = "-"
     elif job.next_enqueue_time is not None:

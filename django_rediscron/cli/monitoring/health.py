@@ -41,7 +41,8 @@ def health(
     With --json, "ok" is true or false, "problem" an empty string or one of redis-unreachable,
     no-scheduler, stalled-scheduler, late-schedules and schedules-in-error, "message" the line;
     "leader", "leader_host", "leader_pid", "heartbeat_age", "standbys", "late", "oldest_late",
-    "oldest_lag", "errors" and "first_error" hold the rest.
+    "oldest_lag", "errors", "first_error" and "paused" (names of queues, or "*") hold the rest.
+    What is paused on purpose is no problem: the line says so.
 
     Exit status: 0 when a scheduler leads and no schedule is late, else 1; 2 for wrong usage.
     """

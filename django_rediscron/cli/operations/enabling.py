@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import TypeVar
 
 import click
 from redis import Redis
@@ -12,6 +14,8 @@ from ...core.job import RedisCronJob
 from ...core.schedule.option_checks import check_end, check_reason
 from ..options import moment_in
 from .many import Changes, Operation, operating
+
+T = TypeVar("T", bound=Callable[..., object])
 
 
 def _checked_reason(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -29,6 +33,16 @@ def _checked_end(
         return check_end("TIME", value and moment_in(value, ahead=True), moment)
     except InvalidScheduleError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def reason_option(help: str) -> Callable[[T], T]:
+    """One line."""
+    return click.option("--reason", default="", callback=_checked_reason, metavar="TEXT", help=help)
+
+
+def until_option(help: str) -> Callable[[T], T]:
+    """A time in the future."""
+    return click.option("--until", callback=_checked_end, metavar="TIME", help=help)
 
 
 @operating("enable")
@@ -49,19 +63,8 @@ def enable() -> Operation:
 
 
 @operating("disable")
-@click.option(
-    "--reason",
-    default="",
-    callback=_checked_reason,
-    metavar="TEXT",
-    help="Why, for those who find them disabled.",
-)
-@click.option(
-    "--until",
-    callback=_checked_end,
-    metavar="TIME",
-    help="The scheduler enables them then (UTC): 2026-06-03T05:40, or 2h, 1d from now.",
-)
+@reason_option("Why, for those who find them disabled.")
+@until_option("The scheduler enables them then (UTC): 2026-06-03T05:40, or 2h, 1d from now.")
 def disable(reason: str, until: datetime | None) -> Operation:
     """Keep schedules, but do not run them.
 

@@ -20,6 +20,7 @@ from ..options import json_option, limit_option, since_option, time_fact
 from ..selection import Selection, check_id, selecting
 from ..verb import Verb
 from .history import short_time
+from .pause_log import Switch, read_switches
 
 SWITCHED = {"enabled", "disabled"}
 """Changes whose name says what happened to the field `enabled`."""
@@ -35,6 +36,11 @@ class Entry(NamedTuple):
     schedule_id: str
     change: LoggedChange
 
+    @property
+    def at(self) -> datetime:
+        """When it was made."""
+        return self.change.at
+
 
 @click.command(cls=Verb)
 @selecting(deleted=True)
@@ -46,8 +52,9 @@ def changes(
 ) -> None:
     """Show who changed what of schedules, newest first.
 
-    An ID may be a pattern such as 'billing:*'. Without one, the changes of all schedules are shown.
-    Deleted ones are shown by id, and with --deleted also by pattern and among all.
+    An ID may be a pattern such as 'billing:*'. Without one, the changes of all schedules are shown,
+    and who paused and resumed them. Deleted ones are shown by id, and with --deleted also by
+    pattern and among all.
 
     The latest 100 changes of a schedule are on record, until a year after it was deleted. For
     each there is a line with the time (UTC), the id if there are several, the revision, what was
@@ -58,23 +65,35 @@ def changes(
     With --json, "id" is the ID if one was given, else null; "changes" holds an object for each
     change with id, revision, at, actor, action, reason, until (when a schedule that was disabled
     then is to be enabled, or null) and fields, whose values are lists of two: the text in Redis
-    before and after, or null where the field had or has its default.
+    before and after, or null where the field had or has its default. What was "paused" or "resumed"
+    has no id, and queue (null: all queues) in the place of revision and fields.
 
     Exit status: 0; 1 when Redis cannot be used, or nothing is on record of an ID; 2 for wrong
     usage; 130 after Ctrl-C.
     """
     ids = selection.ids(connection)
     only = selection.only_id(ids)
-    found = read_entries(ids, connection, limit, since)
+    found: list[Entry | Switch] = [*read_entries(ids, connection, limit, since)]
+    if not selection:
+        switches = read_switches(connection)
+        found += (each for each in switches if since is None or each.at >= since)
+        found = sorted(found, key=lambda each: each.at, reverse=True)[:limit]
     if as_json:
-        facts = [change_facts(id, change) for id, change in found]
+        facts = [_facts(each) for each in found]
         click.echo(json.dumps({"id": only, "changes": facts}))
-    elif found:
-        for id, change in found:
-            for line in lines([change], "" if only else f"{one_line(id)}  "):
-                click.echo(line)
-    else:
+        return
+    for each in found:
+        if isinstance(each, Switch):
+            click.echo(each.line)
+            continue
+        for line in lines([each.change], "" if only else f"{one_line(each.schedule_id)}  "):
+            click.echo(line)
+    if not found:
         click.echo("No changes on record")
+
+
+def _facts(each: Entry | Switch) -> dict[str, Any]:
+    return each.facts if isinstance(each, Switch) else change_facts(*each)
 
 
 def read_entries(

@@ -33,6 +33,7 @@ REASONS = {
     "misfire": "later than misfire_grace",
     "catch_up": "missed, not caught up",
     "overlap": "an earlier run had not ended",
+    "paused": "everything, or its queue, was paused",
 }
 """Why occurrences are skipped."""
 
@@ -73,7 +74,8 @@ def history(
     with id, occurrence (null if run by hand), cause ("schedule" or "hand"), job_id, status,
     enqueued_at, started_at, ended_at, seconds, attempts, worker, queue, too_long and error;
     "skips" one for each skip or error with id, occurrence, until, count, reason ("misfire",
-    "catch_up", "overlap" or "error"), at and text. Times are in UTC, or null.
+    "catch_up", "overlap", "paused" or "error"), at and text; of one that was paused, "by" names who
+    did so, and "queue" the queue unless all were. Times are in UTC, or null.
 
     Exit status: 0; 1 when Redis cannot be used, or nothing is on record of an ID; 2 for wrong
     usage; 130 after Ctrl-C.
@@ -183,6 +185,8 @@ def _notes(run: Run) -> Iterator[str]:
 
 def _skip_note(skip: Skip) -> str:
     reason = f"{skip.reason}: {REASONS.get(skip.reason, '')}".rstrip(": ")
+    if skip.by:
+        reason = f"{skip.reason} by {skip.by}: {skip.text}".rstrip(": ")
     if skip.count == 1:
         return reason
     return f"{reason}; {skip.count} since {short_time(skip.occurrence)}"

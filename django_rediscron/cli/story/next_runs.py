@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from heapq import merge
 from itertools import islice, takewhile
@@ -13,6 +13,7 @@ import click
 from redis import Redis
 
 from ...core.job import RedisCronJob
+from ...core.store.pauses import Pause, read_pauses
 from ...terminal import columns, fitted, one_line
 from ..options import json_option, moment_in, time_fact
 from ..selection import Selection, read_selected, selecting
@@ -29,6 +30,7 @@ class NextRun(NamedTuple):
     time: datetime
     id: str
     queue_name: str
+    is_paused: bool = False
 
 
 def _until(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
@@ -61,10 +63,12 @@ def next_runs(
 
     An ID may be a pattern such as 'billing:*'. The columns are the time at which the run is to be
     enqueued (UTC, with the delay of jitter), how long that is from now, the id and the queue. What
-    is due already is shown with its original time. Schedules that are disabled or finished, or that
-    cannot be read, have no runs to come.
+    is due already is shown with its original time. What will not be enqueued then, unless the pause
+    of its queue ends before, is marked as "paused". Schedules that are disabled or finished, or
+    that cannot be read, have no runs to come.
 
-    With --json, "next" holds an object for each run with id, time and queue. Times are in UTC.
+    With --json, "next" holds an object for each run with id, time, queue and paused. Times are in
+    UTC.
 
     Exit status: 0; 1 when Redis cannot be used, or there is no such ID; 2 for wrong usage; 130
     after Ctrl-C.
@@ -74,16 +78,29 @@ def next_runs(
     found = islice(runs_to_come(selection.ids(connection), connection, until), count)
     if as_json:
         facts = [
-            {"id": run.id, "time": time_fact(run.time), "queue": run.queue_name} for run in found
+            {
+                "id": run.id,
+                "time": time_fact(run.time),
+                "queue": run.queue_name,
+                "paused": run.is_paused,
+            }
+            for run in found
         ]
         click.echo(json.dumps({"next": facts}))
         return
     moment = datetime.now(timezone.utc)
     rows = [
-        [short_time(run.time), _distance(run.time - moment), one_line(run.id), run.queue_name]
+        [
+            short_time(run.time),
+            _distance(run.time - moment),
+            one_line(run.id),
+            run.queue_name,
+            "paused" if run.is_paused else "",
+        ]
         for run in found
     ]
-    for line in columns([["TIME", "IN", "ID", "QUEUE"], *rows]) if rows else ["No runs to come"]:
+    heading = ["TIME", "IN", "ID", "QUEUE", ""]
+    for line in columns([heading, *rows]) if rows else ["No runs to come"]:
         click.echo(fitted(line))
 
 
@@ -92,13 +109,17 @@ def runs_to_come(
 ) -> Iterator[NextRun]:
     """The runs of these schedules, in the order of time, without end if there is no `until`."""
     jobs = [job for _, job in read_selected(ids, connection)]
-    runs = merge(*(_of(job) for job in jobs if isinstance(job, RedisCronJob)))
+    pauses = read_pauses(connection)
+    runs = merge(*(_of(job, pauses) for job in jobs if isinstance(job, RedisCronJob)))
     return takewhile(lambda run: until is None or run.time <= until, runs)
 
 
-def _of(job: RedisCronJob) -> Iterator[NextRun]:
+def _of(job: RedisCronJob, pauses: Sequence[Pause]) -> Iterator[NextRun]:
+    queue = job.queue_name
+    concerning = [each for each in pauses if each.concerns(queue)]
     for time in job.upcoming(MOST):
-        yield NextRun(time.astimezone(timezone.utc), job.id, job.queue_name)
+        is_paused = any(each.is_on(time) for each in concerning)
+        yield NextRun(time.astimezone(timezone.utc), job.id, queue, is_paused)
 
 
 def _distance(duration: timedelta) -> str:

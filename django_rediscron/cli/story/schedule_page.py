@@ -15,6 +15,7 @@ from ...core.job import RedisCronJob
 from ...core.quoting import LONGEST, cut, quoted
 from ...core.schedule.origin import without_defaults
 from ...core.sensitive import mask, mask_field
+from ...core.store.pauses import Pause, pause_of, read_pauses, state_of
 from ...core.story.changes import LoggedChange, read_changes
 from ...core.story.outcomes import Outcomes, read_outcomes
 from ...core.story.reigns import Reign, read_reigns
@@ -48,6 +49,7 @@ class Page:
     events: Sequence[Event]
     changes: Sequence[LoggedChange]
     reigns: Sequence[Reign]
+    pauses: Sequence[Pause]
 
 
 @click.command(cls=Verb)
@@ -102,6 +104,7 @@ def _read(id: str, connection: Redis) -> Page:
         read_events([id], connection, RUNS),
         read_changes(id, connection)[:CHANGES],
         read_reigns(connection, 0, REIGNS - 1),
+        read_pauses(connection),
     )
 
 
@@ -124,7 +127,7 @@ def _lines(page: Page) -> Iterator[str]:
 
 def _labelled(page: Page) -> Iterator[tuple[str, str]]:
     if page.job is not None:
-        yield from _definition(page.job)
+        yield from _definition(page.job, page.pauses)
     else:
         yield "State", f"damaged: {page.damage}" if page.damage else "deleted"
     outcomes = page.outcomes
@@ -137,7 +140,7 @@ def _labelled(page: Page) -> Iterator[tuple[str, str]]:
         yield "Last failure", short_time(outcomes.last_failure) + row
 
 
-def _definition(job: RedisCronJob) -> Iterator[tuple[str, str]]:
+def _definition(job: RedisCronJob, pauses: Sequence[Pause]) -> Iterator[tuple[str, str]]:
     yield "Function", _call(job)
     yield "Queue", job.queue_name
     yield "When", job.describe()
@@ -145,7 +148,10 @@ def _definition(job: RedisCronJob) -> Iterator[tuple[str, str]]:
         name: text for name, text in without_defaults(job.definition()).items() if name not in NAMED
     }
     yield "Options", ", ".join(f"{n} {cut(mask_field(n, t), LONGEST)}" for n, t in options.items())
-    yield "State", f"{job.state}, revision {job.revision}"
+    yield "State", f"{state_of(job, pauses)}, revision {job.revision}"
+    pause = pause_of(job.queue_name, pauses)
+    if pause is not None:
+        yield "Paused", f"{pause.what}, {pause.describe(short_time)}"
     if not job.enabled:
         yield "Disabled", job.off.describe(short_time)
     if job.last_error:

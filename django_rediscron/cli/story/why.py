@@ -38,9 +38,9 @@ def why(connection: Redis, selection: Selection, time: tuple[str, ...], as_json:
 
     The answer is the time (UTC), a word and a sentence, with times in the zone of the schedule.
     The words are "ran", "running", "waiting", "coming", "none" (no run was due then), "disabled",
-    "overlap", "misfire", "missed" (a later run stands for it, or it was not caught up), "error" (it
-    could not be enqueued), "finished", "unled" (no scheduler was leading), "lost" (it should have
-    run, and left no trace) and "unknown" (before what is on record).
+    "paused", "overlap", "misfire", "missed" (a later run stands for it, or it was not caught up),
+    "error" (it could not be enqueued), "finished", "unled" (no scheduler was leading),
+    "lost" (it should have run, and left no trace) and "unknown" (before what is on record).
 
     With --json, "id", "occurrence", "verdict" (the word), "text" (the sentence), "run" (as in
     history, or null) and "facts" (what the sentence names) are those of the first answer; "also"

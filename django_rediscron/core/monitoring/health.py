@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ from ..process.identity import died_here
 from ..quoting import flat, quoted
 from ..store.connections import own_client
 from ..store.keys import INDEX, LOCK
+from ..store.pauses import ALL, Pause, read_pauses
+from ..timing.cron_times import utc_text
 from ..timing.durations import Duration, positive_seconds
 from .backlog import Failures, read_backlog, read_failures
 from .leadership import Leadership, read_leadership
@@ -57,6 +60,8 @@ class Health:
     errors: int = 0
     """Schedules that could not be enqueued when they were last tried."""
     first_error: str | None = None
+    paused: list[str] = field(default_factory=list)
+    """What is paused: names of queues, `*` for everything."""
 
     @classmethod
     def unreachable(cls, reason: str) -> Health:
@@ -93,6 +98,7 @@ def check_health(
         backlog = read_backlog(client, longest)
         failures = read_failures(client)
         neglect = _neglect(leadership, application, client)
+        pauses = read_pauses(client)
     finally:
         client.connection_pool.disconnect()
     if finding is None and backlog.late:
@@ -112,10 +118,11 @@ def check_health(
         "oldest_lag": backlog.lag,
         "errors": failures.count,
         "first_error": failures.first,
+        "paused": [each.queue or ALL for each in pauses],
     }
     if finding is not None:
         return _unhealthy(finding, **facts)
-    return Health(True, "", flat(f"ok: {_all_well(leadership, failures)}"), **facts)
+    return Health(True, "", flat(f"ok: {_all_well(leadership, failures, pauses)}"), **facts)
 
 
 def _unhealthy(finding: Finding, **facts: Any) -> Health:
@@ -123,7 +130,7 @@ def _unhealthy(finding: Finding, **facts: Any) -> Health:
     return Health(False, problem, flat(f"{problem.replace('-', ' ')}: {text}"), **facts)
 
 
-def _all_well(leadership: Leadership, failures: Failures) -> str:
+def _all_well(leadership: Leadership, failures: Failures, pauses: Sequence[Pause]) -> str:
     leader = leadership.leader
     assert leader is not None
     parts = [f"{leader} leads, its latest heartbeat was {leader.age:.1f} s ago"]
@@ -131,6 +138,7 @@ def _all_well(leadership: Leadership, failures: Failures) -> str:
         parts.append(f"standing by: {_names(leadership)}")
     if failures.count:
         parts.append(f"schedules in error: {failures}")
+    parts += [f"{each.what} is paused {each.describe(utc_text)}" for each in pauses]
     return "; ".join(parts)
 
 

@@ -18,6 +18,7 @@ from ..plain import plain
 from ..quoting import cut, quoted
 from ..store.connections import own_client
 from ..store.keys import DISABLED, INDEX
+from ..store.pauses import ALL, read_pauses
 from ..store.search import TALLIED, search, tally
 from ..story.counts import (
     PASS,
@@ -52,6 +53,7 @@ KINDS = {
     "rediscron_leaders": ("gauge", "Schedulers that lead: 1, or 0 if none does."),
     "rediscron_leader_heartbeat_age_seconds": ("gauge", "Time since the leader's heartbeat."),
     "rediscron_standbys": ("gauge", "Schedulers that stand by."),
+    "rediscron_paused": ("gauge", "What is paused, by queue; * is everything."),
     "rediscron_pass_seconds": ("histogram", "How long passes of the leader took."),
     "rediscron_runs_total": ("counter", "Runs that have ended, by status."),
     "rediscron_run_seconds": ("histogram", "How long runs took."),
@@ -128,7 +130,13 @@ class _Reading:
         self._now = datetime.now(timezone.utc).timestamp()
 
     def read(self) -> list[Family]:
-        for part in (self._leadership, self._backlog, self._notifications, self._schedules):
+        for part in (
+            self._leadership,
+            self._backlog,
+            self._pauses,
+            self._notifications,
+            self._schedules,
+        ):
             try:
                 part()
             except ResponseError as error:
@@ -151,6 +159,10 @@ class _Reading:
         backlog = read_backlog(self._client, 0.0)
         self._add("due", backlog.late)
         self._add("lag_seconds", backlog.lag)
+
+    def _pauses(self) -> None:
+        for pause in read_pauses(self._client):
+            self._add("paused", 1, ("queue", pause.queue or ALL))
 
     def _notifications(self) -> None:
         dropped = map(_count, read_dropped(self._client).values())

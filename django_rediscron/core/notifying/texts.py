@@ -106,6 +106,7 @@ _SKIPPED = {
     "misfire": "that is more than its misfire_grace",
     "catch_up": "what was missed is not caught up",
     "overlap": "an earlier run had not ended",
+    "paused": "it was paused",
 }
 
 

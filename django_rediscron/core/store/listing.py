@@ -33,6 +33,7 @@ from .keys import (
     LAST_UPDATE,
     member_key,
 )
+from .pauses import Pause
 from .reading import Absent, Damaged, read_schedules
 from .saving import save_changes
 from .scripts import Script, Step, in_steps, no_step, run_script
@@ -78,6 +79,8 @@ class Listing(Generic[Job, Deleted, Leadership]):
     """Who leads and who stands by, if asked for."""
     queues: frozenset[str] | None = None
     """Names of all known queues, with or without schedules; None: not asked for."""
+    pauses: Sequence[Pause] = ()
+    """Those that are on, if asked for."""
 
 
 @dataclass

@@ -7,10 +7,10 @@ whatever the leader is doing. Schedules are not changed by it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -18,6 +18,7 @@ from rq.utils import now
 
 from ..exceptions import InvalidScheduleError
 from ..quoting import quoted
+from ..schedule.definition import Definition, State
 from ..schedule.option_checks import check_end, check_reason
 from ..schedule.texts import load_object, parse_time, time_text
 from ..timing.cron_times import utc_text
@@ -26,9 +27,15 @@ from .actors import acting_as, current_actor
 from .connections import bytes_client
 from .keys import EVENTS, PAUSED, PAUSES
 from .scripts import Script, run_script
+from .search import Condition, every, one_of
 
 ALL = "*"
 """Instead of the name of a queue."""
+
+PAUSED_STATE: Literal["paused"] = "paused"
+ShownState = State | Literal["paused"]
+SHOWN_STATES: tuple[ShownState, ...] = (*get_args(State), PAUSED_STATE)
+"""Of schedules as people are shown them."""
 
 Missed = Literal["skip", "catch_up"]
 MISSED: tuple[Missed, ...] = ("skip", "catch_up")
@@ -73,6 +80,17 @@ class Pause:
     def concerns(self, queue: str) -> bool:
         """Whether nothing of this queue is enqueued while it is on."""
         return self.queue is None or self.queue == queue
+
+    @property
+    def what(self) -> str:
+        """`everything`, or `queue 'NAME'`."""
+        return "everything" if self.queue is None else f"queue {quoted(self.queue)}"
+
+    def describe(self, show: Callable[[datetime], str]) -> str:
+        """`since TIME, by ACTOR, until TIME: REASON`, of which the last two may be missing."""
+        until = f", until {show(self.until)}" if self.until else ""
+        reason = f": {self.reason}" if self.reason else ""
+        return f"since {show(self.at)}, by {self.by}{until}{reason}"
 
     @classmethod
     def from_text(cls, queue: str | None, text: str | bytes) -> Pause | None:
@@ -171,6 +189,22 @@ def read_past_pauses(connection: Redis) -> list[Pause]:
 def pause_of(queue: str, pauses: Iterable[Pause]) -> Pause | None:
     """The first of `pauses` because of which nothing of a queue is enqueued; None without one."""
     return next((each for each in pauses if each.concerns(queue)), None)
+
+
+def state_of(job: Definition, pauses: Iterable[Pause]) -> ShownState:
+    """The state of a schedule; `paused` if it would be enqueued but for one of these pauses."""
+    is_paused = job.state == "enabled" and pause_of(job.queue_name, pauses) is not None
+    return PAUSED_STATE if is_paused else job.state
+
+
+def in_state(state: str, pauses: Iterable[Pause]) -> Condition:
+    """The schedules in a state, `paused` included; what is paused is enabled as well."""
+    if state != PAUSED_STATE:
+        return one_of("state", [state])
+    queues = [each.queue for each in pauses]
+    if None in queues:
+        return one_of("state", ["enabled"])
+    return every(one_of("state", ["enabled"]), one_of("queue_name", filter(None, queues)))
 
 
 def _stored(connection: Redis) -> list[Pause]:

@@ -16,6 +16,7 @@ Verdict = Literal[
     "coming",
     "none",
     "disabled",
+    "paused",
     "overlap",
     "misfire",
     "missed",
@@ -38,6 +39,7 @@ class Answer:
     - `coming`: it is still to be enqueued.
     - `none`: no run was due then.
     - `disabled`, `finished`: the schedule was disabled, or nothing was left to run.
+    - `paused`: everything, or its queue, is or was paused.
     - `overlap`: it was skipped, because an earlier run had not ended.
     - `misfire`: it was skipped, because it was later than `misfire_grace`.
     - `missed`: a later run stands for it, or it was not caught up.

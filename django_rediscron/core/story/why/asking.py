@@ -14,6 +14,7 @@ from ...quoting import quoted_id
 from ...schedule.texts import lossy_text
 from ...store.connections import bytes_client
 from ...store.keys import QUEUE_PREFIX, runs_key
+from ...store.pauses import read_pauses
 from ...store.reading import Absent, read_schedules
 from ..changes import DELETED, read_log
 from ..outcomes import read_outcomes
@@ -80,6 +81,7 @@ def gather(id: str, connection: Redis) -> Evidence:
         records=read_skips([id], connection)[id],
         reigns=read_reigns(connection),
         unknown_jobs=unknown,
+        pauses=read_pauses(connection),
     )
     if isinstance(stored, Absent) and not (log.changes or evidence.runs or evidence.records):
         raise NoSuchJobError(

@@ -10,6 +10,7 @@ from functools import cached_property
 from ...schedule.missed import SKIPS_KEPT, SKIPS_TTL, Skip, own_time
 from ...schedule.record import Record
 from ...store.keys import MAX_REIGNS, TIMING_FIELDS
+from ...store.pauses import Pause, pause_of
 from ...store.reading import Absent, Damaged
 from ..changes import CREATED, DELETED, ChangeLog, LoggedChange
 from ..in_flight import SCHEDULE
@@ -58,6 +59,8 @@ class Evidence:
     """Newest first."""
     unknown_jobs: Sequence[tuple[str, datetime]] = ()
     """Ids of jobs of which only this is known, and when they were enqueued."""
+    pauses: Sequence[Pause] = ()
+    """Those that are on."""
     queues: Mapping[str, Waiting] = field(default_factory=dict)
     """The queues of jobs that wait, by job id."""
 
@@ -66,6 +69,12 @@ class Evidence:
         """Of the schedule; None for the local zone."""
         jobs = [self.stored, *(era.definition for era in self.timeline.eras)]
         return next((job.zone for job in jobs if isinstance(job, Record)), None)
+
+    @property
+    def pause(self) -> Pause | None:
+        """Because of which the schedule, as it is now, is not enqueued."""
+        job = self.stored
+        return pause_of(job.queue_name, self.pauses) if isinstance(job, Record) else None
 
     # Definitions
 

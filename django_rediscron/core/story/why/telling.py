@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ...quoting import quoted
 from ...schedule.missed import Skip
 from ...timing.cron_times import utc_text
 from ..runs import Run
@@ -112,6 +113,13 @@ class Teller:
             if job is not None:
                 sentence += f" (overlap={job.overlap!r})"
             return self._say("overlap", sentence, in_the_way, skipped_at=skip.at)
+        if skip.reason == "paused":
+            paused = "everything" if skip.queue is None else f"queue {quoted(skip.queue)}"
+            by = f" by {skip.by}" if skip.by else ""
+            why = f": {skip.text}" if skip.text else ""
+            sentence += f", because {paused} was paused{by}{why}"
+            said = {"actor": skip.by, "reason": skip.text, "queue": skip.queue}
+            return self._say("paused", sentence, None, skipped_at=skip.at, **said)
         late = tell_duration(skip.at - self.own)
         if skip.reason == "misfire":
             limit = f" of {tell_duration(job.misfire_grace)}" if job and job.misfire_grace else ""
