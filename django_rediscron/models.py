@@ -10,6 +10,7 @@ from django.db import NotSupportedError, models
 from django.utils.translation import gettext_lazy as _
 
 from .conf import as_django_has_it
+from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
 from .core.quoting import quoted_id
 from .core.store.reading import Damaged
@@ -96,6 +97,12 @@ class Schedule(models.Model):
     def state(self) -> str:
         """`enabled`, `disabled`, `finished` or `error`."""
         return "error" if self.job is None else self.job.state
+
+    def readable_job(self) -> RedisCronJob:
+        """`job`. Raises `InvalidScheduleError` if the hash cannot be read."""
+        if self.job is None:
+            raise InvalidScheduleError(f"schedule {quoted_id(self.id)} cannot be read")
+        return self.job
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         """Read it from Redis again. Raises `Schedule.DoesNotExist`."""

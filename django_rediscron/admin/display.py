@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
 import django
 from django.conf import settings
-from django.contrib.admin.utils import quote
-from django.http import HttpRequest
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import formats
 from django.utils.html import format_html
@@ -195,6 +196,25 @@ def page_url(model_admin: Any, page: str, id: str | None = None) -> str:
     """The address of a page of all schedules or, with an id, of one."""
     name = f"{model_admin.admin_site.name}:django_rediscron_schedule_{page}"
     return reverse(name, args=() if id is None else (quote(id),))
+
+
+def schedule_of(
+    model_admin: Any,
+    request: HttpRequest,
+    object_id: str,
+    may: Callable[[HttpRequest, Schedule | None], bool],
+) -> Schedule:
+    """The schedule that a page is about, for users who may do what the page is for.
+
+    Raises `PermissionDenied` for others, and `Http404` if there is none.
+    """
+    id = unquote(object_id)
+    schedule: Schedule | None = model_admin.get_object(request, id)
+    if not may(request, schedule):
+        raise PermissionDenied
+    if schedule is None:
+        raise Http404(_("There is no schedule %(id)r.") % {"id": id})
+    return schedule
 
 
 def page_context(

@@ -22,7 +22,7 @@ from .schedule.texts import lossy_text
 from .schedule.upcoming import upcoming
 from .store.actors import acting_as
 from .store.change import Change
-from .store.keys import history_key, job_key, skipped_key
+from .store.keys import history_key, job_key
 from .store.reading import Absent, Damaged, read_schedules, restore_as
 from .store.saving import delete_schedules, resolve_pipelined, save_changes
 from .story import why
@@ -84,8 +84,8 @@ class RedisCronJob(Record):
         The latest 100 records, or `KEEP_RUNS` if that is more, for at most a year. Invalid records
         are left out.
         """
-        texts = cast("list[bytes]", connection.lrange(skipped_key(self.id), 0, -1))
-        skips = [skip for skip in map(Skip.from_text, texts) if skip is not None]
+        records = story.read_skips([self.id], connection)[self.id]
+        skips = [record for record in records if isinstance(record, Skip)]
         return skips[start : end + 1 or None]
 
     def get_changes(self, connection: Redis, start: int = 0, end: int = -1) -> list[LoggedChange]:

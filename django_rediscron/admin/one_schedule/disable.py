@@ -7,9 +7,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -18,7 +17,7 @@ from rq.utils import now
 from ...core.exceptions import InvalidScheduleError, NoSuchJobError
 from ...core.schedule.option_checks import LONGEST_REASON, check_end, check_reason
 from ...models import Schedule
-from ..display import TEMPLATES, absolute, page_context, page_url
+from ..display import TEMPLATES, absolute, page_context, page_url, schedule_of
 from ..form_fields.timing import MomentField
 from ..form_fields.widgets import LabelledForm
 
@@ -69,16 +68,12 @@ class OffForm(LabelledForm):
 
 def disable_page(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
     """Ask for the reason and the end, and disable it."""
-    schedule = model_admin.get_object(request, unquote(object_id))
-    if not model_admin.has_change_permission(request, schedule):
-        raise PermissionDenied
-    if schedule is None:
-        raise Http404(_("There is no schedule %(id)r.") % {"id": unquote(object_id)})
+    schedule = schedule_of(model_admin, request, object_id, model_admin.has_change_permission)
     form, back = OffForm.sent(request), page_url(model_admin, "change", schedule.id)
     if not form.is_valid():
         return _form_page(model_admin, request, schedule, form, back)
     try:
-        schedule.job.disable(**form.cleaned_data)
+        schedule.readable_job().disable(**form.cleaned_data)
     except (InvalidScheduleError, NoSuchJobError) as error:
         model_admin.message_user(request, str(error), messages.ERROR)
     else:

@@ -5,22 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    HttpResponseNotAllowed,
-    HttpResponseRedirect,
-)
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 
 from ...core.exceptions import InvalidScheduleError, NoSuchJobError
-from ...core.quoting import quoted_id
 from ...models import Schedule
-from ..display import page_url
+from ..display import page_url, schedule_of
 from ..log import change_message, changed_fields, definition, label
 
 
@@ -31,9 +22,7 @@ def reset_to_code(
 
     Raises `InvalidScheduleError` and `NoSuchJobError`.
     """
-    job = schedule.job
-    if job is None:
-        raise InvalidScheduleError(f"schedule {quoted_id(schedule.id)} cannot be read")
+    job = schedule.readable_job()
     before = definition(job)
     job.reset(*fields)
     after = definition(job)
@@ -45,14 +34,9 @@ def reset_to_code(
 
 def reset_page(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
     """Reset the field whose button was pressed or, without a field, all of them."""
-    id = unquote(object_id)
-    schedule = model_admin.get_object(request, id)
-    if not model_admin.has_change_permission(request, schedule):
-        raise PermissionDenied
+    schedule = schedule_of(model_admin, request, object_id, model_admin.has_change_permission)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    if schedule is None:
-        raise Http404(_("There is no schedule %(id)r.") % {"id": id})
     fields = tuple(filter(None, request.POST.getlist("field")))
     try:
         changed = reset_to_code(model_admin, request, schedule, fields)
@@ -62,4 +46,4 @@ def reset_page(model_admin: Any, request: HttpRequest, object_id: str) -> HttpRe
         names = get_text_list([label(name) for name in changed], _("and"))
         text = _("Reset to code: %s.") % names if names else _("Already matches the code.")
         model_admin.message_user(request, text, messages.SUCCESS if names else messages.INFO)
-    return HttpResponseRedirect(page_url(model_admin, "change", id))
+    return HttpResponseRedirect(page_url(model_admin, "change", schedule.id))

@@ -6,9 +6,7 @@ import json
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -21,7 +19,7 @@ from ...core.quoting import quoted_id
 from ...core.sensitive import mask
 from ...models import Schedule
 from ...queues import main_connection
-from ..display import TEMPLATES, job_url, page_context, page_url
+from ..display import TEMPLATES, job_url, page_context, page_url, schedule_of
 
 
 def run_now(model_admin: Any, request: HttpRequest, schedule: Schedule) -> Job:
@@ -29,9 +27,7 @@ def run_now(model_admin: Any, request: HttpRequest, schedule: Schedule) -> Job:
 
     Raises `InvalidScheduleError`, also if the job ran in this process and failed.
     """
-    if schedule.job is None:
-        raise InvalidScheduleError(f"schedule {quoted_id(schedule.id)} cannot be read")
-    job = schedule.job.enqueue(main_connection())
+    job = schedule.readable_job().enqueue(main_connection())
     failure = failure_of(job)
     text = f"Run now, as job {job.id} in queue {job.origin}"
     model_admin.log_change(
@@ -46,11 +42,7 @@ def run_now(model_admin: Any, request: HttpRequest, schedule: Schedule) -> Job:
 
 def run_page(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
     """Ask, and then run it."""
-    schedule = model_admin.get_object(request, unquote(object_id))
-    if not model_admin.has_run_permission(request, schedule):
-        raise PermissionDenied
-    if schedule is None:
-        raise Http404(_("There is no schedule %(id)r.") % {"id": unquote(object_id)})
+    schedule = schedule_of(model_admin, request, object_id, model_admin.has_run_permission)
     if request.method != "POST":
         return _confirmation(model_admin, request, schedule)
     try:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .outcomes import Outcomes, read_outcomes
     from .reverting import revert
     from .runs import Run, read_runs_of
+    from .skips import read_skips
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -19,6 +20,7 @@ else:
             "outcomes": ("Outcomes", "read_outcomes"),
             "reverting": ("revert",),
             "runs": ("Run", "read_runs_of"),
+            "skips": ("read_skips",),
         },
     )
 
@@ -29,5 +31,6 @@ __all__ = [
     "read_changes",
     "read_outcomes",
     "read_runs_of",
+    "read_skips",
     "revert",
 ]
