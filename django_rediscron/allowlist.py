@@ -23,9 +23,9 @@ from typing import Any
 from django.apps import apps
 
 from .conf import conf
+from .core.dotted_names import resolve_function
 from .core.exceptions import InvalidScheduleError
 from .core.quoting import cut, quoted
-from .core.schedule.dotted_names import resolve_function
 from .core.schedule.rq_options import CALLBACKS
 from .core.sensitive import MASK, is_sensitive
 from .sync.declarations import all_declarations

@@ -11,9 +11,9 @@ from typing import Any
 from redis import Redis
 from rq.cron import CronJob, CronScheduler
 
+from ..core.dotted_names import function_name
 from ..core.exceptions import InvalidScheduleError
 from ..core.quoting import cut
-from ..core.schedule.dotted_names import function_name
 from .found import CannotReadError, Found, Maps, Note, Times, distinct_ids
 from .local_time import local_zone, times_in_zone
 

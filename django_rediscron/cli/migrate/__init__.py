@@ -11,7 +11,7 @@ import click
 from redis import Redis
 
 from ...core.quoting import quoted
-from ...core.schedule.dotted_names import is_dotted_name
+from ...core.dotted_names import is_dotted_name
 from ...migrating.found import CannotReadError, Maps
 from ...migrating.moving import Moving, now
 from ...terminal import one_line, with_progress

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..dotted_names import is_dotted_name
 from ..exceptions import InvalidScheduleError
 from ..quoting import LONGEST_REASON, quoted
 from ..schedule import checks
 from ..schedule.definition import Definition
-from ..schedule.dotted_names import is_dotted_name
 from ..schedule.forms import (
     COUNT,
     DURATION_TEXT,

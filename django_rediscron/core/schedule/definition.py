@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from rq.cron import CronJob
 
+from ..dotted_names import function_name, resolve_function
 from ..timing.cron_times import utc_text
 from ..timing.recurrence import MAX_WAIT, Recurrence
 from ..timing.zones import find_zone
-from .dotted_names import function_name, resolve_function
 from .options import JOB_DEFAULTS, TimeOptions
 from .rq_options import CALLBACKS, make_callback
 from .texts import parse_time, time_text

@@ -8,12 +8,12 @@ from typing import Any
 
 from rq import Callback
 
+from ..dotted_names import function_name, is_dotted_name, resolve_function
 from ..exceptions import InvalidScheduleError
 from ..plain import plain
 from ..quoting import cut, quoted
 from ..timing.cron_times import MAX_SECONDS
 from ..timing.durations import as_seconds
-from .dotted_names import function_name, is_dotted_name, resolve_function
 
 CALLBACKS = ("on_success", "on_failure", "on_stopped")
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from ...core.dotted_names import resolve_function
 from ...core.exceptions import InvalidScheduleError
 from ...core.quoting import cut, quoted
 from ...core.schedule.checks import check_arguments
-from ...core.schedule.dotted_names import resolve_function
 from ..found import CannotMoveError, CannotReadError, Maps, Note
 from ..packages import import_needed
 

@@ -9,8 +9,8 @@ from typing import Any
 import sentry_sdk
 from sentry_sdk.crons import monitor
 
+from ...core.dotted_names import resolve_function
 from ...core.schedule.definition import Definition
-from ...core.schedule.dotted_names import resolve_function
 
 _FIELDS_OF_RQ_SCHEDULER = ("cron_string", "interval")
 """Keys in the `meta` of a job that the integration takes for one of rq-scheduler."""

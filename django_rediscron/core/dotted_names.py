@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from rq.utils import import_attribute
 
-from ..exceptions import InvalidScheduleError
-from ..quoting import cut, quoted
+from .exceptions import InvalidScheduleError
+from .quoting import cut, quoted
 
 LONGEST_NAME = 255
 """Characters of a dotted name: looking up one with many parts takes long."""
