@@ -19,9 +19,9 @@ from redis.exceptions import RedisError
 from .conf import KNOWN, conf, is_name, is_pattern, is_token
 from .core.monitoring.measurements import SCHEDULES, check_schedules
 from .core.plain import plain
+from .core.process.lock import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
 from .core.quoting import quoted
 from .core.schedule.missed import LATE_AFTER
-from .core.scheduler import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
 from .core.sensitive import SENSITIVE
 from .core.store.connections import Server, server
 from .core.story.following import KEEP_RUNS, check_keep_runs
@@ -30,7 +30,7 @@ from .notify import load_receivers
 from .notify.http import check_url
 from .queues import connections
 from .sync.declarations import all_declarations
-from .testing import declaration_faults
+from .sync.faults import declaration_faults
 
 SETTINGS = "django_rediscron"
 """The tag of what this app's commands require. They treat each bad declaration by itself."""

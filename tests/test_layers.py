@@ -77,8 +77,8 @@ for name in ("register", "get_scheduler"):
     assert all(within(line.split()[1], "django", "django_rq") for line in lines)
 
 
-def test_a_project_starts_without_what_writes_its_declarations() -> None:
-    """Every process of a project starts in this way, and hardly any of them syncs."""
+def test_a_project_starts_without_what_few_of_its_processes_need() -> None:
+    """Each of them starts in this way; hardly any leads, syncs, reads files or runs tests."""
     program = """
 import sys
 from django.conf import settings
@@ -90,7 +90,10 @@ settings.configure(
 import django
 django.setup()
 from django_rediscron import register
-assert "django_rediscron.sync.syncing" not in sys.modules
+own = ("core.files.reading", "core.process.leading", "core.scheduler", "sync.syncing", "testing")
+others = ("_pytest", "pytest", "time_machine", "yaml")
+needless = {*others, *(f"django_rediscron.{name}" for name in own)} & {*sys.modules}
+assert not needless, needless
 from django_rediscron.sync import SyncReport, reset, sync
 """
     subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, check=True)

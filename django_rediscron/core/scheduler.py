@@ -25,6 +25,7 @@ from .notifying.threads import Notifying
 from .plain import plain
 from .process.inbox import Inbox, Signals
 from .process.leading import Leading
+from .process.lock import LONGEST_LOCK_TTL, SHORTEST_LOCK_TTL
 from .process.logging_setup import RQ_LOGGER, handlers_kept, set_up_logging
 from .process.outage import Outage
 from .process.session import Session
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 
 
 Receivers = Iterable[Receiver | Callable[[Notification], object]]
-
-SHORTEST_LOCK_TTL, LONGEST_LOCK_TTL = 1, 86400
-"""Seconds: three heartbeats must fit in, and a crash must not stop schedules for days."""
 
 
 class RedisCronScheduler(CronScheduler):

@@ -5,19 +5,16 @@ Every process of a project imports `declarations`; what writes them is imported 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from .report import SyncReport
     from .syncing import reset, sync
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__, {"report": ("SyncReport",), "syncing": ("reset", "sync")}
+    )
 
 __all__ = ["SyncReport", "reset", "sync"]
-
-_FOUND_IN = {"SyncReport": "report", "reset": "syncing", "sync": "syncing"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _FOUND_IN:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_FOUND_IN[name]}"), name)

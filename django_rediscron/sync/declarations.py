@@ -14,7 +14,6 @@ from django.apps import apps
 
 from ..core.declared.declared_schedule import DeclaredSchedule
 from ..core.exceptions import InvalidScheduleError
-from ..core.files.reading import Entry
 from ..core.job import RedisCronJob
 from ..core.quoting import quoted_id
 from ..core.schedule.options import ScheduleArguments, by_name, refuse_unknown
@@ -23,6 +22,8 @@ from .declared_files import declared_entries
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from ..core.files import Entry
 
 
 @dataclass(frozen=True)

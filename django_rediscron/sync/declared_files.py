@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 
 from ..conf import conf
-from ..core.files.fields import MASKED
-from ..core.files.nodes import Mistake, WrongFileError
-from ..core.files.reading import Entry, ScheduleFile, read_file
+from ..core import files
 from ..core.quoting import quoted_id
 from ..core.sensitive import MASK, unmask
+
+if TYPE_CHECKING:
+    from ..core.files import Entry, Mistake, ScheduleFile
 
 
 class DeclaredEntry(NamedTuple):
@@ -34,9 +35,9 @@ def declared_entries() -> tuple[list[DeclaredEntry], list[str]]:
         try:
             entries = _read(given).entries.values()
             if mistakes := [mistake for entry in entries for mistake in _masks(entry)]:
-                raise WrongFileError(mistakes)
+                raise files.WrongFileError(mistakes)
             found += [DeclaredEntry(shown, entry) for entry in entries]
-        except WrongFileError as error:
+        except files.WrongFileError as error:
             faults += [_told(shown, mistake) for mistake in error.mistakes]
         except OSError as error:
             faults.append(f"file {shown} cannot be read: {error.strerror}")
@@ -65,11 +66,11 @@ def _read(given: str) -> ScheduleFile:
 
 @lru_cache(maxsize=32)
 def _read_once(path: Path, _changed: int, _size: int) -> ScheduleFile:
-    return read_file(path.read_bytes(), path.name)
+    return files.read_file(path.read_bytes(), path.name)
 
 
 def _masks(entry: Entry) -> Iterator[Mistake]:
-    for name in MASKED:
+    for name in files.MASKED:
         try:
             unmask(entry.values.get(name), None)
         except ValueError:

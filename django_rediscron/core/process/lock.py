@@ -19,6 +19,9 @@ from ..store.scripts import Script, run_script
 from ..timing.cron_times import utc_text
 from .identity import died_here
 
+SHORTEST_LOCK_TTL, LONGEST_LOCK_TTL = 1, 86400
+"""Seconds: three heartbeats must fit in, and a crash must not stop schedules for days."""
+
 EXTEND_LOCK = Script("extend_lock")
 RELEASE_LOCK = Script("release_lock")
 REPLACE_LOCK = Script("replace_lock")
