@@ -10,8 +10,8 @@ from typing import Any
 import click
 from redis import Redis
 
-from ...core.quoting import quoted
 from ...core.dotted_names import is_dotted_name
+from ...core.quoting import quoted
 from ...migrating.found import CannotReadError, Maps
 from ...migrating.moving import Moving, now
 from ...terminal import one_line, with_progress

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import click
 
-from ...core.quoting import quoted
 from ...core.dotted_names import is_dotted_name
+from ...core.quoting import quoted
 from ...migrating import crontab, rq_cron, rq_scheduler
 from ...migrating.celery import celery_beat
 from ...migrating.found import Found
