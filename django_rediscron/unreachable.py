@@ -26,7 +26,7 @@ def reaching(connection: Redis) -> Iterator[None]:
     try:
         yield
     except UnsuitableServerError as error:
-        raise UnreachableError(f"{_address(connection)} cannot be used: {error}") from error
+        raise UnreachableError(f"{address(connection)} cannot be used: {error}") from error
     except UnreachableError:
         raise
     except RedisError as error:
@@ -34,13 +34,14 @@ def reaching(connection: Redis) -> Iterator[None]:
         refused = isinstance(error, redis_errors.AuthenticationError)
         verb = "reached" if lost and not refused else "used"
         reason = one_line(tell(error))
-        raise UnreachableError(f"{_address(connection)} cannot be {verb}: {reason}") from error
+        raise UnreachableError(f"{address(connection)} cannot be {verb}: {reason}") from error
 
 
-def _address(connection: Redis) -> str:
+def address(connection: Redis) -> str:
+    """`Redis at HOST:PORT/DB`, without its password."""
     pool = connection.connection_pool
     if isinstance(pool, SentinelConnectionPool):
-        sentinels = ", ".join(_address(s) for s in pool.sentinel_manager.sentinels)
+        sentinels = ", ".join(address(s) for s in pool.sentinel_manager.sentinels)
         return f"the master {quoted(pool.service_name)} known to {sentinels}"
     options = pool.connection_kwargs
     if options.get("path"):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from redis import Redis
@@ -172,3 +173,53 @@ def test_two_thousand_and_broken_ones(connection: Redis, told: Told) -> None:
     found = json.loads(told("delete", "*", "--yes", "--json"))["schedules"]
     assert {each["outcome"] for each in found} == {"deleted"}
     assert told("info").startswith("No scheduled jobs\n")
+
+
+def test_every_verb_speaks_json() -> None:
+    for name, verb in cli.main.commands.items():
+        parts = verb.commands.values() if isinstance(verb, click.Group) else [verb]
+        for part in parts:
+            assert any("--json" in option.opts for option in part.params), (name, part.name)
+
+
+def test_what_is_repaired_restored_and_measured_is_told_to_programs(
+    schedules: None, connection: Redis, told: Told
+) -> None:
+    """With the keys that the help names."""
+    told("edit", "mail", "max_runs=7")
+    revision = json.loads(told("changes", "mail", "--json"))["changes"][1]["revision"]
+    restored = json.loads(told("revert", "mail", str(revision), "--json"))
+    assert restored["change"] == json.loads(told("changes", "mail", "--json"))["changes"][0]
+    assert (restored["id"], restored["revision"], restored["changed"]) == ("mail", revision, True)
+    again = json.loads(told("revert", "mail", str(revision), "--json"))
+    assert (again["changed"], again["change"]) == (False, None)
+
+    connection.zrem("rq:cron_jobs", "billing:daily")
+    assert json.loads(told("reindex", "--json")) == {"schedules": 5, "restored": 1, "pruned": 0}
+
+    families = {each["name"]: each for each in json.loads(told("metrics", "--json"))["metrics"]}
+    text = told("metrics")
+    for name, family in families.items():
+        assert f"# TYPE {name} {family['type']}\n" in text
+    states = families["rediscron_schedules"]["samples"]
+    assert {"queue": "reports", "state": "enabled"} in [each["labels"] for each in states]
+    exported = told("export", "mail", "--json")
+    assert exported == told("export", "mail", "--format", "json")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("info",), ("history",), ("changes",), ("next",), ("run", "--tag", "x"), ("why", "x"),
+     ("show", "x*"), ("info", "nowhere"), ("reindex",), ("export", "--json")],
+    ids=" ".join,
+)  # fmt: skip
+def test_who_names_no_server_is_told_which_one_has_nothing(
+    arguments: tuple[str, ...], connection: Redis, redis_url: str
+) -> None:
+    address = redis_url.removeprefix("redis://")
+    asked = f"Redis at {address} was asked; use --url to name another server\n"
+    run = CliRunner().invoke
+    assert run(cli.main, arguments, env={"REDIS_URL": redis_url}).output.endswith(asked)
+    assert "was asked" not in run(cli.main, [*arguments, "--url", redis_url]).output
+    create(connection, "x", tags=["x"])
+    assert "was asked" not in run(cli.main, ["info"], env={"REDIS_URL": redis_url}).output

@@ -23,7 +23,7 @@ from ..terminal import confirm, fitted, one_line, with_progress
 from .options import json_option
 from .selection import Selection, read_selected, selecting
 from .story.changes import field_line
-from .verb import Verb
+from .verb import Verb, tell_server
 
 
 class _Offline(Verb):
@@ -46,6 +46,7 @@ class _Offline(Verb):
     show_default=True,
     help="How the file is written; yaml needs PyYAML.",
 )
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @click.option("--with-secrets", is_flag=True, help="Write sensitive arguments, too.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of such files instead.")
 def export(connection: Redis, selection: Selection, form: str, with_secrets: bool) -> None:
@@ -67,6 +68,8 @@ def export(connection: Redis, selection: Selection, form: str, with_secrets: boo
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as import reads it
     click.echo(text, nl=False)
+    if not found:
+        tell_server()
     damaged = [each for each in found if isinstance(each, Damaged)]
     for each in damaged:
         told = f"not exported: {each.id}: it cannot be read: {each.reason}"

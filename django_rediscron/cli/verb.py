@@ -18,14 +18,19 @@ from ..core.exceptions import (
     InvalidScheduleError,
     NoSuchJobError,
     ScheduleChangedError,
+    UnknownQueueError,
 )
 from ..core.monitoring.measurements import SCHEDULES
 from ..core.store.actors import acting_as, actor_text
 from ..terminal import one_line, printing
-from ..unreachable import UnreachableError, reaching
+from ..unreachable import UnreachableError, address, reaching
 
 REFUSALS = (DamagedScheduleError, InvalidScheduleError, NoSuchJobError, ScheduleChangedError)
 """What a verb may raise for its user: the text says all."""
+
+
+_ASKED = f"{__name__}.asked"
+"""Key in the context of click: which Redis was asked, if the user named none."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class ConnectionOptions:
     connect: Callable[[Mapping[str, Any]], Redis]
     """The connection for these values of `params`; raises `click.ClickException`."""
     remedy: Callable[[Mapping[str, Any]], str] = lambda given: ""
-    """What follows in the message if that Redis cannot be reached."""
+    """What follows in the message if that Redis cannot be reached, or has nothing; "" if the user
+    has named it."""
     queues: Callable[[Redis], Iterable[str]] = lambda connection: ()
     """Queues of this Redis that exist beside those that RQ has seen."""
     application: str | None = None
@@ -78,10 +84,15 @@ class Verb(click.Command):
                 with reaching(connection):
                     connection.ping()
             ctx.params["connection"] = connection
+            if remedy := options.remedy(chosen):
+                ctx.meta[_ASKED] = f"{address(connection)} was asked{remedy}"
             with printing(), reaching(connection), acting_as(command_line_actor()):
                 return super().invoke(ctx)
         except UnreachableError as error:
             raise click.ClickException(f"{error}{options.remedy(chosen)}") from None
+        except (NoSuchJobError, UnknownQueueError) as error:
+            asked = f"; {ctx.meta[_ASKED]}" if _ASKED in ctx.meta else ""
+            raise click.ClickException(f"{one_line(str(error))}{asked}") from None
         except REFUSALS as error:
             raise click.ClickException(one_line(str(error))) from None
         except OSError as error:
@@ -97,3 +108,10 @@ def command_line_actor() -> str:
     except (KeyError, OSError, ImportError):  # as in containers: the user has no name
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return actor_text(f"cli:{user}@{socket.gethostname()}")
+
+
+def tell_server() -> None:
+    """After nothing was found: say on stderr which Redis was asked, if the user named none."""
+    asked = click.get_current_context().meta.get(_ASKED)
+    if asked:
+        click.echo(asked, err=True)

@@ -9,8 +9,9 @@ from redis import Redis
 
 from ...core.timing.durations import Duration, as_seconds
 from ..selection import Selection, ids_option, selecting
-from ..verb import ConnectionOptions, Verb
+from ..verb import ConnectionOptions, Verb, tell_server
 from . import check_interval, reader, show
+from .table import NOTHING
 
 
 def _positive(
@@ -20,6 +21,12 @@ def _positive(
         return None if value is None else check_interval(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _write(text: str) -> None:
+    click.echo(text)
+    if text.startswith(NOTHING):
+        tell_server()
 
 
 @click.command(cls=Verb)
@@ -80,6 +87,6 @@ def info(
         by_queue=by_queue,
         interval=interval,
         as_json=as_json,
-        write=click.echo,
+        write=click.echo if interval else _write,
         write_part=partial(click.echo, nl=False),
     )

@@ -15,6 +15,8 @@ from ...core.timing.cron_times import utc_text
 from ...terminal import columns, one_line
 from .choice import chosen, chosen_tombstones
 
+NOTHING = "No scheduled jobs"
+
 
 def render(
     listing: Listing,
@@ -32,7 +34,7 @@ def render(
     """
     jobs = chosen(listing, queues)
     if not jobs:
-        lines = ["No scheduled jobs"]
+        lines = [NOTHING]
     elif by_queue:
         lines = _table_by_queue(jobs, listing.pauses)
     else:

@@ -20,7 +20,7 @@ from ...terminal import columns, confirm, fitted, one_line
 from ..options import json_option
 from ..selection import Selection, read_selected, selecting
 from ..story.changes import field_line
-from ..verb import REFUSALS, Verb
+from ..verb import REFUSALS, Verb, tell_server
 
 Changes = Mapping[str, tuple[str, str]]
 """Field of a hash -> its text before and after."""
@@ -187,6 +187,7 @@ def _failure(operation: Operation, id: str, reason: str) -> Result:
 def _print(results: Sequence[Result]) -> None:
     if not results:
         click.echo("No schedules match")
+        tell_server()
         return
     rows = [[one_line(result.id), result.outcome, one_line(result.note)] for result in results]
     for line, result in zip(columns(rows), results, strict=True):

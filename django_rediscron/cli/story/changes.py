@@ -18,7 +18,7 @@ from ...core.story.reverting import revert as restore
 from ...terminal import fitted, one_line, with_progress
 from ..options import json_option, limit_option, since_option, time_fact
 from ..selection import Selection, check_id, selecting
-from ..verb import Verb
+from ..verb import Verb, tell_server
 from .history import short_time
 from .pause_log import Switch, read_switches
 
@@ -90,6 +90,7 @@ def changes(
             click.echo(line)
     if not found:
         click.echo("No changes on record")
+        tell_server()
 
 
 def _facts(each: Entry | Switch) -> dict[str, Any]:
@@ -117,12 +118,16 @@ def _newest(entries: Sequence[Entry], limit: int) -> list[Entry]:
 @click.command(cls=Verb)
 @click.argument("id")
 @click.argument("revision", type=int)
-def revert(connection: Redis, id: str, revision: int) -> None:
+@json_option
+def revert(connection: Redis, id: str, revision: int, as_json: bool) -> None:
     """Restore the definition that a schedule had at an earlier revision.
 
     REVISION is one that changes lists, or the one before the oldest. The whole definition of then
     is written as a new change, which is printed; the times of runs stay, and the next one follows
     from the definition. A deleted schedule is created again.
+
+    With --json, "id" is the ID, "revision" the REVISION, "changed" true or false, and "change" the
+    new change as in changes, or null.
 
     Exit status: 0, also if the schedule is defined like that already; 1 when Redis cannot be used,
     nothing is on record of the ID or the REVISION, the schedule is locked by code, was changed at
@@ -132,10 +137,14 @@ def revert(connection: Redis, id: str, revision: int) -> None:
     before = read_changes(id, connection)
     restore(id, revision, connection)
     after = read_changes(id, connection)
-    if after[:1] == before[:1]:
+    change = after[0] if after[:1] != before[:1] else None
+    if as_json:
+        facts = {"id": id, "revision": revision, "changed": change is not None}
+        click.echo(json.dumps({**facts, "change": change and change_facts(id, change)}))
+    elif change is None:
         click.echo(f"Nothing to change: {one_line(id)} is defined as in revision {revision}")
     else:
-        for line in lines(after[:1]):
+        for line in lines([change]):
             click.echo(line)
 
 

@@ -19,7 +19,7 @@ from ...core.timing.cron_times import utc_text
 from ...terminal import columns, fitted, one_line, with_progress
 from ..options import json_option, limit_option, since_option
 from ..selection import Selection, selecting
-from ..verb import Verb
+from ..verb import Verb, tell_server
 
 PAGE = 100
 """Schedules whose runs are read at once."""
@@ -90,6 +90,7 @@ def history(
             click.echo(line)
     else:
         click.echo("No runs on record")
+        tell_server()
 
 
 def read_events(

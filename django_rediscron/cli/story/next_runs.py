@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from heapq import merge
 from itertools import islice, takewhile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 from redis import Redis
@@ -17,7 +17,7 @@ from ...core.store.pauses import Pause, read_pauses
 from ...terminal import columns, fitted, one_line
 from ..options import json_option, moment_in, time_fact
 from ..selection import Selection, read_selected, selecting
-from ..verb import Verb
+from ..verb import Verb, tell_server
 from .history import short_time, span
 
 MOST = 1_000_000
@@ -31,6 +31,21 @@ class NextRun(NamedTuple):
     id: str
     queue_name: str
     is_paused: bool = False
+
+    def cells(self, moment: datetime) -> list[str]:
+        """For people."""
+        distance = _distance(self.time - moment)
+        mark = "paused" if self.is_paused else ""
+        return [short_time(self.time), distance, one_line(self.id), self.queue_name, mark]
+
+    def facts(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "id": self.id,
+            "time": time_fact(self.time),
+            "queue": self.queue_name,
+            "paused": self.is_paused,
+        }
 
 
 def _until(_context: click.Context, _option: click.Parameter, value: str | None) -> datetime | None:
@@ -77,30 +92,15 @@ def next_runs(
         count = 20
     found = islice(runs_to_come(selection.ids(connection), connection, until), count)
     if as_json:
-        facts = [
-            {
-                "id": run.id,
-                "time": time_fact(run.time),
-                "queue": run.queue_name,
-                "paused": run.is_paused,
-            }
-            for run in found
-        ]
-        click.echo(json.dumps({"next": facts}))
+        click.echo(json.dumps({"next": [run.facts() for run in found]}))
         return
     moment = datetime.now(timezone.utc)
-    rows = [
-        [
-            short_time(run.time),
-            _distance(run.time - moment),
-            one_line(run.id),
-            run.queue_name,
-            "paused" if run.is_paused else "",
-        ]
-        for run in found
-    ]
-    heading = ["TIME", "IN", "ID", "QUEUE", ""]
-    for line in columns([heading, *rows]) if rows else ["No runs to come"]:
+    rows = [run.cells(moment) for run in found]
+    if not rows:
+        click.echo("No runs to come")
+        tell_server()
+        return
+    for line in columns([["TIME", "IN", "ID", "QUEUE", ""], *rows]):
         click.echo(fitted(line))
 
 

@@ -23,7 +23,7 @@ from ...terminal import columns, fitted, one_line, with_progress
 from ..listing.as_json import schedule_facts
 from ..options import json_option, time_fact
 from ..selection import Selection, selecting
-from ..verb import Verb
+from ..verb import Verb, tell_server
 from .changes import change_facts
 from .changes import lines as change_lines
 from .history import Event, event_facts, read_events, short_time
@@ -86,6 +86,8 @@ def show(connection: Redis, selection: Selection, as_json: bool) -> None:
         return
     texts = ["\n".join(map(fitted, _lines(page))) for page in pages]
     click.echo("\n\n\n".join(texts) or "No schedules match")
+    if not texts:
+        tell_server()
 
 
 def _read(id: str, connection: Redis) -> Page:

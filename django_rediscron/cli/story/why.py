@@ -14,7 +14,7 @@ from ...core.story.why import why as find_out
 from ...terminal import one_line, with_progress
 from ..options import json_option, time_fact
 from ..selection import Selection, selecting
-from ..verb import Verb
+from ..verb import Verb, tell_server
 from .history import short_time
 
 
@@ -66,6 +66,8 @@ def why(connection: Redis, selection: Selection, time: tuple[str, ...], as_json:
         for answer in answers
     ]
     click.echo("\n".join(told) or "No schedules match")
+    if not told:
+        tell_server()
 
 
 def _answers(id: str, time: str | None, connection: Redis) -> list[Answer]:
