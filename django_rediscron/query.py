@@ -128,6 +128,13 @@ class ScheduleQuerySet(_QuerySet):
             if not isinstance(found, Absent):  # deleted meanwhile
                 yield self.model.of(found)
 
+    def texts(self, *names: str) -> list[tuple[str, ...]]:
+        """The id of each and the texts of these fields of its hash, unsorted: for thousands."""
+        if self._is_empty():
+            return []
+        among, condition = self._sought()
+        return search.search(main_connection(), condition, values=names, among=among)
+
     # Searching
 
     def _rows(self) -> list[tuple[str, ...]]:
@@ -141,10 +148,7 @@ class ScheduleQuerySet(_QuerySet):
         return any(isinstance(child, NothingNode) for child in where.children)
 
     def _sorted_rows(self) -> list[tuple[str, ...]]:
-        among, conditions = _split(self.query.where)
-        if self._condition is not None:
-            conditions.append(self._condition)
-        condition = search.every(*conditions) if conditions else None
+        among, condition = self._sought()
         order = self._order()
         names = [name for name, _ in order if name != "id"]
         key = repr((among, condition, order))
@@ -159,6 +163,13 @@ class ScheduleQuerySet(_QuerySet):
         if self._found is not None:
             self._found[key] = rows
         return rows
+
+    def _sought(self) -> tuple[list[str] | None, Condition | None]:
+        """The only ids to look at, if it names them, and the condition."""
+        among, conditions = _split(self.query.where)
+        if self._condition is not None:
+            conditions.append(self._condition)
+        return among, search.every(*conditions) if conditions else None
 
     def _order(self) -> list[tuple[str, bool]]:
         """Fields and whether they descend; always the id at last, so that pages are stable."""

@@ -128,6 +128,10 @@ MARKS = {
     "error": "!",
     "change": "±",
     "reign": "◆",
+    "planned": "○",
+    "due": "●",
+    "off": "◌",
+    "paused": "‖",
 }
 """Signs that tell outcomes apart without their colours; a question mark is any other."""
 

@@ -39,6 +39,7 @@ from .one_schedule.reset import reset_page
 from .one_schedule.revert import revert_page
 from .one_schedule.run_now import run_page
 from .outages import showing_outages
+from .timeline.page import timeline_page
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Schedule]
@@ -96,6 +97,7 @@ class ScheduleAdmin(Base):
         name = "django_rediscron_schedule_{}".format
         patterns = [
             path("refresh/", wrap(self.refresh_view), name=name("refresh")),
+            path("timeline/", wrap(self.timeline_view), name=name("timeline")),
             path("deleted/", wrap(self.deleted_list_view), name=name("deleted_list")),
             path("preview/", wrap(self.preview_view), name=name("preview")),
             path("call/", wrap(self.call_view), name=name("call")),
@@ -163,6 +165,11 @@ class ScheduleAdmin(Base):
     def refresh_view(self, request: HttpRequest) -> HttpResponse:
         """What changed in the rows of the list."""
         return list_page.refresh(self, request)
+
+    @showing_outages
+    def timeline_view(self, request: HttpRequest) -> HttpResponse:
+        """What ran and what is to run in a span of time."""
+        return timeline_page(self, request)
 
     @showing_outages
     def deleted_list_view(self, request: HttpRequest) -> HttpResponse:

@@ -83,6 +83,7 @@ def add_banner(model_admin: Any, response: HttpResponse) -> HttpResponse:
         outage = context["cl"].outage
         context["banner"] = banner.unreachable(outage) if outage else banner.read_banner()
         context["refresh_url"] = page_url(model_admin, "refresh")
+        context["timeline_url"] = page_url(model_admin, "timeline")
         context["deleted_url"] = page_url(model_admin, "deleted_list")
     return response
 

@@ -38,6 +38,8 @@ class Starts:
     count: int = 0
     ids: list[str] = field(default_factory=list)
     """Some of the schedules."""
+    has_others: bool = False
+    """Whether there are more of them."""
 
 
 @dataclass
@@ -71,8 +73,12 @@ def starts_of(plans: Iterable[Plan], span: Span, pauses: Sequence[Pause] = ()) -
                 for step, count in zip(found.steps[counted.first :], counted.numbers, strict=False):
                     if count:
                         step.count += count
+                        if plan.id in step.ids[-1:]:
+                            continue
                         if len(step.ids) < NAMED:
                             step.ids.append(plan.id)
+                        else:
+                            step.has_others = True
     return found
 
 

@@ -1,0 +1,1 @@
+"""The timeline: what ran in a span of time, and what is to run."""
