@@ -6,6 +6,7 @@ from datetime import datetime
 
 from ...quoting import quoted
 from ...schedule.missed import Skip
+from ...store.pauses import Pause
 from ...timing.cron_times import utc_text
 from ..runs import Run
 from .answer import Answer, Verdict
@@ -144,6 +145,21 @@ class Teller:
         if gap is not None:
             sentence, facts = f"{sentence}; {tell_gap(gap, self.zone)}", {**facts, **gap.facts}
         return self._say(verdict, sentence, run, **facts)
+
+    def _say_paused(self, sentence: str, pause: Pause, **facts: object) -> Answer:
+        """The sentence, and what is paused."""
+        return self._say(
+            "paused",
+            f"{sentence} {pause.what} is paused {pause.describe(self._tell)}",
+            run=None,
+            **facts,
+            since=pause.at,
+            actor=pause.by,
+            reason=pause.reason,
+            until=pause.until,
+            queue=pause.queue,
+            missed=pause.missed,
+        )
 
     def _tell(self, time: datetime) -> str:
         return tell_time(time, self.zone)

@@ -7,7 +7,6 @@ from typing import Any
 
 from ...schedule.missed import PUNCTUAL
 from ...schedule.record import Record
-from ...store.pauses import Pause
 from ...store.reading import Absent, Damaged
 from ..changes import CREATED, DELETED, LoggedChange
 from .answer import Answer
@@ -82,8 +81,7 @@ class _Judgement(Teller):
         if self.own > evidence.moment:
             return self._coming()
         if pause is not None:
-            sentence = f"It is due but not enqueued, because {self._tell_pause(pause)}"
-            return self._say("paused", sentence, **_facts_of(pause))
+            return self._say_paused("It is due but not enqueued, because", pause)
         if leader is None:
             gap = evidence.gap_at(evidence.moment)
             because = f"because {tell_gap(gap, self.zone)}"
@@ -113,18 +111,14 @@ class _Judgement(Teller):
             sentence += f", {tell_duration(self.own - self.time)} after its time (jitter)"
         pause = evidence.pause
         if pause is not None and pause.is_on(self.own):
-            sentence = f"It will not be enqueued {self._at(self.own)}"
-            sentence += f" unless that ends before: {self._tell_pause(pause)}"
-            return self._say("paused", sentence, enqueue_at=self.own, **_facts_of(pause))
+            sentence = f"It will not be enqueued {self._at(self.own)} unless that ends before:"
+            return self._say_paused(sentence, pause, enqueue_at=self.own)
         if evidence.leader is None:
             sentence += f", if a scheduler is running by then: at present {UNLED}"
         job = evidence.stored
         if isinstance(job, Record) and job.last_error is not None:
             sentence += f"; at present the schedule is in error: {job.last_error}"
         return self._say("coming", sentence, enqueue_at=self.own)
-
-    def _tell_pause(self, pause: Pause) -> str:
-        return f"{pause.what} is paused {pause.describe(self._tell)}"
 
     # What was not to run
 
@@ -302,14 +296,3 @@ class _Judgement(Teller):
             sentence += ". The schedule is gone, and no deletion is on record"
         sentence += ". Somebody deleted it in Redis, or Redis lost data"
         return self._say("lost", sentence, leader=leader and leader.leader)
-
-
-def _facts_of(pause: Pause) -> dict[str, Any]:
-    return {
-        "since": pause.at,
-        "actor": pause.by,
-        "reason": pause.reason,
-        "until": pause.until,
-        "queue": pause.queue,
-        "missed": pause.missed,
-    }
