@@ -19,6 +19,7 @@ from ..unreachable import UnreachableError, reaching
 from . import log
 from .changeform import page as form_page
 from .changeform.call_page import call_page
+from .changeform.copying import PARAMETER, copied_values
 from .changeform.form import ScheduleForm
 from .changeform.preview import preview_field, preview_page
 from .changelist import columns, filters
@@ -34,6 +35,7 @@ from .changelist.actions import (
 from .deleted.all import deleted_list_page
 from .deleted.one import deleted_page, on_record
 from .display import TEMPLATES
+from .one_schedule.as_json import json_page
 from .one_schedule.disable import disable_page
 from .one_schedule.reset import reset_page
 from .one_schedule.revert import revert_page
@@ -102,6 +104,7 @@ class ScheduleAdmin(Base):
             path("preview/", wrap(self.preview_view), name=name("preview")),
             path("call/", wrap(self.call_view), name=name("call")),
             path("<path:object_id>/deleted/", wrap(self.deleted_view), name=name("deleted")),
+            path("<path:object_id>/json/", wrap(self.json_view), name=name("json")),
             path("<path:object_id>/disable/", wrap(self.disable_view), name=name("disable")),
             path("<path:object_id>/run/", wrap(self.run_view), name=name("run")),
             path("<path:object_id>/reset/", wrap(self.reset_view), name=name("reset")),
@@ -204,6 +207,12 @@ class ScheduleAdmin(Base):
         page = partial(super().changeform_view, request, object_id, form_url, extra_context)
         return form_page.save_page(self, request, object_id, page)
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Django's own, or the values of the schedule that is to be copied."""
+        if id := request.GET.get(PARAMETER):
+            return copied_values(self, request, id)
+        return dict(super().get_changeform_initial_data(request))
+
     def save_model(self, request: Any, obj: Schedule, form: Any, change: bool) -> None:
         """Write it to Redis, unless its version has changed since it was loaded."""
         form.write()
@@ -226,7 +235,7 @@ class ScheduleAdmin(Base):
         obj: Schedule | None = None,
     ) -> HttpResponse:
         """Django's own, with the state of the schedule and what it did."""
-        form_page.open_wrong_groups(context["adminform"])
+        form_page.open_groups(context["adminform"])
         form_page.show_parameters(self, context["adminform"])
         if obj is not None:
             context.update(form_page.state_context(self, request, obj))
@@ -261,6 +270,11 @@ class ScheduleAdmin(Base):
         return on_record(self, request, object_id) or (
             django._get_obj_does_not_exist_redirect(request, opts, object_id)
         )
+
+    @showing_outages
+    def json_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """It as JSON."""
+        return json_page(self, request, object_id)
 
     @showing_outages
     def disable_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

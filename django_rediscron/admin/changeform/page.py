@@ -41,6 +41,7 @@ from ..form_fields.timing import LIMITS, WHEN
 from ..form_fields.widgets import Group
 from ..one_schedule.details import read_details
 from ..one_schedule.revert import may_revert
+from .copying import copy_url
 from .form import ScheduleForm
 from .values import values_of
 
@@ -125,12 +126,15 @@ def _as_text(name: str) -> Callable[[Schedule], str]:
 # Showing
 
 
-def open_wrong_groups(shown: Any) -> None:
-    """Open each group with a wrong field; Django does not see fields that share a line."""
-    wrong = shown.form.errors.keys()
+def open_groups(shown: Any) -> None:
+    """Open each group with a wrong field, which Django does not see in a shared line, or with a
+    value that was copied."""
+    form = shown.form
+    told = form.errors.keys() if form.is_bound else form.initial.keys() & form.fields.keys()
+    wanted = {name for name in told if form.is_bound or _is_set(name, form.initial[name])}
     shown.fieldsets = [
         (heading, {**options, "classes": ()})
-        if wrong & {name for name in flatten(options["fields"]) if isinstance(name, str)}
+        if wanted & {name for name in flatten(options["fields"]) if isinstance(name, str)}
         else (heading, options)
         for heading, options in shown.fieldsets
     ]
@@ -162,8 +166,12 @@ def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
     context: dict[str, Any] = {"details": details, "job": job}
     if may_revert(model_admin, request, schedule):
         context["revert_url"] = page_url(model_admin, "revert", schedule.id)
+    if model_admin.has_view_permission(request, schedule):
+        context["json_url"] = page_url(model_admin, "json", schedule.id)
     if job is None:
         return context
+    if model_admin.has_add_permission(request):
+        context["copy_url"] = copy_url(model_admin, schedule)
     schedule.recent_runs = details.latest_runs
     context["facts"] = [
         (_("State"), badges(schedule)),  # the whole error follows below

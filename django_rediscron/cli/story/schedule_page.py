@@ -22,7 +22,7 @@ from ...core.story.reigns import Reign, read_reigns
 from ...terminal import columns, fitted, one_line, with_progress
 from ..listing.as_json import schedule_facts
 from ..options import json_option, time_fact
-from ..selection import Selection, selecting
+from ..selection import Selection, check_id, selecting
 from ..verb import Verb, tell_server
 from .changes import change_facts
 from .changes import lines as change_lines
@@ -88,6 +88,12 @@ def show(connection: Redis, selection: Selection, as_json: bool) -> None:
     click.echo("\n\n\n".join(texts) or "No schedules match")
     if not texts:
         tell_server()
+
+
+def page_facts(id: str, connection: Redis) -> dict[str, Any]:
+    """A page as JSON. Raises `NoSuchJobError` if nothing is on record of the id."""
+    check_id(id, connection)
+    return _facts(_read(id, connection))
 
 
 def _read(id: str, connection: Redis) -> Page:
