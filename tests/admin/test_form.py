@@ -166,6 +166,13 @@ def test_what_is_wrong_is_told_at_its_field_and_nothing_is_written(
     assert not LogEntry.objects.exists()
 
 
+def test_the_timing_is_checked_whatever_else_is_wrong(operator: Client) -> None:
+    wrong = {**RIGHT, "func_name": "os.system", "cron": "61 * * * *"}
+    found = errors(send(operator, ADD, load(operator, ADD), **wrong))
+    assert list(found) == ["func_name", "cron"]
+    assert "ALLOWED_FUNCTIONS" in found["func_name"][0]
+
+
 def test_retries_are_told_at_their_field(operator: Client) -> None:
     response = send(operator, ADD, load(operator, ADD), **RIGHT, retry_intervals="5")
     assert "attempts" in errors(response)["retry_max"][0]
@@ -297,7 +304,8 @@ def test_a_function_that_is_not_allowed_keeps_what_it_runs_with(
 ) -> None:
     schedule("old", func_name="os.system", args=("true",), kwargs={"a": 1})
     response = operator.get(change_url("old"))
-    assert "is not on the list" in response.text
+    assert response.text.count("is not on the list") == 1
+    assert 'add it to <code dir="ltr">REDISCRON["ALLOWED_FUNCTIONS"]' in response.text
     form = inputs(response)
     assert not {"func_name", "args", "kwargs"} & set(form)
     forged = {"func_name": "os.system", "args": '["rm -rf /"]', "kwargs": "{}"}

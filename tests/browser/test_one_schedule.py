@@ -35,6 +35,13 @@ def test_adds_with_a_wrong_and_then_a_right_expression(log_in: LogIn, connection
     expect(preview).to_contain_text("not valid")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("line 1, column 9")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    told = page.locator(".errorlist").get_by_text("minute must be 0-59")
+    expect(told).to_have_count(1)
+    expect(preview.locator(".errorlist")).to_have_count(0)
+    page.locator("#id_cron").fill("62 6 * * mon-fri")
+    expect(preview).to_contain_text("got '62'")
+    expect(told).to_have_count(1)
     assert not connection.keys("rq:cron_job:*")
 
     page.locator("#id_args").fill('["daily"]')
@@ -64,6 +71,15 @@ def test_the_preview_follows_the_calendar_too(log_in: LogIn, schedule: Make) -> 
     expect(page.locator("#rediscron-preview li")).to_have_count(10)
     page.locator("#id_max_runs").fill("2")
     expect(page.locator("#rediscron-preview li")).to_have_count(2)
+
+
+def test_a_copy_shows_when_it_will_run(log_in: LogIn, schedule: Make) -> None:
+    schedule("job", interval=3600)
+    page = log_in()
+    page.goto(CHANGE)
+    page.get_by_role("link", name="Copy").click()
+    expect(page.locator("#id_id")).to_have_value("job-copy")
+    expect(page.locator("#rediscron-preview li")).to_have_count(10)
 
 
 def test_two_tabs_in_conflict(log_in: LogIn, schedule: Make, connection: Redis) -> None:

@@ -25,7 +25,7 @@ from ..form_fields.timing import TimingForm
 from ..log import definition
 from .call import ARGS, KWARGS, Call
 from .conflicts import Conflict, LoadedSchedule, brief_definition, is_brief_of
-from .values import apply, values_of
+from .values import apply, timed_job, values_of
 
 _FIRST_WORD = re.compile(r"(?:notify\[')?[a-z_]+", re.ASCII)
 _OF_WORD = {
@@ -176,14 +176,22 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
         self._add_errors_of_call()
         if not self.errors:
             self.check_call(cleaned)
-        if not self.errors:
-            try:
+        try:
+            if self.errors:
+                self.check_timing(cleaned)
+            else:
                 self.job = self._make_job(cleaned)
-            except InvalidScheduleError as error:
-                field = field_of(error)
-                name = field if field in self.fields else None
-                self.add_error(name, ValidationError(str(error)))
+        except InvalidScheduleError as error:
+            field = field_of(error)
+            name = field if field in self.fields else None
+            self.add_error(name, ValidationError(str(error)))
         return cleaned
+
+    def check_timing(self, cleaned: dict[str, Any]) -> None:
+        """What is wrong with the timing is told, whatever else is wrong."""
+        names = TimingForm.base_fields.keys()
+        if self.stored is None and names <= cleaned.keys():
+            timed_job(cleaned, names).validate()
 
     def _add_errors_of_call(self) -> None:
         """Those of single parameters; a call that is left alone is not checked."""

@@ -25,7 +25,7 @@ from ...core.timing.zones import find_zone
 from ...models import Schedule
 from ..display import TEMPLATES, page_url
 from ..form_fields.timing import TimingForm
-from .values import apply, values_of
+from .values import timed_job, values_of
 
 RUNS = 10
 
@@ -120,11 +120,7 @@ class PreviewForm(TimingForm):
         stored = self.stored
         if stored is not None and all(self.initial[name] == values[name] for name in values):
             return stored
-        # Jitter depends on the id; any other id delays by other seconds.
-        id = stored.id if stored else "new"
-        job = RedisCronJob(id, "default", func_name="none.none", interval=1)
-        job.next_enqueue_time = None
-        apply(job, values, values)
+        job = timed_job(values, values, stored.id if stored else "new")
         job.validate()
         return job
 

@@ -74,6 +74,17 @@ def apply(job: RedisCronJob, values: Mapping[str, Any], names: Iterable[str]) ->
         job.notify = check_notify("notify", False if values.get("notify") == "no" else said)
 
 
+def timed_job(values: Mapping[str, Any], names: Iterable[str], id: str = "new") -> RedisCronJob:
+    """A schedule that is made of these fields, which are about its timing, and runs nothing.
+
+    Jitter depends on the id. Raises what `apply` raises.
+    """
+    job = RedisCronJob(id, "default", func_name="none.none", interval=1)
+    job.next_enqueue_time = None
+    apply(job, values, names)
+    return job
+
+
 def _retry(job: RedisCronJob, values: Mapping[str, Any]) -> Any:
     greatest, intervals = values.get("retry_max"), values.get("retry_intervals")
     if greatest is None and not intervals:

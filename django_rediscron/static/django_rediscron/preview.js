@@ -38,6 +38,14 @@
             return values.toString();
         };
 
+        // What stands at a field already is not told here as well.
+        const errorsOf = (input) => [...input.closest(".form-row").querySelectorAll(".errorlist")];
+        const tellOnce = () => {
+            if (inputs.some((each) => errorsOf(each).length)) {
+                box.querySelector(".errorlist")?.remove();
+            }
+        };
+
         const update = async () => {
             const wanted = query();
             if (wanted === shown) {
@@ -54,6 +62,7 @@
                     throw new Error(response.statusText);
                 }
                 box.innerHTML = await response.text(); // our own server's, escaped there
+                tellOnce();
                 announce();
                 shown = wanted;
             } catch (error) {
@@ -70,13 +79,18 @@
             timer = setTimeout(update, DELAY);
         };
         for (const input of inputs) {
-            input.addEventListener("input", later);
+            input.addEventListener("input", () => {
+                errorsOf(input).forEach((each) => each.remove()); // of what was there before
+                later();
+            });
             input.addEventListener("change", later);
             // Django's calendar and clock set values without an event, and then the focus.
             input.addEventListener("focus", later);
         }
-        shown = box.closest("form")?.querySelector(".errorlist, .errornote") ? null : query();
-        if (shown === null || !box.dataset.id) {
+        const isWrong = Boolean(box.closest("form")?.querySelector(".errorlist, .errornote"));
+        const isStored = Boolean(box.dataset.id);
+        shown = isWrong || !isStored ? null : query();
+        if (shown === null) {
             later();
         }
     };
