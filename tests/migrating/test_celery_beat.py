@@ -48,6 +48,7 @@ def test_what_an_app_has_is_carried_over(connection: Redis, told: Callable[..., 
         "queue": "default",
         "interval": "90s",
         "kwargs": {"to": ["a", "b"], "pair": [1, 2]},
+        "job_timeout": -1,
         "end_at": "2039-12-31T22:59:59.999999Z",
         "enabled": True,
     }

@@ -10,7 +10,7 @@ import click
 from ...core.dotted_names import is_dotted_name
 from ...core.quoting import quoted
 from ...migrating import crontab, rq_cron, rq_scheduler
-from ...migrating.celery import celery_beat
+from ...migrating.celery import celery_beat, django_celery_beat
 from ...migrating.found import Found
 
 
@@ -80,6 +80,16 @@ SOURCES = (
         function behind it; see --map for those that are bound or not functions.
         """,
         [click.Argument(["app"]), _default_queue],
+    ),
+    Source(
+        "django-celery-beat",
+        django_celery_beat.read,
+        """Move the periodic tasks of django-celery-beat.
+
+        It needs the project: manage.py rqrcron migrate django-celery-beat. Each task becomes the
+        function behind it; see --map for those that are bound or not functions.
+        """,
+        [_default_queue],
     ),
     Source(
         "crontab",

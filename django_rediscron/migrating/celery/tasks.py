@@ -33,6 +33,9 @@ _OPTIONS = {
 }
 """What is lost: why, and what to do."""
 
+_UNLIMITED = -1
+"""Of `job_timeout`: otherwise, RQ has a limit where Celery has none."""
+
 _HARMLESS = frozenset(
     ("queue", "expires", "time_limit", "soft_time_limit", "retry", "retry_policy", "serializer")
 )
@@ -165,11 +168,10 @@ class Tasks:
         return self._queue if name in (None, self._app.conf.task_default_queue) else str(name)
 
     def _limits(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        conf, found = self._app.conf, dict[str, Any]()
+        conf = self._app.conf
         limit = options.get("time_limit") or conf.task_time_limit
         limit = limit or options.get("soft_time_limit") or conf.task_soft_time_limit
-        if limit:
-            found["job_timeout"] = math.ceil(limit)
+        found: dict[str, Any] = {"job_timeout": math.ceil(limit) if limit else _UNLIMITED}
         expires = options.get("expires")
         if isinstance(expires, str):
             expires = datetime.fromisoformat(expires)

@@ -35,10 +35,7 @@ def timing_of(schedule: Any) -> tuple[dict[str, Any], list[Note]]:
     schedules = import_needed("celery.schedules", "celery")
     kind = type(schedule)
     if isinstance(schedule, schedules.solar):
-        raise CannotMoveError(
-            f"it is a solar schedule ({schedule.event}), and there are none here",
-            "run a function once a day that computes the time and calls queue.enqueue_at",
-        )
+        raise solar(schedule.event)
     if kind.__module__ in _KNOWN and isinstance(schedule, schedules.crontab):
         return {"cron": cron_of(schedule), "timezone": zone_name(schedule.tz)}, []
     if kind.__module__ in _KNOWN and isinstance(schedule, schedules.schedule):
@@ -47,6 +44,14 @@ def timing_of(schedule: Any) -> tuple[dict[str, Any], list[Note]]:
         f"its schedule is a {kind.__module__}.{kind.__qualname__}, whose times only its own code "
         f"knows",
         "register it with an interval or a cron expression",
+    )
+
+
+def solar(event: str) -> CannotMoveError:
+    """What is told of a schedule that follows the sun."""
+    return CannotMoveError(
+        f"it is a solar schedule ({event}), and there are none here",
+        "run a function once a day that computes the time and calls queue.enqueue_at",
     )
 
 
