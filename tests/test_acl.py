@@ -10,7 +10,9 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,6 +27,8 @@ from django_rediscron.core import (
     read_deleted,
     why,
 )
+from django_rediscron.core.backfill.note import Order
+from django_rediscron.core.backfill.running import Backfill
 from django_rediscron.core.declared.declared_schedule import DeclaredSchedule
 from django_rediscron.core.declared.merging import merge
 from django_rediscron.core.monitoring.health import check_health
@@ -149,7 +153,9 @@ def test_their_rights_cover_every_command_of_the_scripts_they_run() -> None:
     scripts = loaded_scripts()
     for name, run in {
         "rediscron-scheduler": changes + passes,
-        "rediscron-editor": [*changes, "search", "names_in_use", "enter", "read_runs"],
+        "rediscron-editor": [
+            *(*changes, "search", "names_in_use", "enter", "overlapping", "read_runs"),
+        ],
         "rediscron-reader": ["read", "search", "read_runs"],
     }.items():
         text = "".join(scripts[each].text for each in run)
@@ -268,6 +274,19 @@ def test_an_editor_can_do_all_with_a_schedule(editor: User) -> None:
     assert why("often", None, connection)  # also of a deleted one
     (deleted,) = read_deleted(connection)
     assert deleted.change is not None
+    assert editor.refusals() == set()
+
+
+@pytest.mark.parametrize("overlap", ["allow", "skip"])
+def test_an_editor_can_backfill(editor: User, overlap: Any) -> None:
+    admin = editor.admin
+    options: dict[str, Any] = {"cron": "0 0 * * *", "timezone": "UTC", "overlap": overlap}
+    job = RedisCronJob("report", "metrics", tasks.echo, connection=editor.connection, **options)
+    job.save()
+    ended = job.enqueue(editor.connection)
+    admin.hset(ended.key, "status", "started")  # and its worker has died
+    order = Order(*(datetime(2026, 6, 3, tzinfo=timezone.utc),) * 2)
+    assert len(list(Backfill("report", order, editor.connection).run())) == 1
     assert editor.refusals() == set()
 
 

@@ -207,6 +207,10 @@ def test_what_is_exported_can_be_imported(
     for id, said in found.items():
         a_job(id, connection, **said).save()
     stored = stored_definitions(connection)
+    off = {id: said.get("off", Off()) for id, said in found.items()}
+    assert {id: said["off"] for id, said in stored.items()} == {
+        id: f"{each.reason} {each.until}" for id, each in off.items()
+    }
     text = export(connection, form, with_secrets=True)
     assert {line.split()[-1] for line in take(connection, text)} <= {"unchanged"}
     connection.flushdb()

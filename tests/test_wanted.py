@@ -21,12 +21,14 @@ def notification(kind: str, cause: str = "schedule", **facts: Any) -> Notificati
     return Notification("1-0", kind, MOMENT, "report", None, MOMENT, run, "It is so.", facts)
 
 
-def test_everything_is_told_by_default_but_runs_by_hand() -> None:
+def test_everything_is_told_by_default_but_runs_by_hand_and_of_backfills() -> None:
     kinds = {*ALARMS, *PROGRESS}
     assert {kind for kind in kinds if is_wanted(notification(kind), True)} == kinds
     assert not any(is_wanted(notification(kind), False) for kind in kinds)
     by_hand = {kind for kind in WITH_RUNS if is_wanted(notification(kind, "hand"), True)}
     assert by_hand == {"schedule_disabled"}
+    filled = {kind for kind in WITH_RUNS if is_wanted(notification(kind, "backfill"), True)}
+    assert filled == by_hand
     asked_for = {"by_hand": True}
     assert all(is_wanted(notification(kind, "hand"), asked_for) for kind in WITH_RUNS)
 

@@ -13,6 +13,7 @@ from .listing.info import info
 from .migrate import migrate
 from .monitoring.health import health
 from .monitoring.metrics import metrics
+from .operations.backfill import backfill
 from .operations.deleting import delete
 from .operations.editing import edit
 from .operations.enabling import disable, enable
@@ -47,6 +48,7 @@ def main() -> None:
 
 for verb in (
     *(info, show, history, why, changes, next_runs, health, metrics),
-    *(enable, disable, pause, resume, run, edit, delete, revert, export, import_, migrate, reindex),
+    *(enable, disable, pause, resume, run, edit, backfill, delete, revert),
+    *(export, import_, migrate, reindex),
 ):
     main.add_command(verb)

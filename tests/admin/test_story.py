@@ -105,6 +105,20 @@ def test_a_run_in_words() -> None:
     assert len(hand.quote) == 500
 
 
+def test_runs_of_a_backfill_have_a_filter_of_their_own() -> None:
+    filled = run(1, cause="backfill", occurrence=NOON - 9 * MINUTE)
+    entries = entries_of(Records([run(0), filled]))
+    page = page_of(entries, "kind=backfill")
+    (entry,) = page.page
+    assert (entry.text, entry.outcome, entry.facts[0]) == ("Finished", "finished", "backfill")
+    assert "11:51:00" in entry.facts[1]
+    assert [(choice.text, choice.number) for choice in page.kinds] == [
+        ("All", 2),
+        ("Runs", 1),
+        ("Backfilled runs", 1),
+    ]
+
+
 def test_leaders_are_told_since_the_schedule_has_a_story() -> None:
     early = Reign("early", "", None, NOON - 9 * MINUTE, NOON - 8 * MINUTE, "died")
     leads = Reign("now", "web-1", 7, NOON - MINUTE, None, "")

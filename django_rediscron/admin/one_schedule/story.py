@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from ...conf import local
 from ...core.schedule.missed import Skip
 from ...core.story.changes import CREATED, DELETED, LoggedChange
+from ...core.story.in_flight import BACKFILL, HAND
 from ...core.story.reigns import Reign
 from ...core.story.runs import Run
 from ...core.story.skips import Failure
@@ -71,7 +72,7 @@ class StoryEntry:
     at: datetime | None
     """None for a run whose time cannot be read."""
     kind: str
-    """`run`, `skip`, `error`, `change` or `reign`."""
+    """`run`, `backfill` (also a run), `skip`, `error`, `change` or `reign`."""
     text: str
     facts: Sequence[str] = ()
     """More about it, each in a few words."""
@@ -142,7 +143,7 @@ def _run_entries(runs: Iterable[Run]) -> Iterable[StoryEntry]:
         at = run.enqueued_at or run.started_at or run.ended_at
         yield StoryEntry(
             at,
-            "run",
+            BACKFILL if run.cause == BACKFILL else "run",
             capfirst(outcome(run)),
             facts=tuple(_run_facts(run, at)),
             quote=Truncator(run.error).chars(LONGEST_TEXT),
@@ -153,8 +154,11 @@ def _run_entries(runs: Iterable[Run]) -> Iterable[StoryEntry]:
 
 
 def _run_facts(run: Run, at: datetime | None) -> Iterable[str]:
-    if run.cause == "hand":
+    if run.cause == HAND:
         yield _("run by hand")
+    elif run.cause == BACKFILL and run.occurrence:
+        yield _("backfill")
+        yield _due(clock_tag(run.occurrence))
     elif at and run.occurrence and (at - run.occurrence).total_seconds() >= LATE:
         yield _due(clock_tag(run.occurrence))
     if run.duration is not None:

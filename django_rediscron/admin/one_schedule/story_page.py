@@ -22,6 +22,7 @@ PER_PAGE = 50
 
 KINDS = {
     "run": gettext_lazy("Runs"),
+    "backfill": gettext_lazy("Backfilled runs"),
     "skip": gettext_lazy("Skipped runs"),
     "error": gettext_lazy("Errors"),
     "change": gettext_lazy("Changes"),

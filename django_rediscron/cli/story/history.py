@@ -13,6 +13,7 @@ import click
 from redis import Redis
 
 from ...core.schedule.missed import Skip
+from ...core.story.in_flight import BACKFILL, HAND
 from ...core.story.runs import Run, read_recent
 from ...core.story.skips import Failure, read_skips
 from ...core.timing.cron_times import utc_text
@@ -71,8 +72,8 @@ def history(
     time its latest attempt started, how long that ran, and notes.
 
     With --json, "id" is the ID if one was given, else null; "runs" holds an object for each run
-    with id, occurrence (null if run by hand), cause ("schedule" or "hand"), job_id, status,
-    enqueued_at, started_at, ended_at, seconds, attempts, worker, queue, too_long and error;
+    with id, occurrence (null if run by hand), cause ("schedule", "hand" or "backfill"), job_id,
+    status, enqueued_at, started_at, ended_at, seconds, attempts, worker, queue, too_long and error;
     "skips" one for each skip or error with id, occurrence, until, count, reason ("misfire",
     "catch_up", "overlap", "paused" or "error"), at and text; of one that was paused, "by" names who
     did so, and "queue" the queue unless all were. Times are in UTC, or null.
@@ -163,7 +164,8 @@ def table(events: Sequence[Event], *, with_ids: bool) -> list[str]:
 def _cells(event: Event) -> list[str]:
     what = event.what
     if isinstance(what, Run):
-        started = "-" if what.started_at is None else f"+{span(what.started_at - event.time)}"
+        due = event.time if what.cause != BACKFILL else what.enqueued_at or event.time
+        started = "-" if what.started_at is None else f"+{span(what.started_at - due)}"
         ran = "-" if what.duration is None else span(what.duration)
         cells = [what.status, started, ran, ", ".join(_notes(what))]
     elif isinstance(what, Skip):
@@ -173,9 +175,12 @@ def _cells(event: Event) -> list[str]:
     return [short_time(event.time), *map(one_line, [event.schedule_id, *cells])]
 
 
+_CAUSES = {HAND: "by hand", BACKFILL: "backfill"}
+
+
 def _notes(run: Run) -> Iterator[str]:
-    if run.cause == "hand":
-        yield "by hand"
+    if run.cause in _CAUSES:
+        yield _CAUSES[run.cause]
     if run.attempts > 1:
         yield f"{run.attempts} attempts"
     if run.is_too_long:

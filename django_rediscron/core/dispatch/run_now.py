@@ -8,10 +8,11 @@ failed, as it does after a worker died.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
@@ -26,6 +27,7 @@ from ..exceptions import InvalidScheduleError
 from ..quoting import quoted
 from ..schedule.definition import FUNCTION_FIELDS
 from ..schedule.record import Record
+from ..schedule.texts import time_text
 from ..store.keys import OCCURRENCE_FIELDS
 from ..store.rq_queues import overridden
 from ..store.scripts import Script, run_script
@@ -178,20 +180,43 @@ def _forget(job: Job, execution: Execution) -> None:
         logger.warning("The run of job %s stays registered for %s s: %s", job.id, LIFE, error)
 
 
+class Target(NamedTuple):
+    """Where the jobs of a schedule go, and how they are made."""
+
+    schedule: Record
+    queue: Queue
+    importable: bool
+    """Whether this process can import its functions."""
+    explain: Callable[[Record, str], str]
+
+    @classmethod
+    def of(cls, schedule: Record, connection: Redis) -> Target:
+        """Raises `InvalidScheduleError` if it cannot be enqueued from here."""
+        applications = Applications(own_application(), connection)
+        try:
+            queue, importable = applications.target(schedule)
+            if importable:
+                schedule.import_functions(FUNCTION_FIELDS)
+        except InvalidScheduleError as error:
+            raise type(error)(applications.explain(schedule, str(error))) from error
+        return cls(schedule, queue, importable, applications.explain)
+
+    def create_job(self) -> Job:
+        """One RQ job, not yet enqueued; raises likewise."""
+        try:
+            return create_job(self.schedule, self.queue, importable=self.importable)
+        except InvalidScheduleError as error:
+            raise type(error)(self.explain(self.schedule, str(error))) from error
+
+
 def enqueue_now(schedule: Record, connection: Redis) -> Job:
     """Enqueue one RQ job of a schedule without changing its times, and enter it in the history.
 
     On a queue with `ASYNC: False` it has run when this returns, successfully or not. Functions that
     another application declares are not imported, as in a pass.
     """
-    applications = Applications(own_application(), connection)
-    try:
-        queue, importable = applications.target(schedule)
-        if importable:
-            schedule.import_functions(FUNCTION_FIELDS)
-        job = create_job(schedule, queue, importable=importable)
-    except InvalidScheduleError as error:
-        raise type(error)(applications.explain(schedule, str(error))) from error
+    target = Target.of(schedule, connection)
+    queue, job = target.queue, target.create_job()
     for attempt in range(1, ATTEMPTS + 1):
         try:
             job = _write(job, schedule, queue, connection)
@@ -217,18 +242,34 @@ def _write(job: Job, schedule: Record, queue: Queue, connection: Redis) -> Job:
         if pipe.zscore(history, job.id) is not None:
             return job
         pipe.multi()
-        if queue.is_async and overridden(queue):
-            job = enqueue_into(pipe, schedule, queue, job.id)
-        elif queue.is_async:
-            at_front = bool(schedule.job_options.get("at_front"))
-            queue.enqueue_job(job, pipeline=pipe, at_front=at_front)
-        else:
-            write_unqueued(queue, job, pipe)
-        pipe.hset(job.key, mapping=dict(zip(OCCURRENCE_FIELDS, (schedule.id, ""), strict=True)))
-        moment = now()
-        enter(pipe, job.id, entry_text(None, moment, terms_of(HAND, schedule, queue), schedule.id))
-        pipe.zadd(history, {job.id: moment.timestamp()})
-        pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
-        pipe.expire(history, HISTORY_TTL)
+        job = write_run(pipe, job, schedule, queue, HAND)
         pipe.execute()
+    return job
+
+
+def write_run(
+    pipe: Any,
+    job: Job,
+    schedule: Record,
+    queue: Queue,
+    cause: str,
+    occurrence: datetime | None = None,
+) -> Job:
+    """Queue the commands that write a job, and enter it in its queue, in the history, and among
+    those in flight. Returns the job as the queue's own class made it."""
+    if queue.is_async and overridden(queue):
+        job = enqueue_into(pipe, schedule, queue, job.id)
+    elif queue.is_async:
+        at_front = bool(schedule.job_options.get("at_front"))
+        queue.enqueue_job(job, pipeline=pipe, at_front=at_front)
+    else:
+        write_unqueued(queue, job, pipe)
+    whose = schedule.id, time_text(occurrence)
+    pipe.hset(job.key, mapping=dict(zip(OCCURRENCE_FIELDS, whose, strict=True)))
+    moment, shared = now(), terms_of(cause, schedule, queue)
+    enter(pipe, job.id, entry_text(occurrence, moment, shared, schedule.id))
+    history = schedule.job_history_key
+    pipe.zadd(history, {job.id: moment.timestamp()})
+    pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
+    pipe.expire(history, HISTORY_TTL)
     return job

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..story.in_flight import HAND
+from ..story.in_flight import SCHEDULE
 from .notification import Notification
 
 
 def is_wanted(notification: Notification, notify: object) -> bool:
     """Whether it is to be told, by the schedule's option `notify`; True if there is no schedule.
 
-    A run by hand is told only if the schedule asks for it; but that the schedule was disabled
-    concerns the runs to come. Failures before the latest success count as the first in a row.
+    A run by hand or of a backfill is told only if the schedule asks for it; but that the schedule
+    was disabled concerns the runs to come. Failures before the latest success count as the first in
+    a row.
     """
     if notify is False:
         return False
     said = notify if isinstance(notify, Mapping) else {}
     kind, run = notification.kind, notification.run
-    by_hand = run is not None and run.cause == HAND and kind != "schedule_disabled"
+    by_hand = run is not None and run.cause != SCHEDULE and kind != "schedule_disabled"
     if by_hand and not said.get("by_hand"):
         return False
     if kind in ("run_failed", "run_recovered"):

@@ -133,6 +133,9 @@ FILES = f"{INDEX}:files"
 ERRORS = f"{INDEX}:errors"
 """Sorted set: ids of schedules that could not be enqueued, scored by the time of the last try."""
 
+BACKFILL_PREFIX = f"{INDEX}:backfill:"
+"""Hashes with a TTL: see `backfill_key`."""
+
 HEALTHCHECKS_PREFIX = f"{INDEX}:healthchecks:"
 """Hashes: see `healthchecks_key`."""
 
@@ -202,6 +205,11 @@ def outcomes_key(id: str) -> str:
     """The hash of how a schedule's runs ended: latest times, failures in a row, counts; and of how
     many occurrences it skipped."""
     return OUTCOMES_PREFIX + id
+
+
+def backfill_key(id: str) -> str:
+    """The hash of how far the backfill of a schedule has got: see `backfill/note.py`."""
+    return BACKFILL_PREFIX + id
 
 
 def healthchecks_key(account: str) -> str:

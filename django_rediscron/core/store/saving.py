@@ -17,6 +17,7 @@ from ..timing.cron_times import utc_text
 from .actors import current_actor
 from .change import NO_LONGER_DECLARED, Change, new_receipt
 from .keys import (
+    BACKFILL_PREFIX,
     FACTS,
     HISTORY_SUFFIX,
     LOCK,
@@ -50,7 +51,12 @@ SAVE = Script(
     RECEIPT_TTL=RECEIPT_TTL,
     LOCK=LOCK,
 )
-DELETE = Script("delete", HISTORY_SUFFIX=HISTORY_SUFFIX, NO_LONGER_DECLARED=NO_LONGER_DECLARED)
+DELETE = Script(
+    "delete",
+    BACKFILL_PREFIX=BACKFILL_PREFIX,
+    HISTORY_SUFFIX=HISTORY_SUFFIX,
+    NO_LONGER_DECLARED=NO_LONGER_DECLARED,
+)
 
 
 def save_changes(changes: Sequence[Change], connection: Redis, pipeline: Any | None = None) -> None:

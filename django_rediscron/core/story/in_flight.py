@@ -15,7 +15,7 @@ from ..timing.cron_times import utc_text
 
 ENTER = Script("enter", IN_FLIGHT=IN_FLIGHT)
 
-SCHEDULE, HAND = "schedule", "hand"
+SCHEDULE, HAND, BACKFILL = "schedule", "hand", "backfill"
 """What causes a run."""
 
 ENDED = ("finished", "failed", "stopped", "canceled")
@@ -41,8 +41,8 @@ _CHUNK = 65536
 class Entry(NamedTuple):
     """A job in flight: `OCCURRENCE ENQUEUED CAUSE MAX_RUNTIME RETRIES PREFIX ID` in Redis.
 
-    UTC text (`-` by hand; `LAST/FIRST` if it stands for several), epoch seconds, `schedule` or
-    `hand`, seconds (with a `!` once it was told that it takes longer) or `-`, how often RQ may try
+    UTC text (`-` by hand; `LAST/FIRST` if it stands for several), epoch seconds, the
+    cause, seconds (with a `!` once it was told that it takes longer) or `-`, how often RQ may try
     it again (with a `!` once it was told that it runs), start of the key of its hash (`-`: RQ's
     own), and the id of its schedule.
     """

@@ -29,7 +29,15 @@ from ..store.keys import (
 )
 from ..store.scripts import Script, run_scripts
 from ..timing.cron_times import LAST_YEAR, utc_text
-from .in_flight import LOOKED_AT_FIELDS, PREFIX_PATTERN, SCHEDULE, Look, time_or_none
+from .in_flight import (
+    BACKFILL,
+    HAND,
+    LOOKED_AT_FIELDS,
+    PREFIX_PATTERN,
+    SCHEDULE,
+    Look,
+    time_or_none,
+)
 
 READ_RUNS = Script(
     "read_runs",
@@ -58,7 +66,7 @@ _STATUS_LETTERS = {
     "started": "r",
     "queued": "q",
 }
-_CAUSE_LETTERS = {"schedule": "s", "hand": "h", "backfill": "b"}
+_CAUSE_LETTERS = {SCHEDULE: "s", HAND: "h", BACKFILL: "b"}
 _STATUSES = {letter: status for status, letter in _STATUS_LETTERS.items()}
 _CAUSES = {letter: cause for cause, letter in _CAUSE_LETTERS.items()}
 
@@ -84,7 +92,7 @@ class Run:
     occurrence: datetime | None = None
     """The nominal time; None for a run by hand."""
     cause: str = SCHEDULE
-    """`schedule` or `hand`."""
+    """`schedule`, `hand` or `backfill`."""
     attempts: int = 0
     """How often it was started."""
     error: str = ""

@@ -59,6 +59,7 @@ local function delete(key, id)
   if deleted == 1 then
     redis.call('ZREM', INDEX, id)
     redis.call('DEL', key .. HISTORY_SUFFIX)
+    redis.pcall('DEL', BACKFILL_PREFIX .. id)
     enter(id, before, revision)
     events[#events + 1] = cjson.encode({event = 'deleted', job_id = id})
   end

@@ -80,7 +80,7 @@ class Evidence:
 
     @cached_property
     def timeline(self) -> Timeline:
-        known = [run.occurrence for run in self.runs]
+        known = [run.occurrence for run in self.runs if run.cause == SCHEDULE]
         for record in self.records:
             known.append(record.occurrence)
             if isinstance(record, Skip):

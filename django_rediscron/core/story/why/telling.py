@@ -8,6 +8,7 @@ from ...quoting import quoted
 from ...schedule.missed import Skip
 from ...store.pauses import Pause
 from ...timing.cron_times import utc_text
+from ..in_flight import BACKFILL
 from ..runs import Run
 from .answer import Answer, Verdict
 from .evidence import Evidence
@@ -33,7 +34,10 @@ class Teller:
         if run.status in ("queued", "started"):
             verdict = "waiting" if run.status == "queued" else "running"
         late = None if run.enqueued_at is None else (run.enqueued_at - self.own).total_seconds()
-        sentence = f"Its job was enqueued {self._at(run.enqueued_at)}{tell_lateness(late)}"
+        sentence = f"Its job was enqueued {self._at(run.enqueued_at)}"
+        if run.cause == BACKFILL:
+            sentence, late = f"{sentence} by a backfill", None
+        sentence += tell_lateness(late)
         if verdict == "waiting" and not run.attempts:
             return self._in_queue(run, sentence, late)
         sentence += tell_progress(run, self.evidence.moment, self.zone)

@@ -1,7 +1,7 @@
 -- Whether an earlier run of a schedule has not ended, by what RQ itself says of its jobs. Keys of
 -- the wrong type hold no jobs; what may not be read at all is an error of the schedule.
 
--- include: refusals
+-- include: read_any
 -- include: alive
 
 -- What RQ says of jobs that no worker can take yet.

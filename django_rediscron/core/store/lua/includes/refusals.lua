@@ -1,22 +1,13 @@
 -- Writes that Redis may refuse for one schedule only: by permissions, or by the type of a key.
 
+-- include: read_any
+
 -- What takes back the writes of the schedule in hand, if a later one of them is refused.
 local undo = {}
 
 local function take_back()
   for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
   undo = {}
-end
-
-local function is_wrong_type(reply)
-  return type(reply) == 'table' and reply.err and string.find(reply.err, 'WRONGTYPE', 1, true)
-end
-
--- The reply, even if the key is of the wrong type. Raises an error if it is refused otherwise.
-local function read(...)
-  local reply = redis.pcall(...)
-  if type(reply) == 'table' and reply.err and not is_wrong_type(reply) then error(reply) end
-  return reply
 end
 
 local function add(key, field, number)

@@ -1,0 +1,1 @@
+"""Runs for occurrences of the past, one for each of a span."""
