@@ -13,6 +13,8 @@ from .conf import as_django_has_it
 from .core.exceptions import InvalidScheduleError
 from .core.job import RedisCronJob
 from .core.quoting import quoted_id
+from .core.schedule.definition import State
+from .core.store.pauses import Pause, ShownState
 from .core.store.reading import Damaged
 from .core.story.runs import Run
 from .query import ScheduleQuerySet
@@ -55,6 +57,8 @@ class Schedule(models.Model):
     """Whether Redis refused to read it: then nothing is known to be wrong with it."""
     recent_runs: Sequence[Run] = ()
     """The newest runs, newest first, where a page has read them."""
+    pause: Pause | None = None
+    """Because of which its queue is paused, if a page has read that."""
 
     class Meta:
         managed = False
@@ -94,7 +98,7 @@ class Schedule(models.Model):
         return schedule
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """`enabled`, `disabled`, `finished` or `error`."""
         return "error" if self.job is None else self.job.state
 
@@ -103,6 +107,11 @@ class Schedule(models.Model):
         if self.job is None:
             raise InvalidScheduleError(f"schedule {quoted_id(self.id)} cannot be read")
         return self.job
+
+    @property
+    def shown_state(self) -> ShownState:
+        """The same, or `paused` if it would be enqueued but for its `pause`."""
+        return "paused" if self.state == "enabled" and self.pause is not None else self.state
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
         """Read it from Redis again. Raises `Schedule.DoesNotExist`."""

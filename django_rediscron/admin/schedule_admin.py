@@ -32,6 +32,7 @@ from .changelist.actions import (
     reset_selected,
     run_selected,
 )
+from .changelist.pauses import resume_page
 from .deleted.all import deleted_list_page
 from .deleted.one import deleted_page, on_record
 from .display import TEMPLATES
@@ -100,6 +101,7 @@ class ScheduleAdmin(Base):
         patterns = [
             path("refresh/", wrap(self.refresh_view), name=name("refresh")),
             path("timeline/", wrap(self.timeline_view), name=name("timeline")),
+            path("resume/", wrap(self.resume_view), name=name("resume")),
             path("deleted/", wrap(self.deleted_list_view), name=name("deleted_list")),
             path("preview/", wrap(self.preview_view), name=name("preview")),
             path("call/", wrap(self.call_view), name=name("call")),
@@ -163,7 +165,7 @@ class ScheduleAdmin(Base):
                 raise
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
-        return list_page.add_banner(self, response)
+        return list_page.add_banner(self, request, response)
 
     def refresh_view(self, request: HttpRequest) -> HttpResponse:
         """What changed in the rows of the list."""
@@ -173,6 +175,11 @@ class ScheduleAdmin(Base):
     def timeline_view(self, request: HttpRequest) -> HttpResponse:
         """What ran and what is to run in a span of time."""
         return timeline_page(self, request)
+
+    @showing_outages
+    def resume_view(self, request: HttpRequest) -> HttpResponse:
+        """Resume what is paused."""
+        return resume_page(self, request)
 
     @showing_outages
     def deleted_list_view(self, request: HttpRequest) -> HttpResponse:

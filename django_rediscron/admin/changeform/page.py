@@ -22,6 +22,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from ...conf import local
 from ...core.exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
+from ...core.store.pauses import pause_of, read_pauses
 from ...core.story.changes import DELETED
 from ...models import Schedule
 from ...queues import main_connection
@@ -173,6 +174,7 @@ def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
     if model_admin.has_add_permission(request):
         context["copy_url"] = copy_url(model_admin, schedule)
     schedule.recent_runs = details.latest_runs
+    schedule.pause = pause_of(schedule.queue_name, read_pauses(main_connection()))
     context["facts"] = [
         (_("State"), badges(schedule)),  # the whole error follows below
         (_("Runs"), timing(schedule)),
@@ -181,6 +183,8 @@ def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
     ]
     if not job.enabled and job.off.describe(absolute):
         context["facts"].insert(1, (_("Disabled"), job.off.describe(absolute)))
+    if schedule.shown_state == "paused" and schedule.pause is not None:
+        context["facts"].insert(1, (_("Paused"), schedule.pause.describe(absolute)))
     if job.max_runs is not None:
         context["facts"].append((_("Runs so far"), f"{job.runs} / {job.max_runs}"))
     if model_admin.has_run_permission(request, schedule):

@@ -26,6 +26,7 @@ STATES = {
     "disabled": gettext_lazy("disabled"),
     "finished": gettext_lazy("finished"),
     "error": gettext_lazy("error"),
+    "paused": gettext_lazy("paused"),
 }
 
 
@@ -73,7 +74,8 @@ def next_run(obj: Schedule) -> str:
         return NOTHING
     moment = own_time(obj.job, aware(obj.next_enqueue_time))
     delay = (now() - moment).total_seconds()
-    if delay < LATE or obj.state != "enabled":  # after an error, it waits for a retry
+    # After an error it waits for a retry, and while it is paused for the end of that.
+    if delay < LATE or obj.shown_state != "enabled":
         return time_tag(moment)
     late = _("late by %(time)s") % {"time": span(delay)}
     return format_html(
@@ -120,9 +122,11 @@ def current_state(obj: Schedule) -> SafeString:
 
 def badges(obj: Schedule) -> SafeString:
     """Its state, and how it differs from the code."""
-    state = obj.state
+    state, pause = obj.shown_state, obj.pause
     job = obj.job
     why = job.off.describe(absolute) if job is not None and not job.enabled else ""
+    if state == "paused" and pause is not None:
+        why = pause.describe(absolute)
     found: list[tuple[str, str, Any]] = [(state, why, STATES[state])]
     if job is not None and job.orphaned_at is not None:
         found.append(("orphan", _("the code declares it no longer"), _("orphan")))

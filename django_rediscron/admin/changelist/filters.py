@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...core.store import search
+from ...core.store.pauses import Pause, in_state
 from ...core.store.search import Condition, NamesInUse
 from ...query import ScheduleQuerySet
 from ...queues import main_connection, queues_beside
@@ -23,8 +24,9 @@ Choices = Iterable[tuple[str, Any]]
 class ScheduleFilter(admin.SimpleListFilter):
     """A filter whose values are conditions of a search."""
 
-    def __init__(self, *args: Any, names_in_use: NamesInUse) -> None:
+    def __init__(self, *args: Any, names_in_use: NamesInUse, pauses: Sequence[Pause]) -> None:
         self.names_in_use = names_in_use
+        self.pauses = pauses
         super().__init__(*args)
 
     def queryset(self, request: HttpRequest, queryset: Any) -> ScheduleQuerySet:
@@ -67,7 +69,7 @@ class StateFilter(ScheduleFilter):
             return search.negate(search.one_of("orphaned_at", [""]))
         if value == "overridden":
             return search.one_of("overridden", ["1"])
-        return search.one_of("state", [value])
+        return in_state(value, self.pauses)
 
 
 class SourceFilter(ScheduleFilter):

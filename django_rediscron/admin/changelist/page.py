@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -12,13 +12,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 from redis import Redis
 
+from ...core.store.pauses import Pause, pause_of, read_pauses
 from ...core.store.search import NamesInUse, NamesMemory
 from ...models import Schedule
 from ...queues import main_connection
 from ...unreachable import UnreachableError, reaching
 from ..display import RECENT_RUNS, page_url
 from ..runs import recent_runs
-from . import banner
+from . import banner, pauses
 from .columns import current_state, last_run, next_run
 from .filters import ScheduleFilter
 
@@ -39,21 +40,23 @@ class ScheduleChangeList(ChangeList):
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         try:
             with reaching(main_connection()):
+                self.pauses = read_pauses(main_connection())
                 self.names_in_use = _names_memory(main_connection()).read()
                 super().__init__(request, *args, **kwargs)
                 if request.method != "POST":
-                    self.result_list = with_last_runs(self.result_list)
+                    self.result_list = with_last_runs(self.result_list, self.pauses)
         except UnreachableError as error:
             if request.method == "POST":
                 raise
             self.outage = str(error)
+            self.pauses = []
             self.names_in_use = NamesInUse()
             super().__init__(request, *args, **kwargs)
 
     def get_filters(self, request: HttpRequest) -> Any:
-        """Django's own; they share one reading of the names in use."""
+        """Django's own; they share one reading of the names in use, and of the pauses."""
         filters: Any = [
-            partial(each, names_in_use=self.names_in_use)
+            partial(each, names_in_use=self.names_in_use, pauses=self.pauses)
             if isinstance(each, type) and issubclass(each, ScheduleFilter)
             else each
             for each in self.list_filter
@@ -67,21 +70,25 @@ class ScheduleChangeList(ChangeList):
         return found.none() if self.outage else found
 
 
-def with_last_runs(schedules: Iterable[Schedule]) -> list[Schedule]:
-    """These schedules, each with its `recent_runs`."""
+def with_last_runs(schedules: Iterable[Schedule], paused: Sequence[Pause]) -> list[Schedule]:
+    """These schedules, each with its `recent_runs`, and the `pause` that concerns it."""
     found = list(schedules)
     runs = recent_runs([schedule.id for schedule in found], main_connection(), RECENT_RUNS)
     for schedule in found:
         schedule.recent_runs = runs[schedule.id]
+        schedule.pause = pause_of(schedule.queue_name, paused)
     return found
 
 
-def add_banner(model_admin: Any, response: HttpResponse) -> HttpResponse:
-    """Add the banner to the page."""
+def add_banner(model_admin: Any, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Add the banner, and what is paused, to the page."""
     context: dict[str, Any] = getattr(response, "context_data", None) or {}
     if "cl" in context:
         outage = context["cl"].outage
         context["banner"] = banner.unreachable(outage) if outage else banner.read_banner()
+        may_resume = model_admin.has_change_permission(request)
+        context["pauses"] = pauses.render(context["cl"].pauses, may_resume=may_resume)
+        context["resume_url"] = page_url(model_admin, "resume") if may_resume else ""
         context["refresh_url"] = page_url(model_admin, "refresh")
         context["timeline_url"] = page_url(model_admin, "timeline")
         context["deleted_url"] = page_url(model_admin, "deleted_list")
@@ -89,7 +96,8 @@ def add_banner(model_admin: Any, response: HttpResponse) -> HttpResponse:
 
 
 def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
-    """The banner, cells of `CHANGING` by id and column, and as `gone` the ids that do not exist.
+    """The banner, what is paused, cells of `CHANGING` by id and column, and as `gone` the ids that
+    do not exist.
 
     It changes nothing; it is a POST because the ids of a page would make a long URL.
     """
@@ -98,14 +106,17 @@ def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
     ids = request.POST.getlist("id")[:MOST_ROWS]
     try:
         with reaching(main_connection()):
-            found = with_last_runs(model_admin.get_queryset(request).filter(pk__in=ids))
+            paused = read_pauses(main_connection())
+            found = with_last_runs(model_admin.get_queryset(request).filter(pk__in=ids), paused)
     except UnreachableError as error:
         shown = banner.render(banner.unreachable(str(error)))
         return JsonResponse({"banner": shown, "rows": {}, "gone": []}, status=503)
+    may_resume = model_admin.has_change_permission(request)
     rows = {each.id: {cell.__name__: cell(each) for cell in CHANGING} for each in found}
     return JsonResponse(
         {
             "banner": banner.render(banner.read_banner()),
+            "pauses": pauses.render(paused, may_resume=may_resume),
             "rows": rows,
             "gone": [id for id in ids if id not in rows],
             "goneText": _("deleted"),

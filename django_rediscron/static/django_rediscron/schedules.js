@@ -48,6 +48,9 @@
 
         const update = (answer) => {
             putBanner(answer.banner);
+            if (answer.pauses !== undefined) {
+                put(document.getElementById("rediscron-pauses"), answer.pauses);
+            }
             markStale("");
             for (const [id, cells] of Object.entries(answer.rows)) {
                 const row = rows.get(id);
