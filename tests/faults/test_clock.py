@@ -1,6 +1,6 @@
 """The wall clock steps, as when a machine wakes up or is told the time: no silence and no flood.
 
-Seen to fail, each with this taken out of the core: `_watch_clock` in `Leading._work` (silence
+Seen to fail, each with this taken out of the core: `watch_clock` in `Leading._work` (silence
 until the old time comes again), and that before and after the pass (the same where the clock was
 wrong for one pass only); the jump over missed occurrences in `around_interval` (a flood after a
 step forward).

@@ -1,6 +1,6 @@
 """The index of schedules vanishes while a scheduler leads: it is put back, and looked for once.
 
-Seen to fail, each with this taken out: `_watch_index` in `Leading._work`; `was_empty` in it (it
+Seen to fail, each with this taken out: `watch_index` in `Leading._work`; `was_empty` in it (it
 scans again and again).
 """
 

@@ -25,10 +25,7 @@ from .pausing import Pausing
 from .repairs import Repairs
 from .session import Scheduler, Session
 from .standby import Standby
-from .systemd import notify, watchdog_interval
-
-CLOCK_TOLERANCE = 1.0
-"""Seconds by which the wall clock may go back without notice."""
+from .systemd import Watchdog, notify
 
 SYNCS = 2
 """At most in a row, if Redis loses data during one."""
@@ -66,10 +63,8 @@ class Leading:
         self._enabling = Enabling(session.client)
         self._pausing = Pausing(session.client)
         self._outside = OutsideWatch(session.client, dispatcher.memory.suspects)
-        self._clock = time.time()
-        self._watchdog = watchdog_interval()
-        self._latest_heartbeat = self._latest_notice = time.monotonic()
-        self._index_was_empty = True
+        self._watchdog = Watchdog()
+        self._latest_heartbeat = time.monotonic()
         self._repairs = Repairs(scheduler.log, session, dispatcher, self._outside, self.keep_alive)
 
     def keep_alive(self) -> None:
@@ -79,11 +74,9 @@ class Leading:
         """
         if self._inbox.stopping:
             raise WorkEndedError
-        moment = time.monotonic()
-        if self._watchdog is not None and moment - self._latest_notice >= self._watchdog / 2:
-            self._notify_watchdog()
-        is_due = moment - self._latest_heartbeat >= self._session.heartbeat_interval
-        if is_due and self._session.is_leading:
+        self._watchdog.tell_if_due()
+        waited = time.monotonic() - self._latest_heartbeat
+        if waited >= self._session.heartbeat_interval and self._session.is_leading:
             self._heartbeat()
 
     def _heartbeat(self) -> None:
@@ -93,10 +86,6 @@ class Leading:
         except StopRequested:
             self._session.lose_lock()
             raise WorkEndedError from None
-
-    def _notify_watchdog(self) -> None:
-        self._latest_notice = time.monotonic()
-        notify("WATCHDOG=1\nSTATUS=leading")
 
     # Rounds
 
@@ -189,24 +178,22 @@ class Leading:
         self._repairs.take_in_changes(self._inbox)
         if self._repairs.repair_wanted:
             self._repairs.repair()
-        self._watch_clock()
+        self._repairs.watch_clock()
         self._pass()
-        self._watch_clock()
+        self._repairs.watch_clock()
         self._heartbeat()
         self._watch_data()
         if self._inbox.sync_wanted:
             self._sync()  # after the heartbeat: a program's own client may be slow to give up
         pause = self._scheduler.calculate_sleep_interval()
-        pause = min(pause, self._session.heartbeat_interval)
-        self._watch_index()
-        if self._watchdog is not None:
-            pause = min(pause, self._watchdog / 2)
+        pause = min(pause, self._session.heartbeat_interval, self._watchdog.pause)
+        self._repairs.watch_index()
         self._outage.over()
-        self._notify_watchdog()
+        self._watchdog.tell()
         self._outside.step()
-        self._watch_clock()  # else a pause until a time that is far away again
+        self._repairs.watch_clock()  # else a pause until a time that is far away again
         self._rest(0 if self._repairs.repair_wanted else pause)
-        self._watch_clock()
+        self._repairs.watch_clock()
 
     def begin_pass(self) -> None:
         """What a pass has to find as it is meant to be by now. Raises `LockLostError`."""
@@ -306,8 +293,6 @@ class Leading:
         log.log(level, "Scheduler %s: took the lost lock again", name)
         self._repairs.rules_wanted = True  # another one may have led meanwhile
 
-    # Watches
-
     def _watch_data(self) -> None:
         """If Redis lost what was written since the latest sync, declare and repair it again.
 
@@ -317,15 +302,3 @@ class Leading:
         if session.marker and not session.has_marker():
             self._scheduler.log.info("Scheduler %s: Redis lost the latest sync", session.name)
             self._begin_anew()
-
-    def _watch_clock(self) -> None:
-        """If it was set back, what was timed by it before would wait for far too long."""
-        before, self._clock = self._clock, time.time()
-        if self._clock < before - CLOCK_TOLERANCE:
-            self._scheduler.log.warning("Scheduler %s: the clock was set back", self._session.name)
-            self._repairs.repair_wanted = True
-
-    def _watch_index(self) -> None:
-        """If no schedule is waiting, the index may have been deleted: look for schedules, once."""
-        was_empty, self._index_was_empty = self._index_was_empty, self._dispatcher.index_is_empty
-        self._repairs.repair_wanted |= self._index_was_empty and not was_empty

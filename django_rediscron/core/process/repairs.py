@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from ..dispatch import next_times
 from ..dispatch.dispatcher import Dispatcher
@@ -13,6 +14,9 @@ from ..store.scripts import Step
 from ..story.outside import OutsideWatch
 from .inbox import Inbox
 from .session import Session
+
+CLOCK_TOLERANCE = 1.0
+"""Seconds by which the wall clock may go back without notice."""
 
 RENEWALS = 3
 """How often a schedule is read again that is being changed while all next times are recomputed."""
@@ -39,10 +43,24 @@ class Repairs:
         self._outside = outside
         self._step = step
         self.repair_wanted = self.rules_wanted = False
+        self._clock = time.time()
+        self._index_was_empty = True
 
     def want_all(self) -> None:
         """Nothing is known of what Redis holds."""
         self.repair_wanted = self.rules_wanted = True
+
+    def watch_clock(self) -> None:
+        """If it was set back, what was timed by it before would wait for far too long."""
+        before, self._clock = self._clock, time.time()
+        if self._clock < before - CLOCK_TOLERANCE:
+            self._log.warning("Scheduler %s: the clock was set back", self._session.name)
+            self.repair_wanted = True
+
+    def watch_index(self) -> None:
+        """If no schedule is waiting, the index may have been deleted: look for schedules, once."""
+        was_empty, self._index_was_empty = self._index_was_empty, self._dispatcher.index_is_empty
+        self.repair_wanted |= self._index_was_empty and not was_empty
 
     def take_in_changes(self, inbox: Inbox) -> None:
         """Index what another program wrote that does not keep our indexes."""

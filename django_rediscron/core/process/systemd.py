@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
+import time
 from contextlib import suppress
 
 TIMEOUT = 1.0
@@ -24,6 +26,24 @@ def notify(state: str) -> None:
         sender.settimeout(TIMEOUT)
         sender.connect(address)
         sender.sendall(state.encode(errors="backslashreplace"))
+
+
+class Watchdog:
+    """The notices of a leader that it is alive, as often as systemd expects them."""
+
+    def __init__(self) -> None:
+        interval = watchdog_interval()
+        self.pause = math.inf if interval is None else interval / 2
+        """Seconds at most between two of them; infinite if it expects none."""
+        self._latest = time.monotonic()
+
+    def tell(self) -> None:
+        self._latest = time.monotonic()
+        notify("WATCHDOG=1\nSTATUS=leading")
+
+    def tell_if_due(self) -> None:
+        if time.monotonic() - self._latest >= self.pause:
+            self.tell()
 
 
 def watchdog_interval() -> float | None:
