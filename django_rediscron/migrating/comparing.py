@@ -17,6 +17,9 @@ from .found import Times
 COUNT = 10
 """How many times are compared."""
 
+COUNT_AT_CHANGE = 4
+"""How many from a change of the clocks on; other systems take milliseconds for each."""
+
 AHEAD = timedelta(days=366)
 """How far to look for changes of the clocks."""
 
@@ -78,7 +81,7 @@ def at_clock_changes(times: Times, job: Record, after: datetime) -> Iterator[Clo
     begin, end = (int(moment.timestamp()) for moment in (after, after + AHEAD))
     for instant in known_transitions(begin, end, job.zone):
         at = datetime.fromtimestamp(instant, timezone.utc)
-        both = compare(times, job, at - timedelta(minutes=1))
+        both = compare(times, job, at - timedelta(minutes=1), COUNT_AT_CHANGE)
         if both.only_there or both.only_here:
             yield ClockChange(at, both)
 

@@ -47,11 +47,9 @@ class Moving:
     What exists here already is only changed with `replace`. Its state is kept in any case.
     """
 
-    def __init__(
-        self, found: Sequence[Found], connection: Redis, *, replace: bool, moment: datetime
-    ) -> None:
+    def __init__(self, moves: Sequence[Move], connection: Redis, *, replace: bool) -> None:
         self._connection, self._replace = connection, replace
-        self.moves = [_move(each, moment) for each in found]
+        self.moves = moves
         self._by_id = {move.found.id: move for move in self.moves}
         self._entries = self._stateless({m.found.id: _entry(m.job) for m in self.moves if m.job})
         self._plan()
@@ -94,7 +92,8 @@ class Moving:
             yield self._by_id[step.id]
 
 
-def _move(found: Found, moment: datetime) -> Move:
+def checked(found: Found, moment: datetime) -> Move:
+    """The schedule that it becomes, and its times from that moment on, in both systems."""
     move = Move(found, [*found.notes])
     if found.options is None:
         return move

@@ -11,6 +11,7 @@ from redis import Redis
 
 from django_rediscron import RedisCronJob
 from django_rediscron.core.store import fetch_many
+from django_rediscron.core.store.keys import FILES
 from django_rediscron.migrating.found import Found, Maps
 from django_rediscron.migrating.rq_cron import read
 from tests.test_cli import verbs_on
@@ -70,6 +71,7 @@ def test_what_a_file_registers_is_carried_over(
     assert minutely.job_options["result_ttl"] == -1
     assert minutely.job_options["meta"] == {"a": 1}
     assert hourly.interval == 3600
+    assert not connection.exists(FILES)  # no import with --prune deletes them
 
 
 def test_what_exists_here_is_left_alone_unless_it_is_to_be_replaced(

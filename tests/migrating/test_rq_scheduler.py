@@ -128,6 +128,7 @@ def test_repeats_are_counted_down_as_the_scheduler_itself_does(
 def test_a_job_for_a_single_time_runs_once(connection: Redis, theirs: Scheduler, told: Any) -> None:
     moment = ahead(days=3)
     job = theirs.enqueue_at(moment, echo, "x", job_result_ttl=9)
+    assert f"once, at {moment:%FT%TZ}, queue reports" in told("migrate", "rq-scheduler")
     [(id, facts)] = told_by(told, "rq-scheduler", "--write").items()
     assert id == f"tests.tasks.echo:{job.id[:8]}"
     assert (facts["name"], facts["times"]["same"]) == (job.id, True)

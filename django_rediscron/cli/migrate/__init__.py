@@ -13,7 +13,7 @@ from redis import Redis
 from ...core.dotted_names import is_dotted_name
 from ...core.quoting import quoted
 from ...migrating.found import CannotReadError, Maps
-from ...migrating.moving import Moving, now
+from ...migrating.moving import Moving, checked, now
 from ...terminal import one_line, with_progress
 from ..options import json_option
 from ..verb import Verb
@@ -42,7 +42,7 @@ over or exists here with another definition; 2 for wrong usage; 130 after Ctrl-C
 """
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def migrate() -> None:
     """Move the schedules of another system here.
 
@@ -114,7 +114,9 @@ def command(source: Source) -> click.Command:
             raise click.ClickException(one_line(str(error))) from None
         for name in maps.unused():
             click.echo(one_line(f"No schedule calls {quoted(name)}, which is mapped"), err=True)
-        moving = Moving(found, connection, replace=replace, moment=now())
+        moment = now()
+        moves = [checked(each, moment) for each in with_progress(found, len(found))]
+        moving = Moving(moves, connection, replace=replace)
         try:
             if write:
                 for _ in with_progress(moving.carry_out(), len(found)):

@@ -10,6 +10,7 @@ from typing import Any
 from ...core.files.fields import described
 from ...core.files.importing import UNCHANGED, UPDATED
 from ...core.quoting import LONGEST_REASON, cut
+from ...core.schedule.record import Record
 from ...core.timing.cron_times import utc_text
 from ...migrating.comparing import Comparison, our_times
 from ...migrating.found import Note
@@ -40,7 +41,7 @@ def _lines(move: Move, *, write: bool) -> Iterator[str]:
     called = "" if found.name == found.id else f" (there: {found.name})"
     yield f"{found.id}{called}  {_outcome_text(move, write=write)}"
     if job is not None:
-        yield f"    {job.schedule}, queue {job.queue_name}: {job.func_name}"
+        yield f"    {_when(job)}, queue {job.queue_name}: {job.func_name}"
     for field, (before, after) in sorted((move.step.changes if move.step else {}).items()):
         yield "    " + field_line(field, before, after)
     for note in move.notes:
@@ -51,6 +52,12 @@ def _lines(move: Move, *, write: bool) -> Iterator[str]:
             yield f"    when the clocks change on {change.at:%F}: {_difference_text(change.times)}"
     elif job is not None:
         yield f"    next times: {_some(our_times(job, now(), MOST_SHOWN))}"
+
+
+def _when(job: Record) -> str:
+    if job.start_at is not None and job.max_runs == 1:
+        return f"once, at {_some([job.start_at])}"
+    return job.schedule
 
 
 def _outcome_text(move: Move, *, write: bool) -> str:
