@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
 from ...core.dotted_names import is_dotted_name
 from ...core.quoting import quoted
-from ...migrating import crontab, rq_cron, rq_scheduler
+from ...migrating import crontab, rq_cron, rq_scheduler, tasks_scheduler
 from ...migrating.celery import celery_beat, django_celery_beat
 from ...migrating.found import Found
 
@@ -46,6 +47,18 @@ _default_queue = click.Option(
     metavar="NAME",
     help="The queue of tasks for which Celery has no other than its default queue.",
 )
+
+_zone = click.Option(
+    ["--timezone"],
+    metavar="ZONE",
+    help="The zone of cron expressions (default: UTC, or TIME_ZONE if USE_TZ is off).",
+)
+_export = click.Argument(["file"], type=click.Path(path_type=Path), required=False)
+_TASKS_SCHEDULER = """Move the tasks of {0}.
+
+Without a FILE its tables are read, which needs the project: manage.py rqrcron migrate {0}.
+FILE is what its command "export" wrote, JSON or YAML.
+"""
 
 SOURCES = (
     Source(
@@ -90,6 +103,10 @@ SOURCES = (
         function behind it; see --map for those that are bound or not functions.
         """,
         [_default_queue],
+    ),
+    *(
+        Source(name, tasks_scheduler.read, _TASKS_SCHEDULER.format(name), [_export, _zone])
+        for name in ("django-tasks-scheduler", "django-rq-scheduler")
     ),
     Source(
         "crontab",
