@@ -22,6 +22,7 @@ from django_rediscron import (
     RedisCronJob,
     RedisCronScheduler,
     ScheduleChangedError,
+    pause,
     why,
 )
 from django_rediscron.core.backfill import running
@@ -548,3 +549,16 @@ def test_wrong_usage_is_told(told: Any) -> None:
         (("a", *SPAN, "--per-minute", "0"), "--per-minute", 2),
     ):
         assert complaint in told("backfill", *arguments, status=status)
+
+
+def test_what_was_skipped_for_a_pause_can_be_run(
+    connection: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while it lasts."""
+    clock = set_clock(monkeypatch, DAY + HOUR / 2)
+    create(connection, catch_up="all")
+    pause(connection, reason="moving")
+    clock.time = DAY + 3 * HOUR
+    follow(connection)
+    assert queued(connection) == []
+    assert outcomes(done(hours(1, 2), connection)) == [(1, "enqueued"), (2, "enqueued")]

@@ -194,6 +194,7 @@ def test_ctrl_c_tells_how_far_it_got(connection: Redis, redis_url: str) -> None:
 def test_redis_goes_away(server: Server) -> None:
     """One line, and the same command goes on when it is back."""
     connection = Redis.from_url(server.url)
+    connection.config_set("appendfsync", "always")  # it loses nothing
     create(connection)
     process = command(server.url, "--per-minute", "60")
     try:

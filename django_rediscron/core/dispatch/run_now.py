@@ -28,7 +28,7 @@ from ..quoting import quoted
 from ..schedule.definition import FUNCTION_FIELDS
 from ..schedule.record import Record
 from ..schedule.texts import time_text
-from ..store.keys import OCCURRENCE_FIELDS
+from ..store.keys import OCCURRENCE_FIELDS, history_key
 from ..store.rq_queues import overridden
 from ..store.scripts import Script, run_script
 from ..story.in_flight import HAND, enter, entry_text
@@ -268,7 +268,7 @@ def write_run(
     pipe.hset(job.key, mapping=dict(zip(OCCURRENCE_FIELDS, whose, strict=True)))
     moment, shared = now(), terms_of(cause, schedule, queue)
     enter(pipe, job.id, entry_text(occurrence, moment, shared, schedule.id))
-    history = schedule.job_history_key
+    history = history_key(schedule.id)
     pipe.zadd(history, {job.id: moment.timestamp()})
     pipe.zremrangebyrank(history, 0, -HISTORY_LIMIT - 1)
     pipe.expire(history, HISTORY_TTL)
