@@ -266,3 +266,18 @@ def test_nights_are_those_of_the_project(
     assert "Wed 3 Jun 20:00 – Thu 4 Jun 08:00" in text
     text = operator.get(f"{PAGE}?range=last-night").text
     assert "Tue 2 Jun 20:00 – Wed 3 Jun 08:00" in text
+
+
+def test_a_lane_stands_above_the_form(
+    client_with: Callable[..., Client], night: None, connection: Redis
+) -> None:
+    client = client_with("view")
+    page = client.get(f"{LIST}backup/change/")
+    assert "A day before and after: 1 failed, 1 planned." in page.text
+    titles = Page(page.text).titles
+    assert "backup: Wed 3 Jun 19:00, failed, took 1 min, boom" in titles
+    assert "backup: Thu 4 Jun 03:00, planned" in titles
+    assert "?from=2026-06-02T21%3A00&amp;to=2026-06-04T21%3A00&amp;q=backup" in page.text
+    connection.hset("rq:cron_job:backup", "interval", "often")
+    assert client.get(f"{LIST}backup/change/").status_code == 200
+    assert client.get(f"{LIST}add/").status_code in (200, 403)

@@ -42,6 +42,7 @@ from ..form_fields.timing import LIMITS, WHEN
 from ..form_fields.widgets import Group
 from ..one_schedule.details import read_details
 from ..one_schedule.revert import may_revert
+from ..timeline.around import around
 from .copying import copy_url
 from .form import ScheduleForm
 from .values import values_of
@@ -175,6 +176,7 @@ def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
         context["copy_url"] = copy_url(model_admin, schedule)
     schedule.recent_runs = details.latest_runs
     schedule.pause = pause_of(schedule.queue_name, read_pauses(main_connection()))
+    context["around"] = around(model_admin, schedule)
     context["facts"] = [
         (_("State"), badges(schedule)),  # the whole error follows below
         (_("Runs"), timing(schedule)),

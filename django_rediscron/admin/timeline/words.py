@@ -61,11 +61,14 @@ class Words:
 
     def kind(self, mark: Mark) -> str:
         """`finished`, `planned`, ...; with the number if it is several."""
-        name = str((OUTCOMES if mark.kind in STATUSES else STATES).get(mark.kind, mark.kind))
         if mark.count == 1:
-            return name
+            return self.name(mark.kind)
         runs = ngettext("%d run", "%d runs", mark.count) % mark.count
-        return f"{runs}, {name}"
+        return f"{runs}, {self.name(mark.kind)}"
+
+    def name(self, kind: str) -> str:
+        """The same for any number."""
+        return str((OUTCOMES if kind in STATUSES else STATES).get(kind, kind))
 
     def facts(self, mark: Mark, plan: Plan) -> str:
         """What else is known of it: how long it took, why it was skipped, its error."""
