@@ -97,8 +97,15 @@ def checked(found: Found, moment: datetime) -> Move:
     move = Move(found, [*found.notes])
     if found.options is None:
         return move
+    options = dict(found.options)
+    arguments = {name: options[name] for name in ("args", "kwargs", "meta") if options.get(name)}
+    if any(map(_has_tuples, arguments.values())):
+        move.notes.append(Note("tuples in its arguments become lists"))
+    options |= {name: _with_lists(value) for name, value in arguments.items()}
+    if "args" in arguments:
+        options["args"] = tuple(options["args"])
     try:
-        move.job = _job(found, moment)
+        move.job = _job(found.id, options, moment)
     except (InvalidScheduleError, OverflowError) as error:
         move.notes.append(Note(str(error)))
         return move
@@ -109,10 +116,23 @@ def checked(found: Found, moment: datetime) -> Move:
     return move
 
 
-def _job(found: Found, moment: datetime) -> Record:
-    arguments = dict(found.options or {})
-    function, queue_name = arguments.pop("func"), arguments.pop("queue_name")
-    job = Record.requested(function, queue_name, found.id, cast(ScheduleArguments, arguments))
+def _has_tuples(value: Any) -> bool:
+    """Whether there are any in it."""
+    held = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+    return any(type(each) is tuple or _has_tuples(each) for each in held)
+
+
+def _with_lists(value: Any) -> Any:
+    if type(value) in (list, tuple):
+        return [_with_lists(each) for each in value]
+    if type(value) is dict:
+        return {key: _with_lists(each) for key, each in value.items()}
+    return value
+
+
+def _job(id: str, options: dict[str, Any], moment: datetime) -> Record:
+    function, queue_name = options.pop("func"), options.pop("queue_name")
+    job = Record.requested(function, queue_name, id, cast(ScheduleArguments, options))
     if job.recurrence().first(moment, None, retimed=False) is None:
         raise InvalidScheduleError("it has no times left")
     return job

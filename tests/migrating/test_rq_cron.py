@@ -124,6 +124,17 @@ def test_times_that_differ_when_the_clocks_change_are_told_long_before(
     assert f"when the clocks change on {day}: only there {day}T01:30:00Z; only here" in lines
 
 
+def test_tuples_in_arguments_become_lists_and_a_note_says_so(
+    connection: Redis, told: Any, config: Callable[[str], str]
+) -> None:
+    text = CONFIG.replace('("a", 1)', '("a", [(1, (2,))])')
+    facts = told_by(told, "rq-cron", config(text), "--write")
+    assert RedisCronJob.fetch("daily", connection).args == ("a", [[1, [2]]])
+    notes = {id: [note["text"] for note in each["notes"]] for id, each in facts.items()}
+    assert notes.pop("daily") == ["tuples in its arguments become lists"]
+    assert not any(notes.values())
+
+
 def test_functions_may_be_mapped(
     connection: Redis, told: Any, config: Callable[[str], str], tmp_path: Path
 ) -> None:
