@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
+from click.shell_completion import add_completion_class
 
 from .._version import __version__
 from ..terminal import take_any_text
+from .completion import VARIABLE, Bash
 from .files import export, import_
 from .listing.info import info
 from .migrate import migrate
@@ -33,6 +36,12 @@ class Verbs(click.Group):
     """Verbs with RQ's connection options, unless a project calls it with its own as `obj`."""
 
     command_class = Verb
+
+    def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **extra: Any) -> Any:
+        if VARIABLE in os.environ:  # a shell asks what may follow
+            add_completion_class(Bash, "bash")
+            prog_name, extra["complete_var"] = "rqrcron", VARIABLE
+        return super().main(args, prog_name, *rest, **extra)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         extra.setdefault("obj", RQ_OPTIONS)

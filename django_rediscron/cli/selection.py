@@ -21,6 +21,7 @@ from ..core.store.pauses import SHOWN_STATES, in_state, read_pauses
 from ..core.store.search import Condition, every, has_word, one_of, search
 from ..core.story.gone import read_deleted_ids
 from ..terminal import with_progress
+from .completion import complete_function, complete_id, complete_queue, complete_tag
 
 SIMILAR_AMONG = 20_000
 """Ids that are compared with a misspelt one at most; more take seconds."""
@@ -94,28 +95,39 @@ class Selection:
 _Call = Callable[..., None]
 _Decorate = Callable[[_Call], _Call]
 
-ids_argument: _Decorate = click.argument("ids", metavar="[ID]...", nargs=-1)
+
+def ids_argument(metavar: str = "[ID]...", nargs: int = -1, **attributes: Any) -> _Decorate:
+    """The argument `ids`."""
+    return click.argument(
+        "ids", metavar=metavar, nargs=nargs, shell_complete=complete_id, **attributes
+    )
+
+
 ids_option: _Decorate = click.option(
     "--id",
     "ids",
     multiple=True,
     metavar="ID",
+    shell_complete=complete_id,
     help="Only this schedule, or those like 'billing:*'; may be repeated.",
 )
 _deleted = click.option("--deleted", is_flag=True, help="Also schedules deleted within a year.")
 
 
 def selecting(
-    ids: _Decorate = ids_argument,
+    ids: _Decorate | None = None,
     *,
     deleted: bool = False,
     words: re.Pattern[str] | None = None,
 ) -> _Decorate:
     """Give a verb the arguments of a selection, and its function the `selection=`.
 
-    `ids`: gives it the parameter of that name. `deleted`: it has the option `--deleted`. Arguments
-    that match `words` are not ids: its function gets them as `words=`.
+    `ids`: gives it the parameter of that name (default: the argument). `deleted`: it has the option
+    `--deleted`. Arguments that match `words` are not ids: its function gets them as `words=`.
     """
+
+    give_ids = ids or ids_argument()
+    give_deleted = [_deleted] if deleted else []
 
     def give(function: _Call) -> _Call:
         def call(*arguments: Any, ids: tuple[str, ...], **options: Any) -> None:
@@ -128,7 +140,7 @@ def selecting(
 
         call.__name__, call.__doc__ = function.__name__, function.__doc__
         call.__dict__.update(function.__dict__)
-        decorators: list[_Decorate] = [*([_deleted] if deleted else []), *_CONDITIONS.values(), ids]
+        decorators: list[_Decorate] = [*give_deleted, *_CONDITIONS.values(), give_ids]
         for decorate in decorators:
             decorate(call)
         return call
@@ -137,14 +149,27 @@ def selecting(
 
 
 _CONDITIONS: dict[str, _Decorate] = {
-    "tag": click.option("--tag", metavar="WORD", help="Only schedules with this tag."),
+    "tag": click.option(
+        "--tag",
+        metavar="WORD",
+        help="Only schedules with this tag.",
+        shell_complete=complete_tag,
+    ),
     "state": click.option(
         "--state", type=click.Choice(SHOWN_STATES), help="Only schedules in this state."
     ),
     "function": click.option(
-        "--function", metavar="NAME", help="Only those of this function: 'billing.*'."
+        "--function",
+        metavar="NAME",
+        help="Only those of this function: 'billing.*'.",
+        shell_complete=complete_function,
     ),
-    "queue": click.option("--queue", metavar="NAME", help="Only schedules of this queue."),
+    "queue": click.option(
+        "--queue",
+        metavar="NAME",
+        help="Only schedules of this queue.",
+        shell_complete=complete_queue,
+    ),
 }
 
 

@@ -8,6 +8,7 @@ import click
 from redis import Redis
 
 from ...core.timing.durations import Duration, as_seconds
+from ..completion import complete_queue
 from ..selection import Selection, ids_option, selecting
 from ..verb import ConnectionOptions, Verb, tell_server
 from . import check_interval, reader, show
@@ -41,7 +42,7 @@ def _write(text: str) -> None:
 )
 @selecting(ids_option)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
-@click.argument("queues", metavar="[QUEUE]...", nargs=-1)
+@click.argument("queues", metavar="[QUEUE]...", nargs=-1, shell_complete=complete_queue)
 @click.pass_obj
 def info(
     chosen: ConnectionOptions,

@@ -14,6 +14,7 @@ from ...core.backfill.note import Order
 from ...core.backfill.running import ENQUEUED, RAN_ALREADY, Backfill, Step
 from ...core.timing.durations import seconds_from_text
 from ...terminal import columns, confirm, fitted, one_line, with_progress
+from ..completion import complete_id
 from ..options import json_option, moment_in, time_fact
 from ..selection import check_id
 from ..story.history import short_time
@@ -35,7 +36,7 @@ def _time(_context: click.Context, _option: click.Parameter, value: str | None) 
 
 
 @click.command(cls=Verb)
-@click.argument("id", metavar="ID")
+@click.argument("id", metavar="ID", shell_complete=complete_id)
 @click.option(
     "--from",
     "begin",

@@ -12,7 +12,7 @@ from redis import Redis
 from ...core.exceptions import InvalidScheduleError
 from ...core.files.editing import edit_of, value_of, write
 from ...core.job import RedisCronJob
-from ..selection import selecting
+from ..selection import ids_argument, selecting
 from .many import Changes, Operation, Result, operating
 
 ASSIGNMENT = re.compile(r"(\w+)=(.*)", re.DOTALL)
@@ -26,9 +26,7 @@ def _facts(result: Result) -> Mapping[str, Any]:
     "edit",
     facts=_facts,
     more=", and changes: field of its hash -> its text before and after",
-    select=selecting(
-        click.argument("ids", metavar="[ID]... FIELD=VALUE...", nargs=-1), words=ASSIGNMENT
-    ),
+    select=selecting(ids_argument("[ID]... FIELD=VALUE..."), words=ASSIGNMENT),
 )
 def edit(words: Sequence[str]) -> Operation:
     """Change fields of schedules, such as interval=10m.

@@ -18,6 +18,7 @@ from ...core.store.pauses import resume as resume_now
 from ...core.store.rq_queues import known_queues
 from ...core.store.search import read_names
 from ...terminal import one_line
+from ..completion import complete_queue
 from ..listing.as_json import pause_facts
 from ..listing.choice import NAMED
 from ..options import json_option
@@ -25,7 +26,12 @@ from ..story.history import short_time
 from ..verb import ConnectionOptions, Verb
 from .enabling import reason_option, until_option
 
-queue_option = click.option("--queue", metavar="NAME", help="Only this queue (default: all).")
+queue_option = click.option(
+    "--queue",
+    metavar="NAME",
+    help="Only this queue (default: all).",
+    shell_complete=complete_queue,
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 
 

@@ -16,6 +16,7 @@ from ...core.sensitive import mask_field
 from ...core.story.changes import LoggedChange, read_changes
 from ...core.story.reverting import revert as restore
 from ...terminal import fitted, one_line, with_progress
+from ..completion import complete_id
 from ..options import json_option, limit_option, since_option, time_fact
 from ..selection import Selection, check_id, selecting
 from ..verb import Verb, tell_server
@@ -116,7 +117,7 @@ def _newest(entries: Sequence[Entry], limit: int) -> list[Entry]:
 
 
 @click.command(cls=Verb)
-@click.argument("id")
+@click.argument("id", shell_complete=complete_id)
 @click.argument("revision", type=int)
 @json_option
 def revert(connection: Redis, id: str, revision: int, as_json: bool) -> None:

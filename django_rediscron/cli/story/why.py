@@ -13,7 +13,7 @@ from ...core.story.why import Answer
 from ...core.story.why import why as find_out
 from ...terminal import one_line, with_progress
 from ..options import json_option, time_fact
-from ..selection import Selection, selecting
+from ..selection import Selection, ids_argument, selecting
 from ..verb import Verb, tell_server
 from .history import short_time
 
@@ -23,7 +23,7 @@ def _in_tuple(_context: click.Context, _argument: click.Parameter, value: str) -
 
 
 @click.command(cls=Verb)
-@selecting(click.argument("ids", metavar="ID", nargs=1, callback=_in_tuple), deleted=True)
+@selecting(ids_argument("ID", 1, callback=_in_tuple), deleted=True)
 @click.argument("time", nargs=-1, metavar="[TIME]")
 @json_option
 def why(connection: Redis, selection: Selection, time: tuple[str, ...], as_json: bool) -> None:
