@@ -18,7 +18,16 @@ from rq.utils import now
 from django_rediscron import InvalidScheduleError, RedisCronJob, RedisCronScheduler
 from django_rediscron.core import Skip
 from django_rediscron.core.process import pausing
-from django_rediscron.core.store.keys import EVENTS, INDEX, PAUSED, PAUSES, history_key, job_key
+from django_rediscron.core.store.keys import (
+    ALARMS,
+    EVENTS,
+    INDEX,
+    PAUSED,
+    PAUSES,
+    TOLD_SUFFIX,
+    history_key,
+    job_key,
+)
 from django_rediscron.core.store.pauses import (
     Pause,
     pause,
@@ -243,6 +252,8 @@ def test_if_nobody_leads_when_it_ends_the_same_is_skipped(
     clock.time = at("12:40:00")
     lead(connection)
     assert ran(connection) == runs
+    if "misfire_grace" not in options:
+        assert ("12:10", "12:20", 2, "paused") in skipped(connection)
     assert not connection.exists(PAUSED)
     (over,) = read_past_pauses(connection)
     assert over.ended == at("12:30:00")
@@ -297,6 +308,22 @@ def test_schedules_can_be_held_instead(connection: Redis, clock: Clock) -> None:
     assert ran(connection) == ["12:00", "12:10", "12:20"]
     assert ran(connection, "b") == ["12:20"]
     assert skipped(connection) == []
+
+
+def test_what_was_held_is_not_told_to_be_late(connection: Redis, clock: Clock) -> None:
+    connection.hset(ALARMS + TOLD_SUFFIX, "somebody", "0-0 0 99999999999")
+    make(connection)
+    pause(connection, missed="catch_up")
+    clock.time = at("12:05:00")
+    lead(connection)
+    clock.time = at("12:08:00")
+    resume(connection)
+    lead(connection)
+    assert ran(connection) == ["12:00"]
+    assert connection.xlen(ALARMS) == 0
+    clock.time = at("12:19:00")
+    lead(connection)
+    assert connection.xlen(ALARMS) == 1
 
 
 def test_what_was_skipped_in_an_earlier_pause_stays_so_in_the_next(

@@ -34,9 +34,7 @@ from .resp import arguments
 from .victims import KILLED, LOCKED, STOPPED, Victim, lead
 from .world import World, count_jobs
 
-LOOK = (
-    "if shared.pauses and is_paused(shared.pauses, id, key, latest, lines) then return PAUSED end"
-)
+LOOK = ("if shared.pauses and is_paused(", "if false and is_paused(")
 IDS = ("one", "two", "three", "four")
 
 
@@ -44,7 +42,7 @@ IDS = ("one", "two", "three", "four")
 
 
 def pause_at(connection: Redis, proxy: Proxy, at: int | Callable[[RoundTrip], bool],
-             missed: Missed = "skip", removed: str = "") -> int:  # fmt: skip
+             missed: Missed = "skip", removed: tuple[str, str] | None = None) -> int:  # fmt: skip
     """How many jobs were enqueued after `pause` had returned, called at this round trip."""
     World(connection)
     counts: list[int] = []
@@ -54,7 +52,7 @@ def pause_at(connection: Redis, proxy: Proxy, at: int | Callable[[RoundTrip], bo
         counts.append(count_jobs(connection))
 
     proxy.strike(at, strike)
-    victim = Victim(lead, proxy.url, removed=[(removed, "")] if removed else [])
+    victim = Victim(lead, proxy.url, removed=[removed] if removed else [])
     assert victim.start().wait() == STOPPED, victim.error
     proxy.raise_errors()
     return count_jobs(connection) - counts[0]

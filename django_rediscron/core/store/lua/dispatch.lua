@@ -166,7 +166,7 @@ local function occur(at)
     return is_sent_again(history, job_id) and WRITTEN or CHANGED
   end
   if latest == '' then latest = due end
-  if shared.pauses and is_paused(shared.pauses, id, key, latest, lines) then return PAUSED end
+  if shared.pauses and is_paused(shared.pauses, id, key, due, latest, lines) then return PAUSED end
   if is_failed == 1 then try_deletions(key) end
   local policy = occurrences[at + OCCURRENCE_LENGTH + shared.variable]
   if policy ~= 0 and is_skipped(policy, id, key, history, shared, following, score, is_failed) then

@@ -5,7 +5,7 @@
 -- include: jitter
 
 -- A pause, or an earlier one of the same queue, during which nothing is enqueued (`is_on`), or from
--- `first` to `last` of which what came due is skipped. `text`: for the leader.
+-- `first` to `last` of which what came due is skipped, or was held. `text`: for the leader.
 local function span_of(queue, pause, from, till)
   local told = {queue = queue, by = pause.by, reason = pause.reason, missed = pause.missed,
                 ['until'] = pause['until'], at = from, ended = till}
@@ -16,9 +16,8 @@ local function spans_of(queue, text, now)
   local spans, pause = {}, pause_from(text)
   if not pause then return spans end
   local ended = end_of(pause, now)
-  if not ended or pause.missed == 'skip' then
-    spans[1] = span_of(queue, pause, pause.at, ended)
-  end
+  spans[1] = span_of(queue, pause, pause.at, ended)
+  spans[1].was_held = ended and pause.missed ~= 'skip'
   for _, earlier in ipairs(pause.earlier or {}) do
     local skipped = {by = pause.by, reason = pause.reason, missed = 'skip'}
     spans[#spans + 1] = span_of(queue, skipped, earlier[1], earlier[2])
@@ -43,7 +42,7 @@ local function pauses_of(queue)
     for _, span in ipairs(spans_by_queue[name] or {}) do
       if span.is_on then
         table.insert(found, 1, span)
-      elseif span.first and span.last then
+      elseif span.first and span.last and not span.was_held then
         found[#found + 1] = span
       end
     end
@@ -51,13 +50,35 @@ local function pauses_of(queue)
   return found[1] and found or nil
 end
 
--- Whether the occurrence of this nominal time may not be enqueued; adds why, as JSON, to `lines`.
-local function is_paused(spans, id, key, time, lines)
+-- Whether a schedule that was due then waited for the end of a pause.
+local function was_held(id, due)
+  local queue = is_any_paused and redis.pcall('HGET', JOB_PREFIX .. id, 'queue_name')
+  for _, name in ipairs(type(queue) == 'string' and {'*', queue} or {}) do
+    for _, span in ipairs(spans_by_queue[name] or {}) do
+      local first, last = span.was_held and span.first, span.last
+      if first and last and due >= first and due < last then return true end
+    end
+  end
+  return false
+end
+
+-- When an occurrence of this nominal time comes due; nil for ''.
+local function due_time(id, key, time)
+  local nominal = epoch(time)
+  return nominal and nominal + jitter_delay(id, time, redis.call('HGET', key, 'jitter'))
+end
+
+-- Whether an occurrence, or the first of those that it stands for, may not be enqueued; adds why,
+-- as JSON, to `lines`.
+local function is_paused(spans, id, key, first, latest, lines)
   local found = spans[1].is_on and spans[1]
-  local jitter = not found and redis.call('HGET', key, 'jitter')
-  local due = not found and epoch(time) + jitter_delay(id, time, jitter)
-  for _, span in ipairs(found and {} or spans) do
-    found = found or (due >= span.first and due < span.last and span)
+  if not found then
+    local times = {due_time(id, key, latest), due_time(id, key, first)}
+    for _, span in ipairs(spans) do
+      for _, due in ipairs(times) do
+        found = found or (due >= span.first and due < span.last and span)
+      end
+    end
   end
   if found then lines[#lines + 1] = '\n' .. found.text end
   return found
