@@ -139,6 +139,17 @@ def test_untouched_arguments_stay_to_the_byte(
         assert connection.hmget("rq:cron_job:job", "args", "kwargs") == before[:2]
 
 
+def test_what_is_left_alone_stays_exactly_beside_what_is_changed(
+    operator: Client, schedule: Make, connection: Redis
+) -> None:
+    odd = {"share": 1, "note": " a\nb ", "amount": "1.10", "level": None, "invoices": 1.0}
+    schedule("job", func_name=CHARGE, args=("X",), kwargs=odd)
+    form = typed(load(operator, CHANGE), customer="Y", dry_run="false")
+    assert send(operator, CHANGE, form).status_code == 302
+    wanted = json.dumps({**odd, "dry_run": False}, separators=(",", ":")).encode()
+    assert connection.hmget("rq:cron_job:job", "args", "kwargs") == [b'["Y"]', wanted]
+
+
 def test_what_an_input_cannot_show_is_json(operator: Client) -> None:
     answer = ask(operator, CHARGE, ["X"], {"amount": "1", "invoices": "many", "note": ""})
     shown = {key: text for key, text in _inputs(answer).items() if text}
@@ -242,7 +253,18 @@ def test_secrets_stay_hidden_and_stay(operator: Client, schedule: Make, connecti
     assert "api_key" not in RedisCronJob.fetch("job", connection).kwargs
     response = send(operator, CHANGE, typed(load(operator, CHANGE), api_key="********"))
     assert "is hidden, and none is stored here" in errors(response)["param-api_key"][0]
-    assert "code-secret" not in ask(operator, CHARGE)["problem"]
+    told = errors(send(operator, CHANGE, load(operator, CHANGE), kwargs="{}"))["args"][0]
+    assert "it is called as charge(" in told
+    assert "code-secret" not in told
+
+
+def test_long_arguments_stay_json(operator: Client, schedule: Make, connection: Redis) -> None:
+    schedule("job", func_name=COPY, args=("x" * 1_300_000,))  # twice, it would be refused
+    page = operator.get(CHANGE)
+    assert "too long to be edited by parameter" in page.text
+    assert send(operator, CHANGE, inputs(page), kwargs='{"target": "b"}').status_code == 302
+    assert RedisCronJob.fetch("job", connection).kwargs == {"target": "b"}
+    assert ask(operator, COPY, ["x" * 200_000])["problem"] == ""
 
 
 def test_changes_of_others_are_shown_in_the_inputs(

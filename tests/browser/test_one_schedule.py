@@ -45,6 +45,8 @@ def test_adds_with_a_wrong_and_then_a_right_expression(log_in: LogIn, connection
     assert not connection.keys("rq:cron_job:*")
 
     page.locator("#id_args").fill('["daily"]')
+    page.get_by_role("button", name="Edit by parameter").click()
+    expect(page.get_by_label("name", exact=True)).to_have_value("daily")
     page.locator("#id_cron").fill("30 6 * * mon-fri")
     page.locator("#id_timezone").fill("Europe/Berlin")
     expect(preview.locator("li")).to_have_count(10)

@@ -22,6 +22,9 @@ from ..form_fields.widgets import JsonField
 
 ARGS, KWARGS = JsonField(list), JsonField(dict)
 
+LONGEST = 100_000
+"""Characters of JSON: with inputs all is sent twice, and a request has a limit."""
+
 
 class Row(NamedTuple):
     """A parameter as the page shows it."""
@@ -75,6 +78,9 @@ class Call:
         with suppress(Exception):  # what is documented may be anything
             about = inspect.getdoc(self.function) or ""
             self.about = cut(about.strip().partition("\n")[0], 200)
+        if len(args) + len(kwargs) > LONGEST:
+            self.reason = _("The arguments are too long to be edited by parameter.")
+            return
         try:
             self.args, self.kwargs = ARGS.clean(args), KWARGS.clean(kwargs)
             self.inputs = inputs_of(self.function, self.args, self.kwargs)

@@ -64,7 +64,7 @@ def _problem(call: Call, args: str, kwargs: str) -> str:
     if call.function is None:
         return ""
     try:
-        check_call(call.function, call.args, call.kwargs)
+        check_call(call.function, ARGS.clean(args), KWARGS.clean(kwargs))
     except InvalidScheduleError as error:
         return str(error).partition("; it is called as")[0]
     return ""

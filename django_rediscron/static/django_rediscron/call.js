@@ -172,8 +172,9 @@
         inputs.addEventListener("input", () => later(check));
         inputs.addEventListener("change", () => later(check));
         for (const row of rows) {
-            row.addEventListener("input", () => {
-                row.querySelectorAll(".errorlist").forEach((each) => each.remove()); // told below
+            row.addEventListener("input", (event) => {
+                row.querySelectorAll(".errorlist").forEach((each) => each.remove()); // told above
+                event.target.closest(".errors")?.classList.remove("errors");
                 later(check);
             });
         }

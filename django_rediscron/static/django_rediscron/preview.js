@@ -40,6 +40,10 @@
 
         // What stands at a field already is not told here as well.
         const errorsOf = (input) => [...input.closest(".form-row").querySelectorAll(".errorlist")];
+        const forget = (input) => {
+            errorsOf(input).forEach((each) => each.remove());
+            input.closest(".errors")?.classList.remove("errors");
+        };
         const tellOnce = () => {
             if (inputs.some((each) => errorsOf(each).length)) {
                 box.querySelector(".errorlist")?.remove();
@@ -80,7 +84,7 @@
         };
         for (const input of inputs) {
             input.addEventListener("input", () => {
-                errorsOf(input).forEach((each) => each.remove()); // of what was there before
+                forget(input);
                 later();
             });
             input.addEventListener("change", later);
