@@ -115,7 +115,7 @@ def _lost_is_told(found: dict[str, dict[str, Any]]) -> None:
     }
     for id, text in {
         "daily report": "priority 3 is lost",
-        "disabled": "one interval after",
+        "disabled": "in Celery, one interval later",
         "was once": "one-off, and has run",
         "clocked before": "which is over",
         "expired": "it expired at",

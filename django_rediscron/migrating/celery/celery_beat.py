@@ -16,7 +16,7 @@ from ..packages import import_needed
 from .tasks import Sent, Tasks
 from .timing import next_times, timing_of
 
-FIRST_RUN = Note(
+_FIRST_RUN = Note(
     "it runs as soon as it is created here; in Celery, one interval after beat was started",
     "give it start_at if that is too early",
 )
@@ -50,7 +50,7 @@ def _found(name: str, id: str, entry: Any, app: Any, tasks: Tasks) -> Found:
         )
         found.notes += notes
         if "interval" in timing:
-            found.notes.append(FIRST_RUN)
+            found.notes.append(_FIRST_RUN)
         found.options = keywords | timing
     except CannotMoveError as error:
         found.notes.append(error.note)

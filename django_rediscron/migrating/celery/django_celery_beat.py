@@ -12,11 +12,16 @@ from redis import Redis
 from ...core.quoting import cut
 from ..found import CannotMoveError, Found, Maps, Note, Times, distinct_ids, once
 from ..packages import import_models, import_needed
-from .celery_beat import FIRST_RUN
 from .tasks import Sent, Tasks
 from .timing import next_times, solar, timing_of
 
 _PACKAGE, _APP = "django-celery-beat", "django_celery_beat"
+_FIRST_RUN = Note(
+    "it runs as soon as it is enabled here; in Celery, one interval later",
+    "give it start_at if that is too early",
+)
+"""Of an interval that is disabled."""
+
 _OPTIONS = ("queue", "exchange", "routing_key", "priority")
 
 
@@ -110,7 +115,7 @@ class _Row:
             last = begin and begin - timedelta(seconds=timing["interval"])
             self._times = next_times(schedule, self._app.timezone, last)
             if begin is None:
-                self._notes.append(FIRST_RUN)
+                self._notes.append(_FIRST_RUN)
         if begin is not None and begin > self._now:
             timing["start_at"] = begin
         return timing
