@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 
@@ -60,16 +60,29 @@ def _width(text: str) -> int:
 
 def with_progress(steps: Iterable[_Step], count: int) -> Iterator[_Step]:
     """The steps of long work: a terminal is shown how many of them are done, after a second."""
-    begun, bar = time.monotonic(), None
+    with progress(count) as advance:
+        for step in steps:
+            yield step
+            advance()
+
+
+@contextmanager
+def progress(count: int) -> Iterator[Callable[[], None]]:
+    """The same for work whose steps are counted by calls of what it yields."""
+    begun, done, bar = time.monotonic(), 0, None
     is_shown = sys.stderr is not None and sys.stderr.isatty()
     with ExitStack() as stack:
-        for done, step in enumerate(steps, 1):
-            yield step
+
+        def advance() -> None:
+            nonlocal done, bar
+            done += 1
             if bar is not None:
                 bar.update(1)
             elif is_shown and time.monotonic() - begun > UNSHOWN:
                 bar = stack.enter_context(click.progressbar(length=count, file=sys.stderr))
                 bar.update(done)
+
+        yield advance
 
 
 def confirm(question: str) -> None:

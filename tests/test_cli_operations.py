@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from django_rediscron import RedisCronJob
+from django_rediscron import RedisCronJob, cli
 from django_rediscron.core.store.keys import job_key
 from django_rediscron.core.timing.cron_times import utc_text
 from django_rediscron.terminal import with_progress
@@ -253,3 +253,28 @@ def test_progress_is_shown_on_a_terminal_after_a_second(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert list(with_progress(range(3), 3)) == [0, 1, 2]
     assert "100%" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("info",), ("show", "*"), ("history",), ("changes",), ("why", "*"), ("next",), ("reindex",),
+     ("disable", "*"), ("enable", "*"), ("edit", "*", "max_runs=3"), ("export", "--json"),
+     ("run", "*", "--yes"), ("delete", "*", "--yes")],
+    ids=" ".join,
+)  # fmt: skip
+def test_each_verb_that_may_take_long_shows_it(
+    arguments: tuple[str, ...],
+    connection: Redis,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for id in ("a", "b"):
+        create(connection, id)
+    monkeypatch.setattr("django_rediscron.terminal.UNSHOWN", -1)
+    for is_terminal in (False, True):
+        monkeypatch.setattr("sys.stderr.isatty", lambda is_terminal=is_terminal: is_terminal)
+        cli.main([*arguments, "--url", redis_url], standalone_mode=False)
+        assert ("%" in capfd.readouterr().err) == is_terminal
+        for id in ("a", "b"):
+            create(connection, id)

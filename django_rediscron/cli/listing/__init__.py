@@ -21,7 +21,7 @@ from ...core.store.listing import stream_schedules
 from ...core.store.pauses import read_pauses
 from ...core.store.rq_queues import known_queues
 from ...core.timing.durations import Duration, positive_seconds
-from ...terminal import clear, discard_stdout, flush, one_line
+from ...terminal import clear, discard_stdout, flush, one_line, with_progress
 from ...unreachable import reaching
 from ..selection import Selection
 from .as_json import json_parts, to_json
@@ -54,7 +54,7 @@ def reader(
                 listing = stream_schedules(connection, among=among)
                 listing.stream = _reached(listing.stream, connection)
             else:
-                listing = list_schedules(connection, among=among)
+                listing = list_schedules(connection, among=among, watch=with_progress)
             with suppress(ResponseError):  # a user who may read schedules only
                 listing.leadership = read_leadership(client)
             with suppress(ResponseError):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import click
 from redis import Redis
+from redis.exceptions import NoPermissionError
 
+from ...core.store.listing import SCANNED
 from ...core.store.listing import reindex as rebuild_indexes
+from ...terminal import progress
 from ..options import json_option
 from ..verb import Verb, tell_server
 
@@ -25,7 +29,8 @@ def reindex(connection: Redis, as_json: bool) -> None:
 
     Exit status: 0; 1 when Redis cannot be used; 2 for wrong usage; 130 after Ctrl-C.
     """
-    report = rebuild_indexes(connection)
+    with progress(_steps(connection)) as advance:
+        report = rebuild_indexes(connection, advance)
     if as_json:
         facts = {name: getattr(report, name) for name in ("schedules", "restored", "pruned")}
         click.echo(json.dumps(facts))
@@ -36,3 +41,10 @@ def reindex(connection: Redis, as_json: bool) -> None:
     )
     if not report.schedules:
         tell_server()
+
+
+def _steps(connection: Redis) -> int:
+    """About how many there are: most of the time goes into a scan of all keys."""
+    with suppress(NoPermissionError):
+        return int(connection.dbsize()) // SCANNED + 1  # type: ignore[arg-type,unused-ignore]
+    return 1

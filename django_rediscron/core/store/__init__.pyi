@@ -19,7 +19,11 @@ _Job = TypeVar("_Job", bound=RedisCronJob)
 Listing = listing.Listing[RedisCronJob, Tombstone, Leadership]
 
 def list_schedules(
-    connection: Redis, *, enabled_only: bool = False, among: Container[str] | None = None
+    connection: Redis,
+    *,
+    enabled_only: bool = False,
+    among: Container[str] | None = None,
+    watch: listing.Watch = ...,
 ) -> Listing: ...
 @overload
 def fetch_many(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -59,6 +59,9 @@ REINDEX = Script(
 PRUNE = Script("prune")
 
 
+Watch = Callable[[Iterator[Any], int], Iterator[Any]]
+"""Passes on all steps, of which there are about so many."""
+
 Job = TypeVar("Job", bound=Record)
 Deleted = TypeVar("Deleted")
 Leadership = TypeVar("Leadership")
@@ -111,9 +114,13 @@ class ReindexReport:
 
 
 def list_schedules(
-    connection: Redis, *, enabled_only: bool = False, among: Container[str] | None = None
+    connection: Redis,
+    *,
+    enabled_only: bool = False,
+    among: Container[str] | None = None,
+    watch: Watch = lambda steps, count: steps,
 ) -> Listing[Any, Any, Any]:
-    """All schedules, or the enabled ones, or those of these ids.
+    """All schedules, or the enabled ones, or those of these ids. `watch` sees them being read.
 
     Members of the indexes that have no hash are removed.
 
@@ -122,7 +129,7 @@ def list_schedules(
     """
     listing: Listing[Any, Any, Any] = Listing()
     members = _members(connection, [INDEX] if enabled_only else [INDEX, DISABLED], among)
-    jobs = _read_into(listing, members, connection)
+    jobs = watch(_read_into(listing, members, connection), len(members))
     listing.jobs = sorted(
         (job for job in jobs if job.enabled or not enabled_only),
         key=lambda job: (job.queue_name, job.id),
