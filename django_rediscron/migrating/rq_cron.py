@@ -52,11 +52,12 @@ def read(connection: Redis, maps: Maps, *, file: str, timezone: str | None = Non
         collector.load_config_from_file(file)
     except Exception as error:  # it is anybody's code
         raise CannotReadError(f"RQ cannot load it: {cut(error)}") from None
-    names = _numbered([said["name"] or _called(said["func"]) for said, _ in collector.registered])
+    registered = collector.registered
+    names = _numbered([said.get("name") or _called(said["func"]) for said, _ in registered])
     ids = distinct_ids(names)
     return [
         _found(name, id, said, job, maps, zone)
-        for name, id, (said, job) in zip(names, ids, collector.registered, strict=True)
+        for name, id, (said, job) in zip(names, ids, registered, strict=True)
     ]
 
 
@@ -90,7 +91,7 @@ def _found(
         return found
     options = {key: said[key] for key in _OPTIONS if said.get(key) is not None}
     found.options = {"func": function, "queue_name": said["queue_name"], **options}
-    if said["name"]:
+    if said.get("name"):  # which old versions of RQ do not know
         found.options["name"] = said["name"]
     if job.cron:
         found.options["timezone"] = zone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -218,7 +219,9 @@ def test_times_that_the_clocks_skip_or_repeat_differ_and_are_told(
     with in_zone(BERLIN), at(SPRING):
         theirs.cron("30 2 * * *", echo)
     both = month(only(connection), SPRING)
-    assert [f"{time:%F %T}" for time in both.only_there] == ["2027-03-28 01:30:00"]
+    # Python 3.12 corrected what becomes of times that do not exist.
+    hour = "01" if sys.version_info >= (3, 12) else "00"
+    assert [f"{time:%F %T}" for time in both.only_there] == [f"2027-03-28 {hour}:30:00"]
     assert [f"{time:%F %T}" for time in both.only_here] == ["2027-03-28 01:00:00"]
 
 
@@ -248,7 +251,7 @@ def test_the_zone_is_that_of_the_process_whatever_use_local_timezone_says() -> N
 def test_a_missing_package_is_named(
     connection: Redis, told: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "rq_scheduler.utils", None)
+    monkeypatch.setitem(sys.modules, "rq_scheduler.utils", None)
     with pytest.raises(Exception, match="pip install rq-scheduler"):
         read(connection, Maps())
 
