@@ -81,9 +81,8 @@ def test_schedules_are_chosen_in_the_same_way(
     if verb == "info":
         options = ["--id", *options]
     assert set(ids(json.loads(told(verb, *options, *others, *form)))) == chosen
-    if not chosen:
-        empty = told(verb, *options, *(() if verb == "export" else others))
-        assert empty.startswith("No ") or verb == "export"
+    if not chosen and verb != "export":  # which needs PyYAML for what it prints then
+        assert told(verb, *options, *others).startswith("No ")
 
 
 @pytest.mark.parametrize("verb", VERBS)
