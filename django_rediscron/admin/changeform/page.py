@@ -149,8 +149,10 @@ def show_parameters(model_admin: Any, shown: Any) -> None:
     if field is None or "parameters" not in flatten(flatten(lines)):
         return
     call, as_inputs = shown.form.shown_call()
-    if not shown.form.errors.keys().isdisjoint(RUN_FIELDS):
-        call.reason = ""  # it stands at the field
+    stored = shown.form.stored
+    is_told = stored is not None and call.reason in (stored.last_error or "")
+    if is_told or not shown.form.errors.keys().isdisjoint(RUN_FIELDS):
+        call.reason = ""  # it stands above the form, or at the field
     context = {
         "call": call,
         "is_known": call.function is not None,
