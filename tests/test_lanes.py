@@ -21,6 +21,7 @@ from django_rediscron.core.lanes.span import Span
 from django_rediscron.core.lanes.starts import starts_of
 from django_rediscron.core.schedule.missed import Skip
 from django_rediscron.core.store import define_many
+from django_rediscron.core.store.keys import runs_key
 from django_rediscron.core.store.pauses import Pause
 from django_rediscron.core.store.search import search
 from django_rediscron.core.story.reigns import Reign
@@ -280,6 +281,19 @@ def test_lanes_are_read_from_redis(connection: Redis) -> None:
     connection.set("rq:cron_job:idle:jobs", "no history")
     assert ran_between(["report", "idle"], connection, span) == {"report"}
     assert ran_between(["report"], connection, Span(now, now + HOUR, now)) == set()
+
+
+def test_of_many_runs_those_of_the_span_are_found(connection: Redis, at_noon: Clock) -> None:
+    plan = plan_of(connection, cron="0 * * * *")
+    for hours in range(90):
+        begin = NOON - hours * HOUR
+        lasted = 20 * HOUR if hours == 40 else MINUTE
+        run = Run(f"job-{hours}", begin, "finished", begin, begin + lasted)
+        connection.rpush(runs_key("report"), run.to_text())
+    span = Span(NOON - 30 * HOUR, NOON - 24 * HOUR, NOON)
+    (lane,) = read_lanes([plan], connection, span)
+    found = [mark.run.job_id for mark in lane.marks if mark.run is not None]
+    assert found == ["job-40", *(f"job-{hours}" for hours in range(30, 24, -1))]
 
 
 def test_when_nobody_led() -> None:

@@ -62,7 +62,7 @@ def around(model_admin: Any, schedule: Schedule) -> Around | None:
         return None
     (lane,) = lanes
     drawing = Drawing(scale, words, gaps, pauses)
-    marks = [(each, links.mark(each, lane.plan)) for each in lane.marks]
+    marks = [words.tell(each, lane.plan, links.mark(each, lane.plan)) for each in lane.marks]
     shown = {
         "from": time.typed(time.span.low),
         "to": time.typed(time.span.high),

@@ -21,7 +21,7 @@ from ...core.lanes.starts import AllStarts, Starts
 from ...core.store.pauses import Pause
 from ..display import MARKS
 from .scale import Scale
-from .words import Words
+from .words import Told, Words
 
 LANE, STRIP, AXIS = 30, 64, 34
 """Heights in pixels."""
@@ -80,14 +80,14 @@ class Drawing:
         self.pauses = pauses
         self._behind = self._gaps(unled) + self._lines(LANE)
 
-    def lane(self, plan: Plan, marks: Sequence[tuple[Mark, str]]) -> SafeString:
-        """A lane of marks, each with the address that it links to."""
+    def lane(self, plan: Plan, marks: Sequence[Told]) -> SafeString:
+        """The lane of a schedule."""
         return format_html(
             '<svg class="rediscron-track" height="{}" aria-hidden="true">{}{}{}</svg>',
             LANE,
             self._held(plan.queue_name),
             self._behind,
-            mark_safe("".join(self._marks(plan, marks))),
+            mark_safe("".join(self._marks(marks))),
         )
 
     def axis(self) -> SafeString:
@@ -193,29 +193,27 @@ class Drawing:
 
     # Marks
 
-    def _marks(self, plan: Plan, marks: Sequence[tuple[Mark, str]]) -> Iterable[str]:
+    def _marks(self, marks: Sequence[Told]) -> Iterable[str]:
         has_times = len(marks) <= _FEW
-        places = [self.scale.x(mark.first) for mark, _url in marks]
-        ends = [
-            max(self.scale.x(mark.end), x) for (mark, _url), x in zip(marks, places, strict=True)
-        ]
-        order = sorted(range(len(marks)), key=lambda at: marks[at][0].kind in _DRAWN_LAST)
+        places = [self.scale.x(told.mark.first) for told in marks]
+        ends = [self.scale.x(told.mark.end) for told in marks]
+        order = sorted(range(len(marks)), key=lambda at: marks[at].mark.kind in _DRAWN_LAST)
         for at in order:
-            mark, url = marks[at]
-            shape = self._shape(mark, places[at], ends[at])
+            told, mark = marks[at], marks[at].mark
+            shape = self._shape(told, places[at], ends[at])
             if has_times and mark.count == 1:
                 before = max(ends[:at], default=0)
                 after = min(places[at + 1 :], default=100)
                 shape += self._time(mark, places[at], ends[at], before, after)
             yield format_html(
                 '<a href="{}" tabindex="-1" class="rediscron-m {}"><title>{}</title>{}</a>',
-                *(url, mark.kind, self.words.title(mark, plan)),
-                shape,
+                *(told.url, mark.kind, told.title, shape),
             )
 
-    def _shape(self, mark: Mark, x: float, end: float) -> SafeString:
+    def _shape(self, told: Told, x: float, end: float) -> SafeString:
+        mark = told.mark
         if mark.count > 1 and mark.kind != "due":
-            return self._band(mark, x, max(end, self.scale.x(mark.last)))
+            return self._band(told, x, max(end, self.scale.x(mark.last)))
         bar = SafeString()
         if end - x > 0.2 and mark.kind not in _FUTURE:
             bar = format_html(
@@ -239,12 +237,13 @@ class Drawing:
             self.words.minute(mark.first),
         )
 
-    def _band(self, mark: Mark, x: float, end: float) -> SafeString:
+    def _band(self, told: Told, x: float, end: float) -> SafeString:
+        mark = told.mark
         width = max(end - x, _NARROWEST)
         x = min(x, 100 - width)
         text = ""
         if width >= 3 * _FREE:
-            text = f"{self.words.kind(mark)}, {self.words.times(mark)}"
+            text = f"{told.kind}, {told.times}"
             text = text if len(text) * 0.8 < width else str(mark.count)
         elif len(str(mark.count)) * 1.1 + 0.6 <= width:
             text = str(mark.count)

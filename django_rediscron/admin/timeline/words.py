@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from django.utils import formats
 from django.utils.text import Truncator
@@ -29,11 +29,35 @@ STATES = {
 """What is not a run: see `OUTCOMES` for those."""
 
 
-@dataclass(frozen=True)
-class Words:
-    """Texts about marks, with times in the zone that was asked for."""
+class Told(NamedTuple):
+    """A mark in words."""
 
-    asked: Asked
+    mark: Mark
+    url: str
+    day: str
+    times: str
+    kind: str
+    facts: str
+    title: str
+    """All of it, for who points at the mark."""
+
+
+class Words:
+    """Texts about marks, with times in the zone that was asked for; a page has thousands."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self._days: dict[date, str] = {}
+        self._names: dict[str, str] = {}
+        self._lengths: dict[int, str] = {}
+
+    def tell(self, mark: Mark, plan: Plan, url: str) -> Told:
+        """All texts of a mark."""
+        day, times, kind = self.day(mark.first), self.times(mark), self.kind(mark)
+        facts = ", ".join(filter(None, self._facts(mark, plan)))
+        when = self.clock(mark.first) if mark.count == 1 else times
+        title = ", ".join(filter(None, (f"{plan.id}: {day} {when}", kind, facts)))
+        return Told(mark, url, day, times, kind, facts, title)
 
     def clock(self, moment: datetime) -> str:
         """The time of day; with seconds only if it has some."""
@@ -46,7 +70,10 @@ class Words:
 
     def day(self, moment: datetime) -> str:
         """The day, as `Sat 28 Nov`."""
-        return formats.date_format(self.asked.local(moment).date(), "D j M")
+        date = self.asked.local(moment).date()
+        if date not in self._days:
+            self._days[date] = formats.date_format(date, "D j M")
+        return self._days[date]
 
     def times(self, mark: Mark) -> str:
         """When it starts or, for several, the first and the last of them, to the minute."""
@@ -68,19 +95,12 @@ class Words:
 
     def name(self, kind: str) -> str:
         """The same for any number."""
-        return str((OUTCOMES if kind in STATUSES else STATES).get(kind, kind))
-
-    def facts(self, mark: Mark, plan: Plan) -> str:
-        """What else is known of it: how long it took, why it was skipped, its error."""
-        return ", ".join(filter(None, self._facts(mark, plan)))
-
-    def title(self, mark: Mark, plan: Plan) -> str:
-        """All of it, for who points at the mark."""
-        when = self.clock(mark.first) if mark.count == 1 else self.times(mark)
-        parts = [f"{self.day(mark.first)} {when}", self.kind(mark)]
-        return f"{plan.id}: {', '.join(filter(None, [*parts, self.facts(mark, plan)]))}"
+        if kind not in self._names:
+            self._names[kind] = str((OUTCOMES if kind in STATUSES else STATES).get(kind, kind))
+        return self._names[kind]
 
     def _facts(self, mark: Mark, plan: Plan) -> list[str]:
+        """How long it took, why it was skipped, its error."""
         if isinstance(mark.record, Skip):
             return [str(REASONS.get(mark.record.reason, mark.record.reason))]
         if isinstance(mark.record, Failure):
@@ -97,14 +117,17 @@ class Words:
         facts = [_("run by hand")] if run.cause == "hand" else []
         if mark.kind in ("started", "queued"):
             text = _("for %s so far") if mark.kind == "started" else _("waiting for %s")
-            facts.append(text % _length(mark.end - mark.first))
+            facts.append(text % self._length(mark.end - mark.first))
         elif mark.end > mark.first:
-            facts.append(_("took %s") % _length(mark.end - mark.first))
+            facts.append(_("took %s") % self._length(mark.end - mark.first))
         if run.is_too_long:
             facts.append(_("longer than its limit"))
         return [*facts, Truncator(run.error).chars(LONGEST_TEXT)]
 
-
-def _length(duration: timedelta) -> str:
-    seconds = duration.total_seconds()
-    return span(seconds) if seconds >= 10 else _("%.1f s") % seconds
+    def _length(self, duration: timedelta) -> str:
+        seconds = duration.total_seconds()
+        if seconds < 10:
+            return _("%.1f s") % seconds
+        if int(seconds) not in self._lengths:
+            self._lengths[int(seconds)] = span(seconds)
+        return self._lengths[int(seconds)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from redis import Redis
 
@@ -19,7 +19,8 @@ from .span import Span
 _FEW, _MANY = 20, 1000
 """Runs of a schedule that are read at first, and if they do not reach back far enough."""
 
-_NEVER = datetime.min.replace(tzinfo=timezone.utc)
+_LASTING = timedelta(days=1)
+"""How long before a span a run may be enqueued that lasts into it."""
 
 
 def read_lanes(
@@ -32,7 +33,7 @@ def read_lanes(
     """The lanes of these schedules: see `lane_of`. In a few round trips for all."""
     ids = [plan.id for plan in plans]
     is_past = span.low < span.now
-    runs = _read_runs(ids, connection, span.low) if is_past else {}
+    runs = _read_runs(ids, connection, span) if is_past else {}
     skips = read_skips(ids, connection) if is_past else {}
     return [
         lane_of(plan, runs.get(plan.id, ()), skips.get(plan.id, ()), span, pauses, gap)
@@ -53,15 +54,13 @@ def ran_between(ids: Sequence[str], connection: Redis, span: Span) -> set[str]:
     return {id for id, count in zip(ids, counts, strict=True) if isinstance(count, int) and count}
 
 
-def _read_runs(ids: Sequence[str], connection: Redis, low: datetime) -> dict[str, list[Run]]:
-    """Those since `low`, and some before."""
-    runs = read_recent(ids, connection, _FEW)
+def _read_runs(ids: Sequence[str], connection: Redis, span: Span) -> dict[str, list[Run]]:
+    """Those of the span, also if they were enqueued the day before, and some others."""
+    between = (span.low - _LASTING, span.high)
+    runs = read_recent(ids, connection, _FEW, between)
     unknown = [id for id in ids if not runs[id]]
     if unknown:  # nothing is on record of them; RQ may know some
         runs |= read_runs(unknown, connection, _FEW)
-    more = [
-        id
-        for id, found in runs.items()
-        if len(found) >= _FEW and (found[-1].enqueued_at or _NEVER) > low
-    ]
-    return runs | read_recent(more, connection, _MANY) if more else runs
+    reach = {id: found[-1].enqueued_at for id, found in runs.items() if found}
+    more = [id for id, oldest in reach.items() if oldest is not None and oldest > span.low]
+    return runs | read_recent(more, connection, _MANY, between) if more else runs

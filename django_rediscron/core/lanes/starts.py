@@ -41,6 +41,14 @@ class Starts:
     has_others: bool = False
     """Whether there are more of them."""
 
+    def name(self, ids: Sequence[str]) -> None:
+        """Remember some of these schedules, unless they were just before."""
+        if ids[0] in self.ids[-1:]:
+            return
+        free = NAMED - len(self.ids)
+        self.ids += ids[:free] if free > 0 else ()
+        self.has_others = self.has_others or len(ids) > free
+
 
 @dataclass
 class AllStarts:
@@ -63,23 +71,41 @@ def starts_of(plans: Iterable[Plan], span: Span, pauses: Sequence[Pause] = ()) -
     Those to come count if they are to run, and those of the past as the schedules are now.
     """
     found = AllStarts([Starts(*edges) for edges in pairwise(span.edges)], set())
-    for plan in plans:
+    for ids, plan in _alike(plans, span, pauses):
         parts = [*past(plan, span), *coming(plan, span, pauses)]
         if parts:
-            found.active.add(plan.id)
+            found.active.update(ids)
         for part in parts:
             if part.state in COUNTED:
-                counted = _counts(plan, part, span)
-                for step, count in zip(found.steps[counted.first :], counted.numbers, strict=False):
+                first, numbers = _counts(plan, part, span)
+                for step, count in zip(found.steps[first:], numbers, strict=False):
                     if count:
-                        step.count += count
-                        if plan.id in step.ids[-1:]:
-                            continue
-                        if len(step.ids) < NAMED:
-                            step.ids.append(plan.id)
-                        else:
-                            step.has_others = True
+                        step.count += count * len(ids)
+                        step.name(ids)
     return found
+
+
+def _alike(
+    plans: Iterable[Plan], span: Span, pauses: Sequence[Pause]
+) -> Iterable[tuple[list[str], Plan]]:
+    """Plans that have the same occurrences in a span: the ids, and one of them."""
+    groups: dict[object, tuple[list[str], Plan]] = {}
+    for plan in plans:
+        if plan.recurrence is None or plan.due is None:
+            continue
+        created = plan.created_at
+        key = (
+            plan.recurrence,
+            plan.due,
+            plan.left,
+            plan.enabled,
+            plan.enabled_from,
+            created if created is not None and created > span.low else None,
+            plan.queue_name if pauses else None,
+            plan.id if plan.jitter and plan.due <= span.now else None,  # it may be delayed
+        )
+        groups.setdefault(key, ([], plan))[0].append(plan.id)
+    return groups.values()
 
 
 def counts(recurrence: Recurrence, found: Stretch, span: Span) -> Counts:

@@ -240,23 +240,50 @@ def read_runs_of(id: str, connection: Redis, start: int = 0, end: int = -1) -> l
     return runs[start : end + 1 or None]
 
 
-def read_recent(ids: Sequence[str], connection: Redis, count: int) -> dict[str, list[Run]]:
-    """The newest runs of each of these schedules, newest first, in one round trip for all."""
-    return {id: runs[:count] for id, runs in _read(ids, connection, count)}
+def read_recent(
+    ids: Sequence[str],
+    connection: Redis,
+    count: int,
+    between: tuple[datetime, datetime] | None = None,
+) -> dict[str, list[Run]]:
+    """The newest runs of each of these schedules, newest first, in one round trip for all.
+
+    `between`: of those that have ended, beside the newest and the oldest one only those that were
+    enqueued in this time; to read a record takes longer than to see that.
+    """
+    return {id: runs[:count] for id, runs in _read(ids, connection, count, between)}
 
 
-def _read(ids: Sequence[str], connection: Redis, count: int) -> Iterator[tuple[str, list[Run]]]:
+def _read(
+    ids: Sequence[str],
+    connection: Redis,
+    count: int,
+    between: tuple[datetime, datetime] | None = None,
+) -> Iterator[tuple[str, list[Run]]]:
     parts = [ids[at : at + SCHEDULES_A_CALL] for at in range(0, len(ids), SCHEDULES_A_CALL)]
     replies = run_scripts(connection, READ_RUNS, [([], [count, *part]) for part in parts])
     moment = now()
     for part, reply in zip(parts, replies, strict=True):
         found = json.loads(reply.decode(errors="replace"))
         for id, (records, looks) in zip(part, found, strict=True):
-            runs = {run.job_id: run for run in map(Run.from_text, records) if run is not None}
+            wanted = records if between is None else _enqueued_between(records, *between)
+            runs = {run.job_id: run for run in map(Run.from_text, wanted) if run is not None}
             for look in (Look.from_reply(each, moment) for each in looks):
                 if look is not None and look.entry.schedule_id == id:
                     runs[look.job_id] = Run.of(look, moment)
             yield id, sorted(runs.values(), key=_newest_first, reverse=True)
+
+
+def _enqueued_between(records: Sequence[str], low: datetime, high: datetime) -> list[str]:
+    first, last = (str((each - _EPOCH) // _MICROSECOND) for each in (low, high))
+    width = max(len(first), len(last))
+    first, last = first.zfill(width), last.zfill(width)
+    ends = (0, len(records) - 1)
+    return [
+        record
+        for number, record in enumerate(records)
+        if number in ends or first <= f"{record} - - - ".split(" ", 4)[3].zfill(width) <= last
+    ]
 
 
 def _newest_first(run: Run) -> datetime:
