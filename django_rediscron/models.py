@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.db import NotSupportedError, models
@@ -59,6 +59,8 @@ class Schedule(models.Model):
     """The newest runs, newest first, where a page has read them."""
     pause: Pause | None = None
     """Because of which its queue is paused, if a page has read that."""
+    shown_zone: tzinfo | None = None
+    """In which the list shows its times; None: in the reader's."""
 
     class Meta:
         managed = False

@@ -50,6 +50,37 @@ def time_tag(moment: datetime | None) -> SafeString | str:
     )
 
 
+def moment_tag(
+    moment: datetime | None, zone: tzinfo | None = None, distance: str = "", css: str = ""
+) -> SafeString | str:
+    """A moment as `29 Nov 03:00 in 4 min`, without its date if that is today, and with all of it
+    on hover; a dash for none.
+
+    `zone`: where it is read; by default the reader's, and its name is shown with any other.
+    `distance`: instead of how far away it is. `css`: a class for that.
+    """
+    if moment is None:
+        return NOTHING
+    return format_html(
+        '<time datetime="{}" title="{}"><span>{}</span> <span class="rediscron-distance {}">{}'
+        "</span></time>",
+        aware(moment).isoformat(),
+        absolute(moment),
+        _short(moment, zone),
+        css,
+        distance or relative(moment),
+    )
+
+
+def _short(moment: datetime, zone: tzinfo | None) -> str:
+    here, today = (in_zone(aware(each), zone or current_zone()) for each in (moment, now()))
+    text = formats.time_format(here, "H:i")
+    if here.date() != today.date():
+        day = formats.date_format(here, "j M" if here.year == today.year else "j M Y")
+        text = f"{day} {text}"
+    return text if zone is None else f"{text} {here.tzname() or ''}".rstrip()
+
+
 def clock_tag(moment: datetime) -> SafeString:
     """The time of day of a moment, with its date and the time in UTC on hover."""
     here, there = local(moment), aware(moment).astimezone(timezone.utc)

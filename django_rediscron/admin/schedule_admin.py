@@ -69,6 +69,7 @@ class ScheduleAdmin(Base):
         filters.SourceFilter,
         filters.ApplicationFilter,
         filters.TagFilter,
+        filters.ZoneChoice,
     )
     actions = (
         enable_selected,

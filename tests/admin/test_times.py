@@ -79,6 +79,26 @@ def test_without_use_tz_a_conflict_names_who_changed_what(
 
 
 @pytest.mark.usefixtures("use_tz")
+def test_the_list_has_times_of_the_reader_or_of_each_schedule(
+    operator: Client, schedule: Make
+) -> None:
+    start = datetime(2040, 1, 1, tzinfo=timezone.utc)
+    schedule("job", cron="30 6 * * *", timezone="Asia/Tokyo", start_at=start)
+    schedule("unnamed", cron="30 6 * * *", start_at=start)
+    schedule("often", interval=60, start_at=start)
+    with override("Europe/Paris"):
+        page = operator.get(LIST)
+        assert "<span>1 Jan 2040 22:30</span>" in page.text
+        assert ">Europe/Paris</a>" in page.text
+        chosen = operator.get(LIST, {"times": "schedule"})
+        url = chosen.context["refresh_url"]
+        rows = operator.post(url, {"id": ["job", "unnamed", "often"]}).json()["rows"].values()
+    for text in ("2 Jan 2040 06:30 JST", "1 Jan 2040 06:30 UTC", "1 Jan 2040 01:00"):
+        assert f"<span>{text}</span>" in chosen.text
+        assert any(f"<span>{text}</span>" in row["next_run"] for row in rows)
+
+
+@pytest.mark.usefixtures("use_tz")
 def test_an_hour_that_comes_twice_is_left_as_it_is(
     operator: Client, schedule: Make, connection: Redis
 ) -> None:

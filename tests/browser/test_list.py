@@ -217,6 +217,26 @@ def test_fits_in_both_themes_and_on_a_phone(
         take_screenshot(page, "phone-list")
 
 
+def test_sixty_schedules_are_two_screens(log_in: LogIn, schedule: Make) -> None:
+    crons = ("*/10 8-18 * * mon-fri", "0 0 1 1 *", "0 9,12,15 * * *")
+    for number in range(60):
+        schedule(f"mail:newsletter-weekly-{number}", cron=crons[number % 3], tags=["one", "other"])
+    page = log_in(viewport={"width": 1600, "height": 900})
+    box = page.locator("#result_list").bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 2 * 900
+
+
+def test_state_and_next_run_are_in_sight_on_a_phone(log_in: LogIn, schedule: Make) -> None:
+    schedule("mail:newsletter-weekly", cron="0 0 1 1 *", tags=["finance", "nightly"])
+    page = log_in(viewport=PHONE)
+    for column in ("current_state", "next_run"):
+        cell = page.locator(f"#result_list tbody .field-{column}").bounding_box()
+        assert cell is not None
+        assert cell["x"] + cell["width"] <= PHONE["width"]
+        assert cell["y"] + cell["height"] <= PHONE["height"]
+
+
 def hide(page: Page, hidden: bool) -> None:
     """As if another tab came to the front, or this one again."""
     page.evaluate(

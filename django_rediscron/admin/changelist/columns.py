@@ -17,7 +17,7 @@ from ...conf import aware
 from ...core.schedule.missed import own_time
 from ...models import Schedule
 from ...query import LatestRun
-from ..display import LATE, NOTHING, absolute, job_url, marks, outcome, span, time_tag
+from ..display import LATE, NOTHING, absolute, job_url, marks, moment_tag, outcome, span
 
 LONGEST_ERROR = 120
 
@@ -35,7 +35,9 @@ def named(obj: Schedule) -> SafeString:
     """Its id, its tags, and the function that it runs."""
     tags = format_html_join("", ' <span class="rediscron-tag">{}</span>', zip(obj.tags.split()))
     return format_html(
-        '<span class="rediscron-id">{}</span>{} <span class="rediscron-quiet">{}</span>',
+        '<span class="rediscron-cut" title="{}"><span class="rediscron-id">{}</span>{}'
+        ' <span class="rediscron-quiet">{}</span></span>',
+        " ".join(filter(None, (obj.id, obj.tags, obj.func_name))),
         obj.id,
         tags,
         obj.func_name,
@@ -49,9 +51,11 @@ def timing(obj: Schedule) -> str:
         return NOTHING
     written = obj.job.cron or _("%(count)d s") % {"count": obj.job.interval or 0}
     words = obj.job.describe().removesuffix(f" ({obj.timezone})")  # the zone has its own column
-    if words == written:
-        return format_html('<code dir="ltr">{}</code>', written)
-    return format_html('{} <code class="rediscron-quiet" dir="ltr">{}</code>', words, written)
+    code = format_html('<code class="rediscron-quiet" dir="ltr">{}</code>', written)
+    cell, title = code, written
+    if words != written:
+        cell, title = format_html("{} {}", words, code), f"{words} ({written})"
+    return format_html('<span class="rediscron-cut" title="{}">{}</span>', title, cell)
 
 
 @admin.display(description=gettext_lazy("time zone"), ordering="timezone")
@@ -76,34 +80,33 @@ def next_run(obj: Schedule) -> str:
     delay = (now() - moment).total_seconds()
     # After an error it waits for a retry, and while it is paused for the end of that.
     if delay < LATE or obj.shown_state != "enabled":
-        return time_tag(moment)
+        return moment_tag(moment, obj.shown_zone)
     late = _("late by %(time)s") % {"time": span(delay)}
-    return format_html(
-        '<time datetime="{}" title="{}" class="rediscron-bad">{}</time>',
-        moment.isoformat(),
-        absolute(moment),
-        late,
-    )
+    return moment_tag(moment, obj.shown_zone, late, "rediscron-bad")
 
 
 def _latest_run(obj: Schedule) -> str:
     """When it was, and its outcome, with a link to RQ's job."""
     run = next(iter(obj.recent_runs), None)
     if run is None:
-        return time_tag(obj.latest_enqueue_time)
+        return moment_tag(obj.latest_enqueue_time, obj.shown_zone)
     badge = format_html('<span class="rediscron-outcome {}">{}</span>', run.status, outcome(run))
     url = job_url(run.queue_name, run.job_id) if run.status else None
     if url:
         title = _("RQ job %(id)s") % {"id": run.job_id}
         badge = format_html('<a href="{}" title="{}">{}</a>', url, title, badge)
-    return format_html("{} {}", badge, time_tag(run.enqueued_at))
+    return format_html("{} {}", badge, moment_tag(run.enqueued_at, obj.shown_zone))
 
 
 @admin.display(description=gettext_lazy("last runs"), ordering=LatestRun())
 def last_run(obj: Schedule) -> str:
     """The latest run, and a mark for each of the last ones."""
     latest = _latest_run(obj)
-    return format_html("{} {}", latest, marks(obj.recent_runs)) if obj.recent_runs else latest
+    if not obj.recent_runs:
+        return latest
+    return format_html(
+        '<span class="rediscron-runs"><span>{}</span> {}</span>', latest, marks(obj.recent_runs)
+    )
 
 
 @admin.display(description=gettext_lazy("state"), ordering="enabled")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -11,11 +11,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ...conf import current_zone
 from ...core.store import search
 from ...core.store.pauses import Pause, in_state
 from ...core.store.search import Condition, NamesInUse
 from ...query import ScheduleQuerySet
 from ...queues import main_connection, queues_beside
+from ..display import TEMPLATES
 from .columns import STATES
 
 Choices = Iterable[tuple[str, Any]]
@@ -115,6 +117,29 @@ class ApplicationFilter(ScheduleFilter):
         functions = self.names_in_use.functions
         return search.one_of("func_name", [n for n in functions if application(n) == label])
 
+
+class ZoneChoice(ScheduleFilter):
+    """No filter, but like one: the zone in which times are shown."""
+
+    title = gettext_lazy("times in")
+    parameter_name = "times"
+    template = f"{TEMPLATES}/zone_choice.html"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(OWN_ZONE, _("zone of the schedule"))]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Django's own, of which the first is the reader's zone."""
+        first, *others = super().choices(changelist)
+        yield {**first, "display": str(current_zone())}
+        yield from others
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> ScheduleQuerySet:
+        found: ScheduleQuerySet = queryset
+        return found
+
+
+OWN_ZONE = "schedule"
 
 NO_APPLICATION = "-"
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import tzinfo
 from functools import lru_cache, partial
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 from redis import Redis
 
+from ...core.exceptions import InvalidScheduleError
 from ...core.store.pauses import Pause, pause_of, read_pauses
 from ...core.store.search import NamesInUse, NamesMemory
+from ...core.timing.zones import find_zone
 from ...models import Schedule
 from ...queues import main_connection
 from ...unreachable import UnreachableError, reaching
@@ -21,7 +25,7 @@ from ..display import RECENT_RUNS, page_url
 from ..runs import recent_runs
 from . import banner, pauses
 from .columns import current_state, last_run, next_run
-from .filters import ScheduleFilter
+from .filters import OWN_ZONE, ScheduleFilter, ZoneChoice
 
 MOST_ROWS = 500
 """Rows that one request can refresh."""
@@ -44,7 +48,7 @@ class ScheduleChangeList(ChangeList):
                 self.names_in_use = _names_memory(main_connection()).read()
                 super().__init__(request, *args, **kwargs)
                 if request.method != "POST":
-                    self.result_list = with_last_runs(self.result_list, self.pauses)
+                    self.result_list = with_last_runs(self.result_list, self.pauses, request)
         except UnreachableError as error:
             if request.method == "POST":
                 raise
@@ -70,11 +74,16 @@ class ScheduleChangeList(ChangeList):
         return found.none() if self.outage else found
 
 
-def with_last_runs(schedules: Iterable[Schedule], paused: Sequence[Pause]) -> list[Schedule]:
-    """These schedules, each with its `recent_runs`, and the `pause` that concerns it."""
+def with_last_runs(
+    schedules: Iterable[Schedule], paused: Sequence[Pause], request: HttpRequest
+) -> list[Schedule]:
+    """These schedules, each with its `recent_runs`, the `pause` that concerns it, and the zone
+    that the request asks for."""
     found = list(schedules)
     runs = recent_runs([schedule.id for schedule in found], main_connection(), RECENT_RUNS)
+    in_own_zones = request.GET.get(ZoneChoice.parameter_name) == OWN_ZONE
     for schedule in found:
+        schedule.shown_zone = _own_zone(schedule) if in_own_zones else None
         schedule.recent_runs = runs[schedule.id]
         schedule.pause = pause_of(schedule.queue_name, paused)
     return found
@@ -89,7 +98,7 @@ def add_banner(model_admin: Any, request: HttpRequest, response: HttpResponse) -
         may_resume = model_admin.has_change_permission(request)
         context["pauses"] = pauses.render(context["cl"].pauses, may_resume=may_resume)
         context["resume_url"] = page_url(model_admin, "resume") if may_resume else ""
-        context["refresh_url"] = page_url(model_admin, "refresh")
+        context["refresh_url"] = page_url(model_admin, "refresh") + _zone_query(request)
         context["timeline_url"] = page_url(model_admin, "timeline")
         context["deleted_url"] = page_url(model_admin, "deleted_list")
     return response
@@ -107,7 +116,8 @@ def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
     try:
         with reaching(main_connection()):
             paused = read_pauses(main_connection())
-            found = with_last_runs(model_admin.get_queryset(request).filter(pk__in=ids), paused)
+            asked = model_admin.get_queryset(request).filter(pk__in=ids)
+            found = with_last_runs(asked, paused, request)
     except UnreachableError as error:
         shown = banner.render(banner.unreachable(str(error)))
         return JsonResponse({"banner": shown, "rows": {}, "gone": []}, status=503)
@@ -122,6 +132,21 @@ def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
             "goneText": _("deleted"),
         }
     )
+
+
+def _own_zone(schedule: Schedule) -> tzinfo | None:
+    """In which its cron expression is read; None for an interval."""
+    if schedule.job is None or not schedule.job.cron:
+        return None
+    try:
+        return find_zone(schedule.timezone or settings.TIME_ZONE)
+    except InvalidScheduleError:
+        return None
+
+
+def _zone_query(request: HttpRequest) -> str:
+    name = ZoneChoice.parameter_name
+    return f"?{name}={OWN_ZONE}" if request.GET.get(name) == OWN_ZONE else ""
 
 
 @lru_cache(maxsize=8)
