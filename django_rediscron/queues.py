@@ -19,6 +19,7 @@ from .core.exceptions import UnknownQueueError
 from .core.quoting import cut, quoted
 from .core.schedule.options import DEFAULT_RESULT_TTL
 from .core.store.connections import check_url, own_client, same_server, server
+from .core.store.servers import Server, servers_of
 
 
 def get_queue(name: str, connection: Redis) -> Queue:
@@ -79,6 +80,16 @@ def connections() -> Iterator[tuple[str, Redis]]:
     for name in queue_configs():
         with suppress(UnknownQueueError):  # whoever uses the queue is told what is wrong with it
             yield name, get_connection(name)
+
+
+def servers() -> list[Server]:
+    """The servers of `RQ_QUEUES`, that of `REDISCRON["QUEUE"]` first; Redis is not touched.
+
+    Queues whose entries lead to no Redis are left out: the system checks speak of them.
+    """
+    found = dict(connections())
+    main = [found.pop(conf.QUEUE)] if conf.QUEUE in found else []
+    return servers_of([*main, *found.values()])
 
 
 def main_connection() -> Redis:

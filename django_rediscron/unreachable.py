@@ -13,6 +13,7 @@ from redis.sentinel import SentinelConnectionPool
 from .core.exceptions import UnsuitableServerError
 from .core.process.outage import tell
 from .core.quoting import quoted
+from .core.store.servers import server_name
 from .terminal import one_line
 
 
@@ -43,8 +44,4 @@ def address(connection: Redis) -> str:
     if isinstance(pool, SentinelConnectionPool):
         sentinels = ", ".join(address(s) for s in pool.sentinel_manager.sentinels)
         return f"the master {quoted(pool.service_name)} known to {sentinels}"
-    options = pool.connection_kwargs
-    if options.get("path"):
-        return f"Redis at unix:{options['path']}"
-    host, port = options.get("host", "localhost"), options.get("port", 6379)
-    return f"Redis at {host}:{port}/{options.get('db') or 0}"
+    return f"Redis at {server_name(connection)}"

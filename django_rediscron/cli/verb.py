@@ -22,6 +22,7 @@ from ..core.exceptions import (
 )
 from ..core.monitoring.measurements import SCHEDULES
 from ..core.store.actors import acting_as, actor_text
+from ..core.store.servers import Server
 from ..terminal import one_line, printing
 from ..unreachable import UnreachableError, address, reaching
 
@@ -49,20 +50,31 @@ class ConnectionOptions:
     """Whose declared schedules count in `health`; None for those of all projects."""
     metrics_schedules: int = SCHEDULES
     """Schedules up to which `metrics` tells of each."""
+    servers: Callable[[], Sequence[Server]] | None = None
+    """All servers of the project, for `--all`; None if there is no such option."""
+
+
+ALL = click.Option(
+    ["--all", "every"], is_flag=True, help="Ask every Redis of RQ_QUEUES, each for itself."
+)
 
 
 class Verb(click.Command):
     """A command that takes the connection options, and whose function gets `connection=`.
 
     A verb that has an option of the same name as one of these stands for both: schedules of a
-    `--queue` are looked for in the Redis of that queue. With `ping`, Redis has answered once. What
+    `--queue` are looked for in the Redis of that queue. With `ping`, Redis has answered once. With
+    `several`, the function also gets `servers=`: those to ask if `--all` is given, else none. What
     goes wrong on the way to Redis, or to stdout, is one line on stderr and status 1; a reader of a
     pipe that goes away is no error. What it changes is logged as done by the user of the system.
     """
 
-    def __init__(self, *args: Any, ping: bool = True, **attributes: Any) -> None:
+    def __init__(
+        self, *args: Any, ping: bool = True, several: bool = False, **attributes: Any
+    ) -> None:
         super().__init__(*args, **attributes)
         self.ping = ping
+        self.several = several
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         count = len(self.params)
@@ -71,16 +83,20 @@ class Verb(click.Command):
 
     def _others(self, options: ConnectionOptions) -> list[click.Parameter]:
         names = {param.name for param in self.params}
-        return [param for param in options.params if param.name not in names]
+        every = [ALL] if self.several and options.servers is not None else []
+        return [*(param for param in options.params if param.name not in names), *every]
 
     def invoke(self, ctx: click.Context) -> Any:
         options: ConnectionOptions = ctx.obj
         chosen = {str(param.name): ctx.params[str(param.name)] for param in options.params}
+        servers = _every_server(ctx, options, chosen)
         for param in self._others(options):
             del ctx.params[str(param.name)]
+        if self.several:
+            ctx.params["servers"] = servers
         try:
             connection = options.connect(chosen)
-            if self.ping:
+            if self.ping and not servers:
                 with reaching(connection):
                     connection.ping()
             ctx.params["connection"] = connection
@@ -99,6 +115,17 @@ class Verb(click.Command):
             raise click.ClickException(f"cannot write the output: {error.strerror}") from None
         except KeyboardInterrupt:
             sys.exit(130)
+
+
+def _every_server(
+    ctx: click.Context, options: ConnectionOptions, chosen: Mapping[str, Any]
+) -> Sequence[Server]:
+    """Those that `--all` stands for; none without it."""
+    if not ctx.params.get(str(ALL.name)) or options.servers is None:
+        return ()
+    if any(chosen.values()):
+        raise click.UsageError("--all asks every server; leave out --queue")
+    return options.servers()
 
 
 def command_line_actor() -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 
 import click
 from redis import Redis
 
 from ...core.monitoring.health import MAX_LAG, Health, check_health
-from ...core.timing.durations import Duration, as_seconds
+from ...core.store.servers import Server, read_each
+from ...core.timing.durations import Duration, as_seconds, positive_seconds
 from ...unreachable import UnreachableError, reaching
 from ..verb import ConnectionOptions, Verb
 
 
-@click.command(cls=Verb, ping=False)
+@click.command(cls=Verb, ping=False, several=True)
 @click.option(
     "--max-lag",
     type=as_seconds,
@@ -28,6 +32,7 @@ from ..verb import ConnectionOptions, Verb
 def health(
     chosen: ConnectionOptions,
     connection: Redis,
+    servers: Sequence[Server],
     max_lag: Duration,
     as_json: bool,
     fail_on_error: bool,
@@ -44,20 +49,69 @@ def health(
     "oldest_lag", "errors", "first_error" and "paused" (names of queues, or "*") hold the rest.
     What is paused on purpose is no problem: the line says so.
 
+    With --all, which `manage.py rqrcron` has, there is a line for each server, which begins with
+    its name. With --json, "ok" says whether all are, and "servers" holds an object for each, with
+    its name as "server" and the rest as above.
+
     Exit status: 0 when a scheduler leads and no schedule is late, else 1; 2 for wrong usage.
     """
     try:
-        with reaching(connection):
-            found = check_health(
-                connection,
-                max_lag=max_lag,
-                fail_on_error=fail_on_error,
-                application=chosen.application,
-            )
-    except UnreachableError as error:
-        found = Health.unreachable(str(error))
+        probe = probing(max_lag, fail_on_error=fail_on_error, application=chosen.application)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(found.to_json() if as_json else found.message)
-    if not found.ok:
+    if not tell_health(probe, connection, servers, click.echo, as_json=as_json):
         sys.exit(1)
+
+
+Probe = Callable[[Redis], Health]
+
+
+def probing(max_lag: Duration, *, fail_on_error: bool, application: str | None) -> Probe:
+    """What reads the health of a Redis, also of one that is away. Raises ValueError.
+
+    The arguments are those of `check_health`.
+    """
+    longest = positive_seconds("max_lag", max_lag)
+
+    def probe(connection: Redis) -> Health:
+        try:
+            with reaching(connection):
+                return check_health(
+                    connection,
+                    max_lag=longest,
+                    fail_on_error=fail_on_error,
+                    application=application,
+                )
+        except UnreachableError as error:
+            return Health.unreachable(str(error))
+
+    return probe
+
+
+def tell_health(
+    probe: Probe,
+    connection: Redis,
+    servers: Sequence[Server],
+    write: Callable[[str], object],
+    *,
+    as_json: bool,
+) -> bool:
+    """Print the health of this Redis, or of each of `servers`, if any. Whether all is well."""
+    if not servers:
+        found = probe(connection)
+        write(found.to_json() if as_json else found.message)
+        return found.ok
+    states = list(_states(probe, servers))
+    all_well = all(health.ok for _, health in states)
+    if as_json:
+        facts = [{"server": name, **asdict(health)} for name, health in states]
+        write(json.dumps({"ok": all_well, "servers": facts}))
+    else:
+        write("\n".join(f"{name}: {health.message}" for name, health in states))
+    return all_well
+
+
+def _states(probe: Probe, servers: Sequence[Server]) -> Iterator[tuple[str, Health]]:
+    for server, found in read_each(servers, probe):
+        health = Health.unreachable(str(found)) if isinstance(found, Exception) else found
+        yield server.name, health

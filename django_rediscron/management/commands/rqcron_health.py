@@ -8,12 +8,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from django_rediscron.cli.monitoring.health import probing, tell_health
 from django_rediscron.conf import conf
-from django_rediscron.core.monitoring.health import MAX_LAG, Health, check_health
+from django_rediscron.core.monitoring.health import MAX_LAG
 from django_rediscron.core.timing.durations import as_seconds
-from django_rediscron.queues import get_connection
+from django_rediscron.queues import get_connection, servers
 from django_rediscron.terminal import printing
-from django_rediscron.unreachable import UnreachableError, reaching
 
 
 class Command(BaseCommand):
@@ -27,6 +27,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
         add("--queue", help="the queue whose Redis is asked (default: the setting QUEUE)")
+        add("--all", action="store_true", help="ask every Redis of RQ_QUEUES, a line for each")
         add(
             "--max-lag",
             type=as_seconds,
@@ -38,25 +39,20 @@ class Command(BaseCommand):
         add("--fail-on-error", action="store_true", help="fail for schedules in error, too")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["all"] and options["queue"]:
+            raise CommandError("--all asks every server; leave out --queue", returncode=2)
         try:
-            health = _probe(options)
-        except ValueError as error:  # a bad lag, an unknown queue
-            raise CommandError(str(error), returncode=2) from None
-        with printing():
-            self.stdout.write(health.to_json() if options["json"] else health.message)
-        if not health.ok:
-            sys.exit(1)
-
-
-def _probe(options: dict[str, Any]) -> Health:
-    connection = get_connection(options["queue"] or conf.QUEUE)
-    try:
-        with reaching(connection):
-            return check_health(
-                connection,
-                max_lag=options["max_lag"],
+            probe = probing(
+                options["max_lag"],
                 fail_on_error=options["fail_on_error"],
                 application=conf.APPLICATION,
             )
-    except UnreachableError as error:
-        return Health.unreachable(str(error))
+            connection = get_connection(options["queue"] or conf.QUEUE)
+        except ValueError as error:  # a bad lag, an unknown queue
+            raise CommandError(str(error), returncode=2) from None
+        asked = servers() if options["all"] else []
+        with printing():
+            write, as_json = self.stdout.write, options["json"]
+            all_well = tell_health(probe, connection, asked, write, as_json=as_json)
+        if not all_well:
+            sys.exit(1)

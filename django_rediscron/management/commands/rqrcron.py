@@ -19,7 +19,7 @@ from django_rediscron.cli.rq_options import RQ_OPTIONS
 from django_rediscron.cli.verb import ConnectionOptions
 from django_rediscron.conf import conf
 from django_rediscron.core import UnknownQueueError
-from django_rediscron.queues import get_connection, queues_beside
+from django_rediscron.queues import get_connection, queues_beside, servers
 from django_rediscron.terminal import printing
 
 QUEUE = click.Option(
@@ -56,6 +56,7 @@ class Command(BaseCommand):
                         queues=queues_beside,
                         application=conf.APPLICATION,
                         metrics_schedules=conf.METRICS_SCHEDULES,
+                        servers=servers,
                     ),
                 )
         except click.ClickException as error:
