@@ -65,6 +65,8 @@ class ScheduleAdmin(Base):
     )
     list_filter = (
         filters.StateFilter,
+        filters.NextRunFilter,
+        filters.OutcomeFilter,
         filters.QueueFilter,
         filters.SourceFilter,
         filters.ApplicationFilter,

@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 from redis import Redis
 
-from django_rediscron import RedisCronJob, RedisCronScheduler
+from django_rediscron import RedisCronJob, RedisCronScheduler, pause
 from django_rediscron.admin.changelist.columns import last_run
 from django_rediscron.core.timing.cron_times import occurrence_delay, utc_text
 from django_rediscron.models import Schedule
@@ -49,6 +49,37 @@ def test_the_banner_and_the_rows_agree_on_what_is_late(
     assert "1 schedule is late, “slow” by " in operator.get(LIST).text
     connection.delete("rq:cron_job:slow")
     assert "no schedule is late" in operator.get(LIST).text
+
+
+@pytest.mark.usefixtures("leader")
+def test_what_the_banner_counts_is_a_link_to_it(
+    operator: Client, schedule: Make, connection: Redis
+) -> None:
+    due_since(connection, schedule("slow"), 20)
+    due_since(connection, schedule("in time"), 1)
+    due_since(connection, schedule("delayed", jitter=864000.0), 20)
+    due_since(connection, schedule("paused", queue_name="reports"), 20)
+    pause(connection, "reports")
+    page = operator.get(LIST).text
+    assert f'<a href="{LIST}?next=late">1 schedule is late, “slow” by ' in page
+    assert f'<a href="{LIST}?state=paused&amp;queue=reports">Queue “reports” is paused</a>' in page
+    assert shown(operator, next="late") == ["slow"]
+    assert shown(operator, state="paused", queue="reports") == ["paused"]
+    pause(connection)
+    assert "no schedule is late" in operator.get(LIST).text
+    assert shown(operator, next="late") == []
+
+
+def test_the_banner_and_the_filter_agree_on_errors(
+    operator: Client, schedule: Make, connection: Redis
+) -> None:
+    for id in ("broken", "off"):
+        schedule(id)
+        connection.hset(f"rq:cron_job:{id}", "func_name", "tests.tasks.gone")
+    RedisCronScheduler(connection).start(burst=True)
+    connection.hset("rq:cron_job:off", "enabled", "0")  # by a program that keeps no list of errors
+    assert f'<a href="{LIST}?state=error">1 schedule in error</a>' in operator.get(LIST).text
+    assert shown(operator, state="error") == ["broken"]
 
 
 @pytest.mark.parametrize("allowed", [[], ["tests.tasks.gone"]])

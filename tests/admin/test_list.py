@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
@@ -168,6 +170,73 @@ def test_search_filters_and_order(schedule: Make, operator: Client) -> None:
     assert shown(operator, o="3") == by_next_run
     assert shown(operator, o="-3") == [*by_next_run[2::-1], "join"]
     assert shown(operator, o="1", q="<script>") == []
+
+
+def test_filters_by_next_run(schedule: Make, operator: Client, settings: Any) -> None:
+    settings.USE_TZ, settings.TIME_ZONE = True, "Asia/Tokyo"
+    moment = datetime.now(timezone.utc)
+    evening = moment.astimezone(ZoneInfo("Asia/Tokyo")).replace(hour=20, minute=0)
+    if moment.astimezone(evening.tzinfo).hour < 8:
+        evening -= timedelta(days=1)
+    morning = evening + timedelta(hours=11, minutes=59)
+    for id, time in {
+        "soon": moment + timedelta(minutes=50),
+        "night": max(morning, moment + timedelta(seconds=30)),
+        "after": evening + timedelta(days=1),
+        "far": datetime(2040, 1, 1, 12, tzinfo=timezone.utc),
+    }.items():
+        schedule(id, start_at=time)
+    schedule("off", start_at=moment + timedelta(minutes=50), enabled=False)
+    assert "soon" in shown(operator, next="hour")
+    assert not {"after", "far", "off"} & set(shown(operator, next="hour"))
+    assert "night" in shown(operator, next="tonight")
+    assert not {"after", "far", "off"} & set(shown(operator, next="tonight"))
+    assert shown(operator, next="nonsense") == []
+    typed = {"next_from": "2040-01-01T20:00", "next_until": "2040-01-01T21:00"}
+    assert shown(operator, **typed) == ["far"]  # 21:00 in Tokyo
+    assert shown(operator, **{**typed, "next_until": "2040-01-01T20:59"}) == []
+    page = operator.get(LIST, {**typed, "q": "<f", "p": "1"}).text
+    assert '<input type="hidden" name="q" value="&lt;f">' in page
+    assert 'value="2040-01-01T20:00"' in page
+    assert "must be a time such as" in operator.get(LIST, {"next_from": "<soon>"}).text
+
+
+def test_filters_by_the_last_outcome(connection: Redis, schedule: Make, operator: Client) -> None:
+    rarely = {"cron": "0 0 1 1 *"}
+    for status in ("finished", "failed", "started", "deferred"):
+        job = schedule(status, **rarely).enqueue(connection)
+        connection.hset(job.key, "status", status)
+    schedule("never", **rarely)
+    Job.fetch(schedule("gone", **rarely).enqueue(connection).id, connection).delete()
+    failing = {"func_name": "tests.tasks.fail", "queue_name": "reports", **rarely}
+    ended = schedule("recorded", **failing).enqueue(connection)
+    SimpleWorker([Queue("reports", connection=connection)], connection=connection).work(burst=True)
+    assert ended.get_status() == "failed"
+    assert shown(operator, outcome="failed") == ["failed", "recorded"]
+    RedisCronScheduler(connection).start(burst=True)
+    assert connection.hexists(IN_FLIGHT, ended.id) == 0
+    ended.delete()
+    assert "recorded" in shown(operator, outcome="failed")
+    assert shown(operator, outcome="never") == ["never"]
+    for id in shown(operator):
+        said = cells(operator, id)["last_run"].split()[0]
+        if id != "never":
+            assert id in shown(operator, outcome=said), id
+
+
+def test_an_empty_list_says_why_and_what_to_do(
+    schedule: Make, operator: Client, client_with: Callable[..., Client]
+) -> None:
+    page = operator.get(LIST).text
+    assert "No schedules yet." in page
+    assert f'<a href="{LIST}add/">Add one</a>' in page
+    assert "Add one" not in client_with("view").get(LIST).text
+    schedule("a")
+    for query in ({"q": "b"}, {"state": "disabled"}, {"next_from": "2040-01-01T20:00"}):
+        page = operator.get(LIST, query).text
+        assert "No schedule matches the search and filters." in page
+        assert '<a href="?">Show all schedules</a>' in page
+    assert "No schedule" not in operator.get(LIST, {"q": "a"}).text.replace("No scheduler", "")
 
 
 @pytest.mark.parametrize("query", ["cron__regex=.", "nonsense=1", "o=99.x", "p=7", "id__in=a"])

@@ -34,6 +34,8 @@ def test_a_redis_that_does_not_answer(operator: Client) -> None:
         assert response.status_code == 200
         assert "The schedules cannot be reached" in response.text
         assert "Redis at 127.0.0.1:1/0 cannot be reached" in response.text
+        assert "Redis does not answer, so no schedules can be shown." in response.text
+        assert "No schedule" not in response.text
         assert "secret" not in response.text
     told = act(operator, "disable_selected", "a")
     assert len(told) == 1

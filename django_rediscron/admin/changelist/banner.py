@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from django.template.loader import render_to_string
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from redis.exceptions import RedisError
@@ -27,10 +29,11 @@ class Banner:
     facts: list[str] = field(default_factory=list)
 
 
-def read_banner() -> Banner:
-    """The health of the schedulers, or why it cannot be read."""
+def read_banner(list_url: str) -> Banner:
+    """The health of the schedulers, or why it cannot be read. What it counts are links to the
+    list at this address."""
     try:
-        return banner_of(check_health(main_connection(), max_lag=LATE))
+        return banner_of(check_health(main_connection(), max_lag=LATE), list_url)
     except RedisError as error:
         return Banner("warning", _("The scheduler cannot be watched"), [one_line(str(error))])
 
@@ -45,10 +48,10 @@ def render(banner: Banner) -> str:
     return render_to_string(TEMPLATE, {"banner": banner})
 
 
-def banner_of(health: Health) -> Banner:
+def banner_of(health: Health, list_url: str) -> Banner:
     """The verdict on the health of the schedulers, and its facts."""
     level, verdict = _verdict(health)
-    return Banner(level, verdict, [fact for fact in _facts(health) if fact])
+    return Banner(level, verdict, [fact for fact in _facts(health, list_url) if fact])
 
 
 def _verdict(health: Health) -> tuple[str, str]:
@@ -61,19 +64,24 @@ def _verdict(health: Health) -> tuple[str, str]:
     return "ok", _("Scheduler running")
 
 
-def _facts(health: Health) -> list[str]:
+def _facts(health: Health, list_url: str) -> list[str]:
     facts = [_leader(health)]
     if health.standbys:
         names = ", ".join(health.standbys)
         facts.append(_("standby: %(names)s") % {"names": names})
     elif health.leader is None:
         facts.append(_("nothing will be enqueued until one is started"))
-    facts.append(_lateness(health))
+    lateness = _lateness(health)
+    facts.append(_link(list_url, "next=late", lateness) if health.late else lateness)
     if health.errors:
         count = health.errors
         text = ngettext("%(count)d schedule in error", "%(count)d schedules in error", count)
-        facts.append(text % {"count": count})
+        facts.append(_link(list_url, "state=error", text % {"count": count}))
     return facts
+
+
+def _link(list_url: str, query: str, text: str) -> SafeString:
+    return format_html('<a href="{}?{}">{}</a>', list_url, query, text)
 
 
 def _leader(health: Health) -> str:

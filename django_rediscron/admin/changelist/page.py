@@ -94,12 +94,14 @@ def add_banner(model_admin: Any, request: HttpRequest, response: HttpResponse) -
     context: dict[str, Any] = getattr(response, "context_data", None) or {}
     if "cl" in context:
         outage = context["cl"].outage
-        context["banner"] = banner.unreachable(outage) if outage else banner.read_banner()
+        url = page_url(model_admin, "changelist")
+        context["banner"] = banner.unreachable(outage) if outage else banner.read_banner(url)
         may_resume = model_admin.has_change_permission(request)
-        context["pauses"] = pauses.render(context["cl"].pauses, may_resume=may_resume)
+        context["pauses"] = pauses.render(context["cl"].pauses, url, may_resume=may_resume)
         context["resume_url"] = page_url(model_admin, "resume") if may_resume else ""
         context["refresh_url"] = page_url(model_admin, "refresh") + _zone_query(request)
         context["timeline_url"] = page_url(model_admin, "timeline")
+        context["add_url"] = page_url(model_admin, "add")
         context["deleted_url"] = page_url(model_admin, "deleted_list")
     return response
 
@@ -122,11 +124,12 @@ def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
         shown = banner.render(banner.unreachable(str(error)))
         return JsonResponse({"banner": shown, "rows": {}, "gone": []}, status=503)
     may_resume = model_admin.has_change_permission(request)
+    url = page_url(model_admin, "changelist")
     rows = {each.id: {cell.__name__: cell(each) for cell in CHANGING} for each in found}
     return JsonResponse(
         {
-            "banner": banner.render(banner.read_banner()),
-            "pauses": pauses.render(paused, may_resume=may_resume),
+            "banner": banner.render(banner.read_banner(url)),
+            "pauses": pauses.render(paused, url, may_resume=may_resume),
             "rows": rows,
             "gone": [id for id in ids if id not in rows],
             "goneText": _("deleted"),

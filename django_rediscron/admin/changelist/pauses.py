@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.loader import render_to_string
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from ...core.store.pauses import ALL, Pause, resume
@@ -44,15 +45,22 @@ class ShownPause:
         return [*facts, pause.reason] if pause.reason else facts
 
     @property
+    def query(self) -> str:
+        """Of the list, for the schedules that it concerns."""
+        queue = self.pause.queue
+        return urlencode({"state": "paused", **({} if queue is None else {"queue": queue})})
+
+    @property
     def value(self) -> str:
         """Of the button."""
         return self.pause.queue or ALL
 
 
-def render(pauses: Sequence[Pause], *, may_resume: bool) -> str:
-    """The pauses as HTML; empty without any."""
+def render(pauses: Sequence[Pause], list_url: str, *, may_resume: bool) -> str:
+    """The pauses as HTML, with links to the list at this address; empty without any."""
     shown = [ShownPause(each) for each in pauses]
-    return render_to_string(TEMPLATE, {"shown_pauses": shown, "may_resume": may_resume})
+    context = {"shown_pauses": shown, "may_resume": may_resume, "list_url": list_url}
+    return render_to_string(TEMPLATE, context)
 
 
 def resume_page(model_admin: Any, request: HttpRequest) -> HttpResponse:

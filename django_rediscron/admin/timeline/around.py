@@ -24,9 +24,9 @@ from ...core.story.reigns import read_reigns
 from ...models import Schedule
 from ...queues import main_connection
 from ..display import page_url
+from ..ranges import Asked
 from .drawing import Drawing, symbols
 from .links import Links
-from .ranges import Asked
 from .scale import Scale
 from .words import Words
 

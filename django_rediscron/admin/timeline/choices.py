@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 
 from ...conf import current_zone
 from ...core.lanes.plans import Plan
+from ..changelist.filters import LIST_ONLY
 from ..changelist.page import ScheduleChangeList
-from .ranges import RANGES, Asked
+from ..ranges import RANGES, Asked
 
 PER_PAGE = 100
 
@@ -67,7 +68,7 @@ def choices(
 def change_list(model_admin: Any, request: HttpRequest) -> TimelineChangeList:
     """The list's filters and search, as the parameters that belong to them say."""
     query = request.GET.copy()
-    names = _filter_names(model_admin)
+    names = _filter_names(_list_filter(model_admin, request))
     for name in list(query):
         if name not in names or not query[name]:  # a form sends what is empty, too
             del query[name]
@@ -78,7 +79,7 @@ def change_list(model_admin: Any, request: HttpRequest) -> TimelineChangeList:
         model_admin.model,
         model_admin.list_display,
         None,
-        model_admin.get_list_filter(request),
+        _list_filter(model_admin, request),
         None,
         model_admin.get_search_fields(request),
         False,
@@ -91,8 +92,12 @@ def change_list(model_admin: Any, request: HttpRequest) -> TimelineChangeList:
     )
 
 
-def _filter_names(model_admin: Any) -> set[str]:
-    names = {getattr(each, "parameter_name", None) for each in model_admin.list_filter}
+def _list_filter(model_admin: Any, request: HttpRequest) -> list[Any]:
+    return [each for each in model_admin.get_list_filter(request) if each not in LIST_ONLY]
+
+
+def _filter_names(list_filter: Sequence[Any]) -> set[str]:
+    names = {getattr(each, "parameter_name", None) for each in list_filter}
     return {"q", *(name for name in names if name)}
 
 

@@ -26,10 +26,10 @@ from ...core.store.pauses import Pause, read_past_pauses, read_pauses
 from ...core.story.reigns import read_reigns
 from ...queues import main_connection
 from ..display import TEMPLATES, mark, page_context, page_url
+from ..ranges import Asked, asked
 from .choices import PER_PAGE, TimelineChangeList, change_list, choices, page_links, url_with
 from .drawing import Drawing, symbols
 from .links import Links
-from .ranges import Asked, asked
 from .scale import Scale
 from .words import Told, Words
 

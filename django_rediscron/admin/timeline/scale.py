@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from ...core.timing.clock_rules import known_transitions, offset
 from ...core.timing.zones import UTC
 from ..display import span as length_text
-from .ranges import Asked
+from ..ranges import Asked
 
 _MINUTES = (1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440)
 """Between lines."""

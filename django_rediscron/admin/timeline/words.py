@@ -16,7 +16,7 @@ from ...core.schedule.missed import Skip
 from ...core.story.skips import Failure
 from ..display import OUTCOMES, span
 from ..one_schedule.story import LONGEST_TEXT, REASONS
-from .ranges import Asked
+from ..ranges import Asked
 
 STATES = {
     "planned": gettext_lazy("planned"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from ..quoting import quoted
 from ..schedule.origin import CODE
 from ..schedule.texts import lossy_text
 from ..store.keys import ERRORS, INDEX, JOB_PREFIX
+from ..store.pauses import Pause
 
 PAGE, PAGES = 200, 50
 """Hashes read in one round trip, and the most round trips for that."""
@@ -32,13 +33,17 @@ class Backlog:
         return f"{self.late}, the oldest {quoted(self.oldest)} by {self.lag:.1f} s"
 
 
-def read_backlog(client: Redis, max_lag: float) -> Backlog:
+def read_backlog(client: Redis, max_lag: float, paused: Sequence[Pause] = ()) -> Backlog:
     """What is due by the index, the oldest of it confirmed by the hashes.
 
     Names of RQ's own cron are in the same index, without a hash. By its hash, a schedule may be
-    disabled, in error or not yet due; the leader corrects its score in the next pass. Members
+    disabled, in error or not yet due; the leader corrects its score in the next pass. What is
+    paused is not late. Members
     beyond the first page with a late one are counted by the index only.
     """
+    if any(each.queue is None for each in paused):
+        return Backlog()
+    queues = {(each.queue or "").encode() for each in paused}
     moment = time.time()
     deadline = moment - max_lag
     late = client.zcount(INDEX, "-inf", deadline)
@@ -49,7 +54,7 @@ def read_backlog(client: Redis, max_lag: float) -> Backlog:
         )
         hashes = _read_hashes([id for id, _ in members], client)
         for (id, score), fields in zip(members, hashes, strict=True):
-            due = _due_time(score, fields)
+            due = _due_time(score, fields, queues)
             if score <= deadline < due:
                 late -= 1
             if due <= moment:
@@ -64,9 +69,11 @@ def read_backlog(client: Redis, max_lag: float) -> Backlog:
     return Backlog(late if due <= deadline else 0, lossy_text(id), moment - max(due, 0.0))
 
 
-def _due_time(score: float, fields: _Fields | None) -> float:
+def _due_time(score: float, fields: _Fields | None, paused: Collection[bytes]) -> float:
     """Epoch seconds; infinite if it does not wait to run."""
     if fields is None or fields.last_error or fields.finished_at or fields.enabled == b"0":
+        return math.inf
+    if fields.queue_name in paused:
         return math.inf
     try:
         return max(score, utcparse((fields.next_enqueue_time or b"").decode()).timestamp())
@@ -97,9 +104,9 @@ def read_failures(client: Redis, application: str | None = None) -> Failures:
     for page in range(PAGES):
         ids: Any = client.zrange(ERRORS, page * PAGE, (page + 1) * PAGE - 1)
         failed = [
-            (id, fields.last_error)
+            (id, fields.last_error or b"")
             for id, fields in zip(ids, _read_hashes(ids, client), strict=True)
-            if fields is not None and fields.last_error and fields.is_of(application)
+            if fields is not None and fields.is_failed and fields.is_of(application)
         ]
         count += len(failed) if application is not None else len(failed) - len(ids)
         if failed and found.first is None:
@@ -119,6 +126,12 @@ class _Fields(NamedTuple):
     finished_at: bytes | None
     source: bytes | None = None
     application: bytes | None = None
+    queue_name: bytes | None = None
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether its state is `error`."""
+        return bool(self.last_error and self.enabled != b"0" and not self.finished_at)
 
     def is_of(self, application: str | None) -> bool:
         """Whether this application declares it; always true for None."""

@@ -95,10 +95,10 @@ def check_health(
         if leadership.leader is None:
             client.exists(INDEX, LOCK)  # a server in cluster mode refuses keys of several slots
         finding = _leader_problem(leadership, client)
-        backlog = read_backlog(client, longest)
+        pauses = read_pauses(client)
+        backlog = read_backlog(client, longest, pauses)
         failures = read_failures(client)
         neglect = _neglect(leadership, application, client)
-        pauses = read_pauses(client)
     finally:
         client.connection_pool.disconnect()
     if finding is None and backlog.late:

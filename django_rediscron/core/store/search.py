@@ -13,7 +13,16 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 
 from ..schedule.codec import DEFINITION_FIELDS, LEFT_OUT, OPTIONAL_FIELDS
-from .keys import DISABLED, HISTORY_SUFFIX, INDEX, JOB_PREFIX, LAST_UPDATE
+from .keys import (
+    DISABLED,
+    HISTORY_SUFFIX,
+    IN_FLIGHT,
+    INDEX,
+    JOB_PREFIX,
+    LAST_UPDATE,
+    RQ_JOB_PREFIX,
+    RUNS_PREFIX,
+)
 from .scripts import Script, run_script
 
 Condition = dict[str, Any]
@@ -22,7 +31,15 @@ Condition = dict[str, Any]
 PAGE = 2000
 """Members of an index in one script call: it blocks Redis for a few milliseconds."""
 
-SEARCH = Script("search", JOB_PREFIX=JOB_PREFIX, HISTORY_SUFFIX=HISTORY_SUFFIX)
+SEARCH = Script(
+    "search",
+    JOB_PREFIX=JOB_PREFIX,
+    HISTORY_SUFFIX=HISTORY_SUFFIX,
+    SCHEDULE_INDEX=INDEX,
+    IN_FLIGHT=IN_FLIGHT,
+    RUNS_PREFIX=RUNS_PREFIX,
+    RQ_JOB_PREFIX=RQ_JOB_PREFIX,
+)
 
 ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
@@ -33,6 +50,8 @@ _MADE_OF: dict[str, tuple[str, ...]] = {
     "state": ("enabled", "finished_at", "last_error"),
     "next_enqueue_time": ("next_enqueue_time", "enabled", "finished_at"),
     "latest_run": ("latest_enqueue_time",),
+    "last_outcome": (),
+    "due": ("next_enqueue_time", "enabled", "finished_at"),
     "id": (),
 }
 """Fields that the script computes from others."""
@@ -60,6 +79,11 @@ def like(field: str, text: str) -> Condition:
 def has_word(field: str, word: str) -> Condition:
     """This is one of the words, separated by spaces, of the field."""
     return {"field": field, "op": "word", "values": [f" {word} "]}
+
+
+def due_until(moment: float) -> Condition:
+    """It is due, its delay included, at this time in epoch seconds."""
+    return compare("due", "lte", f"{moment:020.6f}")
 
 
 def every(*conditions: Condition) -> Condition:

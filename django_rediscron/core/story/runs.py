@@ -57,7 +57,7 @@ SCHEDULES_A_CALL = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 _LATEST = datetime(LAST_YEAR, 12, 31, tzinfo=timezone.utc).timestamp()
-_STATUS_LETTERS = {
+STATUS_LETTERS = {
     "finished": "f",
     "failed": "x",
     "stopped": "s",
@@ -66,8 +66,9 @@ _STATUS_LETTERS = {
     "started": "r",
     "queued": "q",
 }
+"""Statuses as records have them."""
 _CAUSE_LETTERS = {SCHEDULE: "s", HAND: "h", BACKFILL: "b"}
-_STATUSES = {letter: status for status, letter in _STATUS_LETTERS.items()}
+_STATUSES = {letter: status for status, letter in STATUS_LETTERS.items()}
 _CAUSES = {letter: cause for cause, letter in _CAUSE_LETTERS.items()}
 
 
@@ -160,7 +161,7 @@ class Run:
             after[0] += f"/{_after(begin, self.stands_since)}"
         items = (
             _packed(self.job_id),
-            _STATUS_LETTERS[self.status],
+            STATUS_LETTERS[self.status],
             _CAUSE_LETTERS.get(self.cause, quote(self.cause)),
             str((begin - _EPOCH) // _MICROSECOND),
             *after[:2],

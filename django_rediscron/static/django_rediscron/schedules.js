@@ -34,8 +34,10 @@
             if (verdicts[0].textContent !== verdicts[1].textContent) {
                 verdicts[1].textContent = verdicts[0].textContent;
             }
-            shown.querySelectorAll("ul").forEach((each) => each.remove());
-            shown.append(...now.querySelectorAll("ul"));
+            if (!shown.querySelector("ul a:focus")) {
+                shown.querySelectorAll("ul").forEach((each) => each.remove());
+                shown.append(...now.querySelectorAll("ul"));
+            }
         };
 
         const markStale = (text) => {

@@ -65,6 +65,32 @@ function MADE.latest_run()
   return at and string.format('%020.6f', at) or ''
 end
 
+-- The status of the job that was enqueued last: RQ's word, or the letter of a record; unknown if
+-- neither tells, empty if it never ran.
+function MADE.last_outcome()
+  local newest = redis.pcall('ZREVRANGE', JOB_PREFIX .. id .. HISTORY_SUFFIX, 0, 0)[1]
+  local is_over = not newest or redis.pcall('HEXISTS', IN_FLIGHT, newest) ~= 1
+  if is_over then
+    local latest, outcome = -1, nil
+    local records = redis.pcall('LRANGE', RUNS_PREFIX .. id, 0, 1)
+    for _, record in ipairs(records.err and {} or records) do
+      local letter, at = string.match(record, '^%S+ (%S+) %S+ (%d+)')
+      if at and tonumber(at) > latest then latest, outcome = tonumber(at), letter end
+    end
+    if outcome or not newest then return outcome or '' end
+  end
+  local status = redis.pcall('HGET', RQ_JOB_PREFIX .. newest, 'status')
+  return type(status) == 'string' and status or 'unknown'
+end
+
+-- When it is to be enqueued, its delay included; a text that sorts.
+function MADE.due()
+  local planned = epoch(MADE.next_enqueue_time())
+  if not planned then return '' end
+  local score = tonumber(redis.pcall('ZSCORE', SCHEDULE_INDEX, id) or '') or planned
+  return string.format('%020.6f', math.max(score, planned))
+end
+
 local function value(name)
   local make = MADE[name]
   return make and make() or stored(name)

@@ -9,12 +9,12 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ...conf import current_zone
-from ...core.exceptions import InvalidScheduleError
-from ...core.lanes.span import LONGEST, Span
-from ...core.quoting import quoted
-from ...core.timing.cron_times import FIRST_YEAR, LAST_YEAR
-from ...core.timing.zones import find_zone
+from ..conf import current_zone
+from ..core.exceptions import InvalidScheduleError
+from ..core.lanes.span import LONGEST, Span
+from ..core.quoting import quoted
+from ..core.timing.cron_times import FIRST_YEAR, LAST_YEAR
+from ..core.timing.zones import find_zone
 
 RANGES = {
     "last-night": gettext_lazy("Last night"),
@@ -71,10 +71,11 @@ def asked(query: QueryDict, moment: datetime) -> Asked:
         names = ", ".join(RANGES)
         wrong = wrong or _("The range must be one of %s.") % names
     chosen = chosen if chosen in RANGES else DEFAULT
-    return Asked(_named_span(chosen, zone, moment), zone, chosen, zone_name, wrong)
+    return Asked(named_span(chosen, zone, moment), zone, chosen, zone_name, wrong)
 
 
-def _named_span(name: str, zone: tzinfo, moment: datetime) -> Span:
+def named_span(name: str, zone: tzinfo, moment: datetime) -> Span:
+    """One of `RANGES`, as it is at this moment in this zone."""
     here = moment.astimezone(zone).replace(tzinfo=None)
     midnight = here.replace(hour=0, minute=0, second=0, microsecond=0)
     if name == "24h":
@@ -91,8 +92,8 @@ def _named_span(name: str, zone: tzinfo, moment: datetime) -> Span:
 
 def _typed_span(begin: str, end: str, zone: tzinfo, moment: datetime) -> Span:
     """Raises ValueError with what is wrong."""
-    low = _parsed(begin, zone, _("from"))
-    high = _parsed(end, zone, _("to")) if end else low + DAY
+    low = parsed_time(begin, zone, _("from"))
+    high = parsed_time(end, zone, _("to")) if end else low + DAY
     if high <= low:
         raise ValueError(_("The end must be after the beginning."))
     if high - low > LONGEST:
@@ -100,7 +101,8 @@ def _typed_span(begin: str, end: str, zone: tzinfo, moment: datetime) -> Span:
     return Span(low, high, moment)
 
 
-def _parsed(text: str, zone: tzinfo, name: str) -> datetime:
+def parsed_time(text: str, zone: tzinfo, name: str) -> datetime:
+    """What was typed in the input of this name. Raises ValueError with what is wrong."""
     try:
         typed = datetime.fromisoformat(text.strip())
         if not FIRST_YEAR < typed.year < LAST_YEAR:
