@@ -240,6 +240,10 @@ def test_what_is_paused_again_at_that_moment_stays_so(connection: Redis, proxy: 
     assert not over.replaced
 
 
+def test_the_comparison_is_what_keeps_it_so(connection: Redis, proxy: Proxy) -> None:
+    assert not pause_again_at_the_end(connection, proxy, [COMPARISON])
+
+
 def overtake(connection: Redis, proxy: Proxy, removed: list[tuple[str, str]]) -> bool:
     """Whether a leader that froze before it forgets a pause does so when another one leads."""
     make_due(connection)
