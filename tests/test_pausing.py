@@ -234,6 +234,7 @@ def test_it_ends_by_itself_to_the_second(connection: Redis, clock: Clock) -> Non
         ({"catch_up": "all"}, ["12:00", "12:30", "12:40"]),
         ({"catch_up": "skip"}, ["12:00", "12:40"]),
         ({"misfire_grace": 900}, ["12:00", "12:40"]),
+        ({"misfire_grace": 900, "catch_up": "all"}, ["12:00", "12:30", "12:40"]),
     ],
 )
 def test_if_nobody_leads_when_it_ends_the_same_is_skipped(
@@ -252,8 +253,7 @@ def test_if_nobody_leads_when_it_ends_the_same_is_skipped(
     clock.time = at("12:40:00")
     lead(connection)
     assert ran(connection) == runs
-    if "misfire_grace" not in options:
-        assert ("12:10", "12:20", 2, "paused") in skipped(connection)
+    assert ("12:10", "12:20", 2, "paused") in skipped(connection)
     assert not connection.exists(PAUSED)
     (over,) = read_past_pauses(connection)
     assert over.ended == at("12:30:00")
@@ -419,3 +419,84 @@ def test_what_a_user_may_not_do_keeps_no_schedule_from_running(
     assert read_pauses(connection) == []
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         pause(connection)
+
+
+@pytest.mark.parametrize(
+    "options", [{"misfire_grace": 60}, {"catch_up": "skip"}, {"misfire_grace": 60, "jitter": 5}]
+)
+@pytest.mark.parametrize("is_over", [False, True])
+def test_what_is_skipped_for_it_says_so_also_if_it_would_be_too_late_to_run(
+    connection: Redis, clock: Clock, options: dict[str, Any], is_over: bool
+) -> None:
+    """A leader that was away finds that nothing may run any more; that was so before."""
+    make(connection, **options)
+    clock.time = at("12:00:06")
+    lead(connection)
+    clock.time = at("12:15:00")
+    pause(connection)
+    clock.time = at("12:30:30")
+    if is_over:
+        resume(connection)
+        clock.time = at("12:55:00")
+    else:
+        clock.time = at("12:35:00")
+    lead(connection)
+    assert len(ran(connection)) == 1
+    reason = "misfire" if "misfire_grace" in options else "catch_up"
+    if is_over:
+        assert skipped(connection) == [
+            ("12:10", "12:10", 1, reason),
+            ("12:20", "12:30", 2, "paused"),
+            ("12:40", "12:50", 2, reason),
+        ]
+    else:
+        assert skipped(connection) == [("12:10", "12:30", 3, "paused")]
+
+
+def test_what_came_due_before_it_is_too_late_for_its_own_reason(
+    connection: Redis, clock: Clock
+) -> None:
+    make(connection, misfire_grace=60)
+    lead(connection)
+    clock.time = at("12:15:00")
+    pause(connection)
+    lead(connection)
+    assert skipped(connection) == [("12:10", "12:10", 1, "misfire")]
+
+
+def test_what_is_skipped_for_one_pause_is_so_if_another_one_holds_it(
+    connection: Redis, clock: Clock
+) -> None:
+    make(connection, catch_up="all")
+    lead(connection)
+    clock.time = at("12:05:00")
+    pause(connection, missed="catch_up")
+    clock.time = at("12:10:00")
+    lead(connection)
+    clock.time = at("12:15:00")
+    pause(connection, "default")
+    clock.time = at("12:25:00")
+    resume(connection, "default")
+    lead(connection)
+    clock.time = at("12:30:00")
+    resume(connection)
+    lead(connection)
+    assert ran(connection) == ["12:00", "12:10", "12:30"]
+    assert skipped(connection) == [("12:20", "12:20", 1, "paused")]
+    lead(connection)
+    assert not connection.exists(PAUSED)
+
+
+def test_pauses_that_held_and_skipped_do_not_wait_for_one_another(
+    connection: Redis, clock: Clock
+) -> None:
+    make(connection)
+    for queue in (None, "default"):
+        pause(connection, queue)
+        pause(connection, queue, missed="catch_up")
+    lead(connection)
+    clock.advance(HOUR)
+    resume(connection)
+    resume(connection, "default")
+    lead(connection)
+    assert not connection.exists(PAUSED)

@@ -25,7 +25,7 @@ from .lateness import Lateness
 from .memory import Memory
 from .next_times import Rule
 from .paused import add_paused, named_pause
-from .prepared import DueTimes, Fingerprint, PreparedSchedule
+from .prepared import Fingerprint, PreparedSchedule
 from .protocol import BAD_HISTORY, BAD_QUEUE, DONE, OVERLAPPED, PAUSED, REFUSED, dispatch
 from .run_now import run_enqueued
 
@@ -248,7 +248,7 @@ class Batch:
                     blocked._add_blocked(id, prepared, outcome, lines)
                     self._recalled.pop(id, None)
                 elif outcome == PAUSED:
-                    blocked._add_paused(id, prepared, due_times, next(lines))
+                    blocked._add_paused(id, prepared, due_times.new[0], next(lines))
                     self._recalled.pop(id, None)
                     self._paused.add(id)
                 continue
@@ -273,13 +273,24 @@ class Batch:
 
     def _settle_corrections(self, outcomes: str, lines: Iterator[str], blocked: Batch) -> None:
         corrections = self._corrections
-        for id, seen, outcome in zip(corrections.ids, corrections.seen, outcomes, strict=True):
+        skipped = {
+            position: (prepared, skips)
+            for with_run, position, prepared, skips in self._occurrences.skips
+            if not with_run
+        }
+        items = zip(corrections.ids, corrections.seen, outcomes, strict=True)
+        for position, (id, seen, outcome) in enumerate(items):
             # Whether it was written or changed meanwhile, its hash is different now.
             self._memory.forget(id)
             self._memory.unwritten.pop(id, None)
             if outcome == REFUSED:
                 blocked._add_error(id, seen, _REFUSED.format(next(lines)))
                 self._recalled.pop(id, None)
+            elif outcome == PAUSED:
+                prepared, skips = skipped[position]
+                blocked._add_paused(id, prepared, skips[-1].until, next(lines))
+                self._recalled.pop(id, None)
+                self._paused.add(id)
 
     def _write_changed(
         self, members: list[tuple[bytes, float]], token: str, lock_ttl: float
@@ -299,11 +310,11 @@ class Batch:
         self.left_from = min(self.left_from, batch.left_from)
 
     def _add_paused(
-        self, id: bytes, prepared: PreparedSchedule, due_times: DueTimes, line: str
+        self, id: bytes, prepared: PreparedSchedule, latest: datetime, line: str
     ) -> None:
-        pause, run = named_pause(line), due_times.new[0]
+        pause = named_pause(line)
         occurrences, corrections = self._occurrences, self._corrections
-        add_paused(id, prepared, run, pause, self.moment, occurrences, corrections)
+        add_paused(id, prepared, latest, pause, self.moment, occurrences, corrections)
         self.left_from = min(self.left_from, occurrences.left_from)
         self.postponed.update(occurrences.postponed)
 

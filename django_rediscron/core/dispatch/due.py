@@ -62,7 +62,7 @@ class Occurrences:
         self.items: list[tuple[bytes, PreparedSchedule, DueTimes, str]] = []
         self.shared_fields: dict[SharedJobFields, bytes] = {}
         """With their packed numbers, from 1 as Lua counts."""
-        self.skips: list[tuple[bool, int, Record, list[Skip]]] = []
+        self.skips: list[tuple[bool, int, PreparedSchedule, list[Skip]]] = []
         """Whether they belong to an occurrence or to a correction, and its position."""
         self.is_full = False
         """Whether one of them runs in this process. The others are written after it has ended, so
@@ -126,7 +126,7 @@ class Occurrences:
                 expected = written_before(seen) if follows else prepared.fingerprint.with_next(seen)
                 self.add_skips(id, prepared, expected, step.skips, following)
             else:
-                self.skips.append((True, len(self.items), job, step.skips))
+                self.skips.append((True, len(self.items), prepared, step.skips))
                 due_times = DueTimes(due, seen, step.run, following, delay)
                 job_id = next(self._job_ids)
                 records = [skip.to_text() for skip in step.skips]
@@ -146,8 +146,8 @@ class Occurrences:
         following: datetime | None,
     ) -> None:
         """Skips without a run, after which the schedule moves on to its next time."""
-        job, delay = prepared.job, self._delay(prepared.job, following)
-        self.skips.append((False, len(self._corrections), job, skips))
+        delay = self._delay(prepared.job, following)
+        self.skips.append((False, len(self._corrections), prepared, skips))
         records = [skip.to_text() for skip in skips]
         self._corrections.add_next(id, seen, following, delay, records)
         if prepared.is_heavy:
@@ -221,10 +221,10 @@ class Occurrences:
     def log_skips(self, outcomes: str) -> None:
         """Log the skips that were written, by the outcomes of occurrences and corrections."""
         count = len(self.items)
-        for with_run, position, job, skips in self.skips:
+        for with_run, position, prepared, skips in self.skips:
             if outcomes[position if with_run else position + count] in DONE:
                 for skip in skips:
-                    log_skip(job, skip)
+                    log_skip(prepared.job, skip)
 
 
 def log_skip(job: Record, skip: Skip) -> None:

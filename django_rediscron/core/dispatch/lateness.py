@@ -72,7 +72,8 @@ class Lateness:
         for position, (id, prepared, *_) in enumerate(occurrences.items):
             if id in self._due and id not in found:
                 found[id] = position + 1, prepared.job, skipped.get((True, position), "")
-        for with_run, position, job, skips in occurrences.skips:
+        for with_run, position, prepared, skips in occurrences.skips:
+            job = prepared.job
             id = job.id.encode()
             if not with_run and id in self._due and id not in found:
                 number = len(occurrences.items) + position + 1

@@ -38,13 +38,13 @@ def named_pause(line: str) -> Pause:
 def add_paused(
     id: bytes,
     prepared: PreparedSchedule,
-    run: datetime,
+    latest: datetime,
     pause: Pause,
     moment: datetime,
     occurrences: Occurrences,
     corrections: Corrections,
 ) -> None:
-    """Add what is to be written instead of the occurrence `run`, which was not enqueued."""
+    """Add what is to be written instead of the occurrences up to `latest`, which were refused."""
     job, end = prepared.job, pause.ended
     due = job.next_enqueue_time
     assert due is not None
@@ -52,7 +52,7 @@ def add_paused(
     if end is None and pause.missed == "catch_up":
         again = moment + LOOK_AGAIN
         corrections.add(id, seen, score_time=min(pause.until or again, again))
-    elif end is None or due >= run or pause.at <= own_time(job, due) < end:
+    elif end is None or due >= latest or pause.at <= own_time(job, due) < end:
         last = _last_paused(job, due, moment, end)
         recurrence = job.recurrence(due)
         count = recurrence.count(due, last)

@@ -7,6 +7,7 @@ forgotten. What was held comes due again.
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from typing import Any, cast
 
 from redis import Redis
@@ -98,7 +99,8 @@ class Pausing:
     def _close(self, queue: bytes, text: bytes, token: str) -> None:
         keys = [LOCK, PAUSED, PAUSES, INDEX, ERRORS]
         who = f"scheduler:{holder_name(token)}"
-        arguments = [token, queue, text, now().timestamp(), who]
+        woken = chain.from_iterable(self._woken)
+        arguments = [token, queue, text, now().timestamp(), who, *woken]
         reply = run_script(self._connection, CLOSE, keys, arguments)
         if reply is None:
             raise LockLostError

@@ -15,6 +15,7 @@ local function correct(item)
   elseif not unchanged(key, id, unpack(seen)) then
     return CHANGED
   end
+  if records[1] and failed ~= 1 and are_paused(id, key, records, lines) then return PAUSED end
   local had_error = records[1] and call('HGET', key, 'last_error')
   -- What is skipped could be enqueued, if it were not late.
   local is_healed = had_error and failed ~= 1

@@ -9,7 +9,8 @@
 local function span_of(queue, pause, from, till)
   local told = {queue = queue, by = pause.by, reason = pause.reason, missed = pause.missed,
                 ['until'] = pause['until'], at = from, ended = till}
-  return {is_on = not till, first = epoch(from), last = epoch(till), text = cjson.encode(told)}
+  return {is_on = not till, first = epoch(from), last = epoch(till), skips = pause.missed == 'skip',
+          text = cjson.encode(told)}
 end
 
 local function spans_of(queue, text, now)
@@ -82,4 +83,23 @@ local function is_paused(spans, id, key, first, latest, lines)
   end
   if found then lines[#lines + 1] = '\n' .. found.text end
   return found
+end
+
+-- Whether occurrences that would be skipped by the schedule's own policy are to be skipped because
+-- they came due during a pause; adds why to `lines`. `records`: of these skips, oldest first.
+local function are_paused(id, key, records, lines)
+  local queue = is_any_paused and redis.pcall('HGET', key, 'queue_name')
+  local spans = type(queue) == 'string' and pauses_of(queue)
+  if not spans then return false end
+  local oldest, newest = cjson.decode(records[1]), cjson.decode(records[#records])
+  if oldest.reason == 'paused' then return false end
+  local first = due_time(id, key, oldest.occurrence)
+  local last = due_time(id, key, newest['until'])
+  for _, span in ipairs(spans) do
+    if span.skips and last >= span.first and (span.is_on or first < span.last) then
+      lines[#lines + 1] = '\n' .. span.text
+      return true
+    end
+  end
+  return false
 end
