@@ -154,5 +154,6 @@ def too_dim(places: Locator) -> list[str]:
 
 
 def _note(message: Any, complaints: list[str]) -> None:
-    if message.type == "error" and "favicon" not in str(message.location):
+    is_expected = "favicon" in str(message.location) or "status of 503" in message.text  # an outage
+    if message.type == "error" and not is_expected:
         complaints.append(message.text)
