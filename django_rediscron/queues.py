@@ -136,6 +136,11 @@ def queue_configs() -> dict[str, dict[str, Any]]:
     return queues
 
 
+def needs_worker(name: str) -> bool:
+    """Whether jobs of this queue wait for a worker; with `ASYNC` false, none does."""
+    return bool(queue_configs().get(name, {}).get("ASYNC", True))
+
+
 def queues_beside(connection: Redis) -> Iterator[str]:
     """Names in `RQ_QUEUES` whose jobs workers find: those on the Redis of this connection."""
     here = server(connection)

@@ -287,6 +287,44 @@ def test_the_banner_tells_whether_a_scheduler_runs(
     assert "No scheduler is running" in operator.get(LIST).text
 
 
+@pytest.mark.usefixtures("leader")
+def test_the_banner_warns_of_queues_without_workers(
+    connection: Redis, schedule: Make, operator: Client, settings: Any
+) -> None:
+    schedule("a")
+    schedule("b", queue_name="reports")
+    worker = SimpleWorker([Queue("reports", connection=connection)], connection=connection)
+    worker.register_birth()
+    page = operator.get(LIST).text
+    assert "Scheduler running, but workers are missing" in page
+    assert f'<a href="{LIST}?queue=default">no worker for queue “default”: its jobs wait' in page
+    assert "no worker for queue “reports”" not in page
+    connection.delete(worker.key)  # as when it was killed
+    answer = operator.post(f"{LIST}refresh/", {"id": "a"}).json()
+    assert "no worker for queue “reports”" in answer["banner"]
+    settings.RQ_QUEUES = {
+        name: {**each, "ASYNC": False} for name, each in settings.RQ_QUEUES.items()
+    }
+    assert "no worker" not in operator.get(LIST).text
+
+
+ROUND_TRIPS = 21
+"""Of a page, with all that it has to say."""
+
+
+@pytest.mark.usefixtures("leader")
+def test_a_page_takes_few_round_trips(
+    connection: Redis, schedule: Make, operator: Client, round_trips: RoundTrips
+) -> None:
+    for queue in ("default", "reports"):
+        schedule(queue, queue_name=queue).enqueue(connection)
+        worker = SimpleWorker([Queue(queue, connection=connection)], connection=connection)
+        worker.register_birth()
+    query = {"next": "24h", "outcome": "queued", "times": "schedule"}
+    assert round_trips(partial(operator.get, LIST)) <= ROUND_TRIPS
+    assert round_trips(partial(operator.get, LIST, query)) <= ROUND_TRIPS
+
+
 def test_the_page_asks_for_what_changed_in_its_rows(
     connection: Redis, schedule: Make, operator: Client, client_with: Callable[..., Client]
 ) -> None:

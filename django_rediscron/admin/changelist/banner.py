@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.template.loader import render_to_string
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from redis.exceptions import RedisError
 
 from ...core.monitoring.health import Health, check_health
-from ...queues import main_connection
+from ...core.monitoring.workers import without_workers
+from ...queues import main_connection, needs_worker
 from ...terminal import one_line
 from ..display import LATE, TEMPLATES, span
 
 TEMPLATE = f"{TEMPLATES}/banner.html"
+
+MOST_QUEUES = 5
+"""Without workers that are named."""
 
 
 @dataclass
@@ -29,11 +35,14 @@ class Banner:
     facts: list[str] = field(default_factory=list)
 
 
-def read_banner(list_url: str) -> Banner:
-    """The health of the schedulers, or why it cannot be read. What it counts are links to the
-    list at this address."""
+def read_banner(list_url: str, queues: Iterable[str]) -> Banner:
+    """The health of the schedulers, or why it cannot be read, and which of these queues no worker
+    listens to. What it counts are links to the list at this address."""
+    client = main_connection()
     try:
-        return banner_of(check_health(main_connection(), max_lag=LATE), list_url)
+        banner = banner_of(check_health(client, max_lag=LATE), list_url)
+        _add_idle(banner, without_workers(client, filter(needs_worker, queues)), list_url)
+        return banner
     except RedisError as error:
         return Banner("warning", _("The scheduler cannot be watched"), [one_line(str(error))])
 
@@ -62,6 +71,19 @@ def _verdict(health: Health) -> tuple[str, str]:
     if health.problem == "late-schedules":
         return "warning", _("Scheduler running, but schedules are late")
     return "ok", _("Scheduler running")
+
+
+def _add_idle(banner: Banner, queues: Sequence[str], list_url: str) -> None:
+    """Warn of queues that no worker listens to."""
+    if queues and banner.level == "ok":
+        banner.level = "warning"
+        banner.verdict = _("Scheduler running, but workers are missing")
+    for queue in queues[:MOST_QUEUES]:
+        text = _("no worker for queue “%(queue)s”: its jobs wait") % {"queue": queue}
+        banner.facts.append(_link(list_url, urlencode({"queue": queue}), text))
+    if more := len(queues[MOST_QUEUES:]):
+        text = ngettext("and for %(count)d other queue", "and for %(count)d other queues", more)
+        banner.facts.append(text % {"count": more})
 
 
 def _facts(health: Health, list_url: str) -> list[str]:

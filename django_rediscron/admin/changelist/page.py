@@ -95,7 +95,11 @@ def add_banner(model_admin: Any, request: HttpRequest, response: HttpResponse) -
     if "cl" in context:
         outage = context["cl"].outage
         url = page_url(model_admin, "changelist")
-        context["banner"] = banner.unreachable(outage) if outage else banner.read_banner(url)
+        context["banner"] = (
+            banner.unreachable(outage)
+            if outage
+            else banner.read_banner(url, context["cl"].names_in_use.queues)
+        )
         may_resume = model_admin.has_change_permission(request)
         context["pauses"] = pauses.render(context["cl"].pauses, url, may_resume=may_resume)
         context["resume_url"] = page_url(model_admin, "resume") if may_resume else ""
@@ -118,6 +122,7 @@ def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
     try:
         with reaching(main_connection()):
             paused = read_pauses(main_connection())
+            queues = _names_memory(main_connection()).read().queues
             asked = model_admin.get_queryset(request).filter(pk__in=ids)
             found = with_last_runs(asked, paused, request)
     except UnreachableError as error:
@@ -128,7 +133,7 @@ def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
     rows = {each.id: {cell.__name__: cell(each) for cell in CHANGING} for each in found}
     return JsonResponse(
         {
-            "banner": banner.render(banner.read_banner(url)),
+            "banner": banner.render(banner.read_banner(url, queues)),
             "pauses": pauses.render(paused, url, may_resume=may_resume),
             "rows": rows,
             "gone": [id for id in ids if id not in rows],

@@ -143,6 +143,9 @@ SCHEDULERS = f"{PREFIX}:cron_schedulers"
 """Sorted set: RQ's registry of schedulers, scored by their last heartbeat."""
 
 QUEUE_PREFIX = f"{PREFIX}:queue:"
+WORKERS_PREFIX = f"{PREFIX}:workers:"
+"""RQ's sets: the keys of the workers of a queue."""
+
 RQ_JOB_PREFIX = f"{PREFIX}:job:"
 """Hashes: RQ's jobs, unless they are of a class that has another prefix."""
 
