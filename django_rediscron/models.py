@@ -59,6 +59,8 @@ class Schedule(models.Model):
     """The newest runs, newest first, where a page has read them."""
     pause: Pause | None = None
     """Because of which its queue is paused, if a page has read that."""
+    buttons: Sequence[tuple[str, str]] = ()
+    """Text and address of what the list offers to do with it."""
     shown_zone: tzinfo | None = None
     """In which the list shows its times; None: in the reader's."""
 

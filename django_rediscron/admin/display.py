@@ -10,7 +10,7 @@ import django
 from django.conf import settings
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, QueryDict
 from django.urls import NoReverseMatch, reverse
 from django.utils import formats
 from django.utils.html import format_html
@@ -231,6 +231,12 @@ def page_url(model_admin: Any, page: str, id: str | None = None) -> str:
     """The address of a page of all schedules or, with an id, of one."""
     name = f"{model_admin.admin_site.name}:django_rediscron_schedule_{page}"
     return reverse(name, args=() if id is None else (quote(id),))
+
+
+def list_page(model_admin: Any, request: HttpRequest) -> str:
+    """The list as it was when a button on it was pressed, with its search and filters."""
+    query = QueryDict(request.POST.get("back", "")).urlencode()
+    return page_url(model_admin, "changelist") + (f"?{query}" if query else "")
 
 
 def schedule_of(

@@ -38,6 +38,7 @@ from .deleted.one import deleted_page, on_record
 from .display import TEMPLATES
 from .one_schedule.as_json import json_page
 from .one_schedule.disable import disable_page
+from .one_schedule.enable import enable_page
 from .one_schedule.reset import reset_page
 from .one_schedule.revert import revert_page
 from .one_schedule.run_now import run_page
@@ -58,6 +59,7 @@ class ScheduleAdmin(Base):
         columns.named,
         columns.current_state,
         columns.next_run,
+        columns.buttons,
         columns.last_run,
         columns.timing,
         "queue_name",
@@ -111,6 +113,7 @@ class ScheduleAdmin(Base):
             path("<path:object_id>/deleted/", wrap(self.deleted_view), name=name("deleted")),
             path("<path:object_id>/json/", wrap(self.json_view), name=name("json")),
             path("<path:object_id>/disable/", wrap(self.disable_view), name=name("disable")),
+            path("<path:object_id>/enable/", wrap(self.enable_view), name=name("enable")),
             path("<path:object_id>/run/", wrap(self.run_view), name=name("run")),
             path("<path:object_id>/reset/", wrap(self.reset_view), name=name("reset")),
             path("<path:object_id>/revert/", wrap(self.revert_view), name=name("revert")),
@@ -290,6 +293,11 @@ class ScheduleAdmin(Base):
     def disable_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Disable it, with a reason and an end."""
         return disable_page(self, request, object_id)
+
+    @showing_outages
+    def enable_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Enable it, or take that back."""
+        return enable_page(self, request, object_id)
 
     @showing_outages
     def run_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

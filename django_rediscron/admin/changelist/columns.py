@@ -85,6 +85,17 @@ def next_run(obj: Schedule) -> str:
     return moment_tag(moment, obj.shown_zone, late, "rediscron-bad")
 
 
+@admin.display(description="")
+def buttons(obj: Schedule) -> SafeString:
+    """What its reader may do with it at once."""
+    return format_html_join(
+        " ",
+        '<button form="rediscron-act" formaction="{}" class="button" aria-label="{} {}">{}'
+        "</button>",
+        ((url, text, obj.id, text) for text, url in obj.buttons),
+    )
+
+
 def _latest_run(obj: Schedule) -> str:
     """When it was, and its outcome, with a link to RQ's job."""
     run = next(iter(obj.recent_runs), None)

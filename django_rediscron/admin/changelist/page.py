@@ -24,13 +24,13 @@ from ...unreachable import UnreachableError, reaching
 from ..display import RECENT_RUNS, page_url
 from ..runs import recent_runs
 from . import banner, pauses
-from .columns import current_state, last_run, next_run
+from .columns import buttons, current_state, last_run, next_run
 from .filters import OWN_ZONE, ScheduleFilter, ZoneChoice
 
 MOST_ROWS = 500
 """Rows that one request can refresh."""
 
-CHANGING = (next_run, last_run, current_state)
+CHANGING = (next_run, buttons, last_run, current_state)
 """Columns that the page refreshes, because they change by themselves."""
 
 
@@ -48,7 +48,9 @@ class ScheduleChangeList(ChangeList):
                 self.names_in_use = _names_memory(main_connection()).read()
                 super().__init__(request, *args, **kwargs)
                 if request.method != "POST":
-                    self.result_list = with_last_runs(self.result_list, self.pauses, request)
+                    self.result_list = with_last_runs(
+                        self.result_list, self.pauses, self.model_admin, request
+                    )
         except UnreachableError as error:
             if request.method == "POST":
                 raise
@@ -75,14 +77,15 @@ class ScheduleChangeList(ChangeList):
 
 
 def with_last_runs(
-    schedules: Iterable[Schedule], paused: Sequence[Pause], request: HttpRequest
+    schedules: Iterable[Schedule], paused: Sequence[Pause], model_admin: Any, request: HttpRequest
 ) -> list[Schedule]:
-    """These schedules, each with its `recent_runs`, the `pause` that concerns it, and the zone
-    that the request asks for."""
+    """These schedules, each with its `recent_runs`, the `pause` that concerns it, the zone that
+    the request asks for, and the buttons that the user may press."""
     found = list(schedules)
     runs = recent_runs([schedule.id for schedule in found], main_connection(), RECENT_RUNS)
     in_own_zones = request.GET.get(ZoneChoice.parameter_name) == OWN_ZONE
     for schedule in found:
+        schedule.buttons = _buttons(schedule, model_admin, request)
         schedule.shown_zone = _own_zone(schedule) if in_own_zones else None
         schedule.recent_runs = runs[schedule.id]
         schedule.pause = pause_of(schedule.queue_name, paused)
@@ -124,7 +127,7 @@ def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
             paused = read_pauses(main_connection())
             queues = _names_memory(main_connection()).read().queues
             asked = model_admin.get_queryset(request).filter(pk__in=ids)
-            found = with_last_runs(asked, paused, request)
+            found = with_last_runs(asked, paused, model_admin, request)
     except UnreachableError as error:
         shown = banner.render(banner.unreachable(str(error)))
         return JsonResponse({"banner": shown, "rows": {}, "gone": []}, status=503)
@@ -140,6 +143,16 @@ def refresh(model_admin: Any, request: HttpRequest) -> JsonResponse:
             "goneText": _("deleted"),
         }
     )
+
+
+def _buttons(schedule: Schedule, model_admin: Any, request: HttpRequest) -> list[tuple[str, str]]:
+    found = []
+    if schedule.job is not None and model_admin.has_run_permission(request, schedule):
+        found.append((_("Run"), page_url(model_admin, "run", schedule.id)))
+    is_off = schedule.state == "disabled"
+    if is_off and model_admin.has_change_permission(request, schedule):
+        found.append((_("Enable"), page_url(model_admin, "enable", schedule.id)))
+    return found
 
 
 def _own_zone(schedule: Schedule) -> tzinfo | None:

@@ -19,7 +19,7 @@ from ...core.quoting import quoted_id
 from ...core.sensitive import mask
 from ...models import Schedule
 from ...queues import main_connection
-from ..display import TEMPLATES, job_url, page_context, page_url, schedule_of
+from ..display import TEMPLATES, job_url, list_page, page_context, page_url, schedule_of
 
 
 def run_now(model_admin: Any, request: HttpRequest, schedule: Schedule) -> Job:
@@ -76,7 +76,10 @@ def _confirmation(model_admin: Any, request: HttpRequest, schedule: Schedule) ->
 
 
 def _next_page(model_admin: Any, request: HttpRequest, schedule: Schedule) -> str:
-    """Its own page, for those who may see it."""
+    """Where the button was: the list, or its own page, for those who may see it."""
+    may_look = model_admin.has_view_or_change_permission(request)
+    if "back" in request.POST and may_look:
+        return list_page(model_admin, request)
     if model_admin.has_view_or_change_permission(request, schedule):
         return page_url(model_admin, "change", schedule.id)
     return reverse(f"{model_admin.admin_site.name}:index")
