@@ -40,8 +40,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django_rediscron",  # before django_rq, whose page of a job it extends
     "django_rq",
-    "django_rediscron",
     "tests.app",
 ]
 MIDDLEWARE = [

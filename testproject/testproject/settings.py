@@ -17,8 +17,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django_rediscron",  # before django_rq, so that its pages of jobs link to schedules
     "django_rq",
-    "django_rediscron",
     "journal",
     "demo",
 ]
@@ -26,6 +26,8 @@ INSTALLED_APPS = [
 RQ_QUEUES = {
     "default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 60},
     "reports": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 300},
+    "slow": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 300},
+    "archive": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 300},
 }
 RQ_SHOW_ADMIN_LINK = True
 
