@@ -307,7 +307,10 @@ class RedisCronScheduler(CronScheduler):
             raise StopRequested
 
     def to_dict(self) -> dict[str, Any]:
-        """RQ's fields of a scheduler, and its role, process and project."""
+        """RQ's fields of a scheduler, and its role, process and project.
+
+        `cron_jobs`, which RQ's own pages show, has the 1,000 schedules that run next, if it leads.
+        """
         return {
             **super().to_dict(),
             "application": self.application or "",

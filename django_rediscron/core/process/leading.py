@@ -236,9 +236,9 @@ class Leading:
     def _rest(self, seconds: float) -> None:
         """Wait for a message, at most so long; follow jobs and look at schedules meanwhile."""
         until = time.monotonic() + seconds
-        following, outside = self._following, self._outside
+        following, outside, pages = self._following, self._outside, self._session.rq_pages
         while not self._inbox.wait(
-            min(until - time.monotonic(), following.pause_at_rest, outside.pause)
+            min(until - time.monotonic(), following.pause_at_rest, outside.pause, pages.pause)
         ):
             if time.monotonic() >= until:
                 return
@@ -246,6 +246,8 @@ class Leading:
                 self._look()
             if not self._outside.pause:
                 self._outside.step()
+            if not pages.pause and pages.step() and self._session.is_leading:
+                self._session.enter_registry()
 
     def _sync(self) -> None:
         if self._repairs.rules_wanted:

@@ -16,6 +16,7 @@ from ..store.keys import SCHEDULERS, scheduler_key
 from ..story.counts import PassCounts
 from .identity import identity
 from .lock import LeaderLock
+from .rq_pages import NONE, RqPages
 
 REGISTRY_TTL = 120
 """Seconds; RQ's own number: so long after its last heartbeat RQ forgets a scheduler."""
@@ -61,6 +62,7 @@ class Session:
         """What the entry has as `REDIS_LOSS_MARKER`; empty if that is not known."""
         self.passes = PassCounts()
         """Those of this process that the next heartbeat counts in Redis."""
+        self.rq_pages = RqPages(client)
         self._write_entry = write_entry
         self._lock = LeaderLock(client, name)
 
@@ -96,8 +98,9 @@ class Session:
         return min(self.lock_ttl, REGISTRY_TTL) / HEARTBEATS_PER_TTL
 
     def fields(self) -> dict[str, str]:
-        """What the entry says beside RQ's own fields: its role, and which process it is."""
-        return {"role": self.role, "token": self._lock.token, **identity()}
+        """What the entry says: its role, which process it is, and, of a leader, its schedules."""
+        jobs = self.rq_pages.jobs if self.is_leading else NONE
+        return {"role": self.role, "token": self._lock.token, "cron_jobs": jobs, **identity()}
 
     def lead(self) -> None:
         """Take the lock and enter the registry.
