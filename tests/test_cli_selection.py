@@ -86,6 +86,16 @@ def test_schedules_are_chosen_in_the_same_way(
 
 
 @pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("option", ["--queue", "--function", "--tag", "--state"])
+def test_an_unset_variable_does_not_stand_for_all(
+    verb: str, option: str, schedules: None, told: Told
+) -> None:
+    others, _ = VERBS[verb]
+    patterns = ("--id", "*") if verb == "info" else ("*",)
+    assert option in told(verb, *patterns, option, "", *others, status=2)
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_an_id_that_nothing_has_is_told(verb: str, schedules: None, told: Told) -> None:
     others, _ = VERBS[verb]
     option = ("--id",) if verb == "info" else ()

@@ -148,10 +148,18 @@ def selecting(
     return give
 
 
+def _filled(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """An unset variable of a script must not stand for all schedules."""
+    if value == "":
+        raise click.BadParameter("it must not be empty")
+    return value
+
+
 _CONDITIONS: dict[str, _Decorate] = {
     "tag": click.option(
         "--tag",
         metavar="WORD",
+        callback=_filled,
         help="Only schedules with this tag.",
         shell_complete=complete_tag,
     ),
@@ -161,12 +169,14 @@ _CONDITIONS: dict[str, _Decorate] = {
     "function": click.option(
         "--function",
         metavar="NAME",
+        callback=_filled,
         help="Only those of this function: 'billing.*'.",
         shell_complete=complete_function,
     ),
     "queue": click.option(
         "--queue",
         metavar="NAME",
+        callback=_filled,
         help="Only schedules of this queue.",
         shell_complete=complete_queue,
     ),

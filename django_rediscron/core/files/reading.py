@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from os import fsencode
 from pathlib import PurePath
 from typing import Any, cast
 
@@ -14,7 +16,8 @@ from ..schedule.checks import check_id
 from ..schedule.definition import Off
 from ..schedule.forms import fits, types_of
 from ..schedule.options import ScheduleArguments
-from .fields import FIELDS, LOCKED, NEEDED, OFF
+from ..schedule.texts import lossy_text
+from .fields import FIELDS, LOCKED, NEEDED, OFF, TIMING
 from .json_nodes import json_node
 from .nodes import Mistake, Node, Place, WrongFileError, wrong
 from .schema import VERSION
@@ -104,7 +107,7 @@ def read_file(data: bytes, path: str) -> ScheduleFile:
         entries[id] = entry
     if mistakes:
         raise WrongFileError(mistakes)
-    name = top["name"][1].value if "name" in top else PurePath(path).name
+    name = top["name"][1].value if "name" in top else lossy_text(fsencode(PurePath(path).name))
     return ScheduleFile(name, entries)
 
 
@@ -133,7 +136,7 @@ def _top(root: Node) -> dict[str, tuple[Place, Node]]:
     ]
     for key, what, is_right in (
         ("version", f"{VERSION}, the only version that there is", _is_version),
-        ("name", "a text that is not empty", lambda value: isinstance(value, str) and value),
+        ("name", "a text that is not empty", _is_name),
         ("schedules", "a mapping of ids to schedules", lambda value: isinstance(value, dict)),
     ):
         if key in top:
@@ -150,6 +153,11 @@ def _top(root: Node) -> dict[str, tuple[Place, Node]]:
 
 def _is_version(value: object) -> bool:
     return type(value) is int and value == VERSION
+
+
+def _is_name(value: object) -> bool:
+    # JSON can have half a character, which Redis cannot.
+    return isinstance(value, str) and bool(value) and not re.search("[\ud800-\udfff]", value)
 
 
 def _entry(id: str, place: Place, node: Node) -> tuple[Entry, list[Mistake]]:
@@ -196,7 +204,7 @@ def _fault(name: str, value: Any) -> str | None:
     if not fits(field.form.schema, value):
         types = " or ".join(dict.fromkeys(_TYPES[each] for each in types_of(field.form.schema)))
         shown = type(value).__name__ if name in ("args", "kwargs", "webhooks") else quoted(value)
-        remedy = "; leave it out for the default" if value is None else ""
+        remedy = "; leave it out for the default" if value is None and name not in (*NEEDED, *TIMING) else ""
         return f"{name} must be {types}, got {shown}{remedy}"
     try:
         field.check(name, field.form.value(plain(value)))

@@ -91,11 +91,24 @@ def yaml_node(text: str) -> Node:
     try:
         found = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        told = ", ".join(part for part in (error.context, error.problem) if part)
-        raise wrong(told, _place(error.problem_mark or error.context_mark)) from None
+        place = _place(error.problem_mark or error.context_mark)
+        told = [error.context, error.problem, _remedy(text, place)]
+        raise wrong(", ".join(part for part in told if part), place) from None
     finally:
         loader.dispose()
     return Node(None, Place(1, 1)) if found is None else _node(found, set())
+
+
+def _remedy(text: str, place: Place) -> str:
+    """What to do about characters that YAML reserves, of which its messages do not name the one."""
+    lines = text.splitlines()
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    before, here = line[: place.column - 1].rstrip(), line[place.column - 1 : place.column]
+    if here == "\t":
+        return "which is a tab; indent with spaces"
+    if here and here in "@`%" or before.endswith(("*", "&")):  # as in cron: * * * * *
+        return "write a text that begins like this in quotes"
+    return ""
 
 
 def _place(mark: Any) -> Place:
