@@ -448,12 +448,21 @@ schedules:
         ("- a", "1:1 it must be a mapping"),
         ("a: [\n", "2:1 while parsing a flow"),
         ("a: 'b", "1:6 while scanning a quoted scalar"),
-        ("a:\n\tb: 1", "2:1 while scanning for the next token, found character that cannot start any "
-         "token, which is a tab; indent with spaces"),
-        (YAML + "    cron: * * * * *", "7:12 while scanning an alias, did not find expected "
-         "alphabetic or numeric character, write a text that begins like this in quotes"),
-        (YAML + "    cron: @daily", "7:11 while scanning for the next token, found character that "
-         "cannot start any token, write a text that begins like this in quotes"),
+        (
+            "a:\n\tb: 1",
+            "2:1 while scanning for the next token, found character that cannot start any "
+            "token, which is a tab; indent with spaces",
+        ),
+        (
+            YAML + "    cron: * * * * *",
+            "7:12 while scanning an alias, did not find expected "
+            "alphabetic or numeric character, write a text that begins like this in quotes",
+        ),
+        (
+            YAML + "    cron: @daily",
+            "7:11 while scanning for the next token, found character that "
+            "cannot start any token, write a text that begins like this in quotes",
+        ),
         (YAML.replace("default", "null"), "5:12 a: queue must be a text, got None"),
         ("a: \x07", "1:4 the character '\\x07' must be escaped"),
         (YAML + "---\na: 1", "7:1 expected a single document"),
@@ -517,7 +526,10 @@ def test_a_mistake_is_told_with_its_place(text: str, expected: str | None) -> No
         ('{"a": ' + "9" * 5000 + "}", "1:7 the number has too many digits"),
         ('{"a": ' + "[" * 100_000, "1:1 it is nested too deeply"),
         ('{"version": true, "schedules": {}}', "1:13 version must be 1"),
-        ('{"version": 1, "name": "\\ud800", "schedules": {}}', "1:24 name must be a text that is not"),
+        (
+            '{"version": 1, "name": "\\ud800", "schedules": {}}',
+            "1:24 name must be a text that is not",
+        ),
         (a_file(args=["\ud800"]), "a: args[0] must be proper Unicode"),
     ],
 )

@@ -204,7 +204,8 @@ def _fault(name: str, value: Any) -> str | None:
     if not fits(field.form.schema, value):
         types = " or ".join(dict.fromkeys(_TYPES[each] for each in types_of(field.form.schema)))
         shown = type(value).__name__ if name in ("args", "kwargs", "webhooks") else quoted(value)
-        remedy = "; leave it out for the default" if value is None and name not in (*NEEDED, *TIMING) else ""
+        has_default = name not in (*NEEDED, *TIMING)
+        remedy = "; leave it out for the default" if value is None and has_default else ""
         return f"{name} must be {types}, got {shown}{remedy}"
     try:
         field.check(name, field.form.value(plain(value)))

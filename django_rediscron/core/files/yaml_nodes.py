@@ -106,7 +106,7 @@ def _remedy(text: str, place: Place) -> str:
     before, here = line[: place.column - 1].rstrip(), line[place.column - 1 : place.column]
     if here == "\t":
         return "which is a tab; indent with spaces"
-    if here and here in "@`%" or before.endswith(("*", "&")):  # as in cron: * * * * *
+    if (here and here in "@`%") or before.endswith(("*", "&")):  # as in cron: * * * * *
         return "write a text that begins like this in quotes"
     return ""
 
