@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 from redis import Redis
 
-from django_rediscron import Notification, RedisCronJob, RedisCronScheduler, Run
+from django_rediscron import Notification, RedisCronJob, RedisCronScheduler, Run, pause, resume
 from django_rediscron.core.notifying.notification import PROGRESS
 from django_rediscron.core.store.keys import LOCK
 from django_rediscron.notify import healthchecks as subject
@@ -211,6 +211,24 @@ def test_a_schedule_that_does_not_run_has_a_paused_check(tended: Tended) -> None
     assert len(tended.leader.enqueue_jobs()) == 1
     assert RedisCronJob.fetch("report", tended.leader.connection).state == "finished"
     assert tended.tend() == ["pause report"]
+
+
+def test_what_is_paused_has_paused_checks(tended: Tended) -> None:
+    tended.register(interval=300)
+    tended.tend()
+    redis = tended.leader.connection
+    pause(redis, "other")
+    assert tended.tend() == []
+    pause(redis, until=3600)
+    assert tended.tend() == ["pause report"]
+    assert tended.tend() == []
+    tended.register("created meanwhile", interval=300)
+    assert tended.tend() == []
+    resume(redis)
+    assert sorted(each.split()[0] for each in tended.tend()) == ["create", "resume"]
+    assert tended.hc["report"].status == "new"
+    pause(redis, "metrics")
+    assert len(tended.tend()) == 2
 
 
 def test_a_disabled_schedule_gets_no_check(tended: Tended) -> None:

@@ -12,8 +12,9 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job, JobStatus
 
-from django_rediscron.core import RedisCronJob, RedisCronScheduler
+from django_rediscron.core import RedisCronJob, RedisCronScheduler, Skip
 from django_rediscron.core.dispatch.protocol import MISSING
+from django_rediscron.core.story.skips import read_skips
 from tests import tasks
 from tests.clock import Clock, set_clock
 from tests.processes import wait_until, working
@@ -222,6 +223,33 @@ def test_what_was_missed_and_overlaps_is_skipped_but_for_the_first(
     assert runs(leader, clock) == 1
     assert RedisCronJob.fetch("report", connection).state == "finished"
     assert runs(leader, clock) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ["12:02-12:06 overlap 5"]),
+        ({"misfire_grace": 90}, ["12:02-12:04 misfire 3", "12:05-12:06 overlap 2"]),
+        ({"catch_up": "skip"}, ["12:02-12:05 catch_up 4", "12:06-12:06 overlap 1"]),
+    ],
+)
+def test_a_run_that_overlaps_is_skipped_with_those_that_it_stands_for(
+    connection: Redis,
+    clock: Clock,
+    leader: RedisCronScheduler,
+    options: dict[str, Any],
+    expected: list[str],
+) -> None:
+    register(leader, "skip", **options)
+    assert runs(leader, clock) == 1
+    clock.advance(5 * MINUTE)
+    assert leader.enqueue_jobs() == []
+    records = reversed(read_skips(["report"], connection)["report"])
+    assert [
+        f"{each.occurrence:%H:%M}-{each.until:%H:%M} {each.reason} {each.count}"
+        for each in records
+        if isinstance(each, Skip)
+    ] == expected
 
 
 def test_jobs_of_a_custom_class_are_found_under_their_own_keys(

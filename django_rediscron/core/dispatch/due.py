@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..schedule.missed import Skip, settle_due
@@ -130,7 +131,8 @@ class Occurrences:
                 due_times = DueTimes(due, seen, step.run, following, delay)
                 job_id = next(self._job_ids)
                 records = [skip.to_text() for skip in step.skips]
-                policy = self._policy(prepared, step.run, records, job_id)
+                first = step.first or step.run
+                policy = self._policy(prepared, first, step.run, records, job_id)
                 self._add_item(id, prepared, due_times, policy, job_id, follows=follows)
                 seen, follows = due_times.following, True
                 self._leave(id, prepared, following, delay)
@@ -172,11 +174,19 @@ class Occurrences:
             self.left_from = min(self.left_from, score - ROUNDING)
 
     def _policy(
-        self, prepared: PreparedSchedule, run: datetime, records: Sequence[str], job_id: str
+        self,
+        prepared: PreparedSchedule,
+        first: datetime,
+        run: datetime,
+        records: Sequence[str],
+        job_id: str,
     ) -> bytes:
-        """The options of a schedule, packed for the script."""
+        """The options of a schedule, packed for the script. `run` stands for those from `first`."""
         job = prepared.job
         overlapping = Skip.overlapping(run, self._moment)
+        if first < run:
+            count = job.recurrence(first).count(first, run)
+            overlapping = replace(overlapping, occurrence=first, count=count)
         overlap = "" if job.overlap == "allow" else job.overlap
         custom = prepared.template.custom
         told = [commands(job, prepared.template.queue, job_id, run)] if custom else []

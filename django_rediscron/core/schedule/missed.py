@@ -44,6 +44,8 @@ class Step(NamedTuple):
     skips: list[Skip]
     following: datetime | None
     """The occurrence that is due next, None if none is left."""
+    first: datetime | None = None
+    """The first one that `run` stands for: `catch_up="latest"` merges those that were missed."""
 
 
 def settle_due(
@@ -87,9 +89,10 @@ class _Settlement:
         first = self._first_in_grace(skips, run)
         if self.job.catch_up == "skip" and first < run:
             self._add(skips, first, self._before(run), "catch_up")
+            first = run
         if run < self.last:
             self._add(skips, self._after(run), self.last, reason)
-        return [Step(run, skips, self.following)]
+        return [Step(run, skips, self.following, first)]
 
     def _limit(self) -> tuple[float, Reason]:
         """Seconds by which the one that runs may be late, and why later ones are skipped."""
@@ -153,7 +156,7 @@ class _Settlement:
             if self._too_late(time):
                 self._add(skips, time, time, "misfire")
             else:
-                steps.append(Step(time, skips, following))
+                steps.append(Step(time, skips, following, time))
                 skips = []
             if following is None or following > self.last or len(steps) >= room:
                 break

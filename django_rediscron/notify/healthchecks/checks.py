@@ -17,6 +17,7 @@ from ...core.quoting import quoted_id
 from ...core.store import list_schedules
 from ...core.store.connections import bytes_client
 from ...core.store.keys import INDEX, LAST_UPDATE, LOCK, healthchecks_key
+from ...core.store.pauses import PAUSED_STATE, Pause, read_pauses, state_of
 from ..http import RequestFailedError
 from ..slugs import Slugs
 from .api import Found, ManagementApi
@@ -73,13 +74,14 @@ class Checks:
             return
         client = bytes_client(connection)
         token = client.get(LOCK)
-        seen = (token, client.get(LAST_UPDATE), client.zcard(INDEX))
+        pauses = read_pauses(client)
+        seen = (token, client.get(LAST_UPDATE), client.zcard(INDEX), pauses)
         is_full = token != self._token or monotonic() >= self._full_at
         if seen == self._seen and not is_full:
             return
         begun = thread_time()
         sent = SentChecks(client, self._key)
-        round = Round(self._api, self._options, sent, lambda: client.get(LOCK) == token)
+        round = Round(self._api, self._options, sent, lambda: client.get(LOCK) == token, pauses)
         try:
             if is_full:
                 round.compare_with(self._api.checks())
@@ -108,11 +110,13 @@ class Round:
         options: CheckOptions,
         sent: SentChecks,
         still_leads: Callable[[], bool],
+        pauses: Sequence[Pause],
     ) -> None:
         self._api = api
         self._options = options
         self._sent = sent
         self._still_leads = still_leads
+        self._pauses = pauses
         self._found: Mapping[str, Found] = {}
         self._has_room = True
         self._failed: list[str] = []
@@ -155,7 +159,7 @@ class Round:
     def _follow(self, job: RedisCronJob, slug: str) -> None:
         """Give a schedule's check the times of now; pause it if no runs are to come."""
         known = self._known(slug)
-        if job.state in ("disabled", "finished"):
+        if state_of(job, self._pauses) in ("disabled", "finished", PAUSED_STATE):
             if known is not None:
                 self._pause(slug, known)
             return
