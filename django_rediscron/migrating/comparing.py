@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -22,6 +23,9 @@ COUNT_AT_CHANGE = 4
 
 AHEAD = timedelta(days=366)
 """How far to look for changes of the clocks."""
+
+FEW = 1000
+"""Of so many runs the last is looked for, after which no change of the clocks matters."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,10 @@ def at_clock_changes(times: Times, job: Record, after: datetime) -> Iterator[Clo
     """The changes of the clocks in the coming months with which the times differ."""
     if not job.cron:
         return
-    begin, end = (int(moment.timestamp()) for moment in (after, after + AHEAD))
+    until = after + AHEAD
+    if job.max_runs is not None and job.max_runs <= FEW:
+        until = min([until, *our_times(job, after, job.max_runs)[-1:]])
+    begin, end = int(after.timestamp()), math.ceil(until.timestamp())
     for instant in known_transitions(begin, end, job.zone):
         at = datetime.fromtimestamp(instant, timezone.utc)
         both = compare(times, job, at - timedelta(minutes=1), COUNT_AT_CHANGE)

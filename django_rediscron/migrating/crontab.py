@@ -21,6 +21,11 @@ NOT_PASSED = ("MAILTO", "MAILFROM", "CRON_TZ", "RANDOM_DELAY")
 """Variables that mean something to cron itself."""
 
 _MANAGE = re.compile(r"manage\.py\s+([\w-]+)|django-admin\s+([\w-]+)")
+_JOINED = re.compile(r"&&|\|\||[;|]")
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+_UNUSUAL = re.compile(r"[^\w.+-]")
+_BEFORE = ("cd", "test", "sleep", ".", "source", "export", "umask")
+"""What stands before the command that matters."""
 
 
 def read(
@@ -104,7 +109,8 @@ class _Reader:
 
     def _fault(self, function: str | None, command: str) -> Note | None:
         if not command:
-            return Note("it has no command behind the user")
+            where = " behind the user" if self._system else " before the first %"
+            return Note(f"it has no command{where}")
         if not self._system and command.split(maxsplit=1)[0] == "root":
             return Note("its command begins with a user", "give --system for a system crontab")
         if function is None:
@@ -143,9 +149,12 @@ def _of_zone(_user: str, variables: dict[str, str]) -> Note | None:
 
 
 def _program(command: str) -> str:
-    """What a command line runs, in a word."""
+    """What a command line runs, in a word without what globs and shells know as their own."""
     if match := _MANAGE.search(command):
         return match[1] or match[2]
-    last = re.split(r"&&|;", command)[-1].split()
-    words = [word for word in last if "=" not in word]
-    return PurePath(words[0]).name if words else "cron"
+    for part in _JOINED.split(_QUOTED.sub("", command)):
+        words = [word for word in part.split() if "=" not in word]
+        name = _UNUSUAL.sub("", PurePath(words[0]).name) if words else ""
+        if name and name not in _BEFORE:
+            return name
+    return "cron"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..core.timing.cron_fields import ALIASES
+from ..core.timing.cron_fields import ALIASES, MONTH, WEEKDAY
 
 _VARIABLE = re.compile(r"""(?:"([^"]*)"|'([^']*)'|([^\s="']+))\s*=\s*(.*)""")
 _FIELDS = 5
@@ -35,7 +35,7 @@ class Line:
 def lines_of(text: str) -> Iterator[Line]:
     """The lines that are neither blank, nor comments, nor variables."""
     variables: dict[str, str] = {}
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(text.split("\n"), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
             continue
@@ -100,8 +100,14 @@ def _fields_fault(fields: list[str]) -> tuple[str, str]:
 
 
 def _is_backwards(item: str) -> bool:
-    match = re.fullmatch(r"(\d+)-(\d+)(?:/\d+)?", item)
-    return match is not None and int(match[1]) > int(match[2])
+    match = re.fullmatch(rf"(\d+|{_NAME})-(\d+|{_NAME})(?:/\d+)?", item)
+    return match is not None and _number(match[1]) > _number(match[2])
+
+
+def _number(text: str) -> int:
+    """As cron reads it: Sunday is 0, and never 7, if it is a name."""
+    names = dict((*MONTH.names, *WEEKDAY.names))
+    return int(text) if text.isdigit() else names.get(text.upper(), 0)
 
 
 def command_and_input(text: str) -> tuple[str, str | None]:

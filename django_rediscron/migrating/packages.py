@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
@@ -18,6 +20,10 @@ def import_needed(module: str, package: str) -> ModuleType:
             f"{package} is needed to read its schedules (no module {error.name!r}): "
             f"pip install {package}, where this command runs"
         ) from None
+    except Exception as error:  # such as one that fits no version of another that is installed
+        raise CannotReadError(
+            f"{package} cannot be imported: {type(error).__name__}: {cut(error)}"
+        ) from None
 
 
 def import_models(module: str, package: str, app: str) -> ModuleType:
@@ -27,11 +33,21 @@ def import_models(module: str, package: str, app: str) -> ModuleType:
             f"the tables of {package} are those of a Django project: "
             f"run it as manage.py rqrcron migrate ..."
         )
-    try:
-        return import_needed(module, package)
-    except RuntimeError as error:  # its app is not installed
+    if not import_module("django.apps").apps.is_installed(app):
         raise CannotReadError(
-            f"the models of {package} cannot be used: {cut(error)}; add {app!r} to INSTALLED_APPS"
+            f"the tables of {package} are not those of this project: add {app!r} to INSTALLED_APPS"
+        )
+    return import_needed(module, package)
+
+
+@contextmanager
+def reading_tables(package: str) -> Iterator[None]:
+    """Turn errors of the database, such as missing tables, into `CannotReadError`."""
+    try:
+        yield
+    except import_module("django.db").DatabaseError as error:
+        raise CannotReadError(
+            f"the tables of {package} cannot be read: {cut(error)}; see manage.py showmigrations"
         ) from None
 
 

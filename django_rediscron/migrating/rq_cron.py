@@ -52,6 +52,8 @@ def read(connection: Redis, maps: Maps, *, file: str, timezone: str | None = Non
         collector.load_config_from_file(file)
     except Exception as error:  # it is anybody's code
         raise CannotReadError(f"RQ cannot load it: {cut(error)}") from None
+    except SystemExit as error:
+        raise CannotReadError(f"it ends the process, with status {error.code}") from None
     registered = collector.registered
     names = _numbered([said.get("name") or _called(said["func"]) for said, _ in registered])
     ids = distinct_ids(names)

@@ -13,10 +13,10 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
 from ..core.quoting import cut
-from .found import Found, Maps, Note, Times, distinct_ids, once
+from .found import CannotMoveError, Found, Maps, Note, Times, distinct_ids, once
 from .local_time import local_zone, times_in_zone
 from .packages import import_needed
-from .rq_scheduler_cron import CannotCarryOverError, cron_expression, next_scheduled_time
+from .rq_scheduler_cron import cron_expression, next_scheduled_time
 
 JOBS = "rq:scheduler:scheduled_jobs"
 
@@ -72,7 +72,7 @@ class _Reader:
 
     def __init__(self, utils: Any, maps: Maps, zone: str, score: float) -> None:
         self._utils, self._maps, self._zone = utils, maps, zone
-        self._next = datetime.fromtimestamp(int(score), timezone.utc)
+        self._score = score
         self._notes: list[Note] = []
 
     def found(self, id: str, name: str, job: Job | str) -> Found:
@@ -81,17 +81,22 @@ class _Reader:
             self._notes.append(Note(job))
             return found
         try:
+            self._next = datetime.fromtimestamp(int(self._score), timezone.utc)
             found.options = {**self._what(job), **self._when(job)}
             found.times = self._times(job)
-        except CannotCarryOverError as error:
+        except CannotMoveError as error:
             self._notes.append(error.note)
+        except (AttributeError, OSError, OverflowError, TypeError, ValueError) as error:
+            # its time, or what is in its meta
+            found.options = None
+            self._notes.append(Note(f"it cannot be read: {_told(error)}"))
         return found
 
     # What to run
 
     def _what(self, job: Job) -> dict[str, Any]:
         if job.instance is not None:
-            raise CannotCarryOverError(
+            raise CannotMoveError(
                 "it calls a method of an instance, which is pickled in the job",
                 "move it to a function at the top of a module",
             )
@@ -151,7 +156,7 @@ class _Reader:
         if text := job.meta.get("cron_string"):
             return {"cron": cron_expression(text), "timezone": self._zone}
         if self._next <= datetime.now(timezone.utc):
-            raise CannotCarryOverError(
+            raise CannotMoveError(
                 f"its only time, {self._next:%Y-%m-%dT%H:%M:%SZ}, is past", _REMEDY
             )
         return once(self._next)

@@ -8,21 +8,15 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .days import both_days
-from .found import Note
-
-
-class CannotCarryOverError(Exception):
-    def __init__(self, text: str, remedy: str = "") -> None:
-        super().__init__(text)
-        self.note = Note(text, remedy)
+from .found import CannotMoveError
 
 
 def cron_expression(text: str) -> str:
-    """The expression as we write it. Raises `CannotCarryOverError`."""
+    """The expression as we write it. Raises `CannotMoveError`."""
     fields = text.split()
     second = [fields.pop(0)] if len(fields) == 7 else []
     if len(fields) == 6 and fields.pop() not in "*?":
-        raise CannotCarryOverError(
+        raise CannotMoveError(
             f"the cron string {text!r} names years", "use start_at and end_at here"
         )
     if len(fields) != 5:
@@ -31,7 +25,7 @@ def cron_expression(text: str) -> str:
     try:
         day, weekday = both_days(_days(day), _weekdays(weekday))
     except ValueError as error:
-        raise CannotCarryOverError(
+        raise CannotMoveError(
             f"the cron string {text!r}: {error}",
             "schedule it by the day of the month, and let the function check the day of the week",
         ) from None

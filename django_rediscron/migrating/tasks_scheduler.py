@@ -16,7 +16,7 @@ from redis import Redis
 from ..core.quoting import cut, quoted
 from ..core.timing.zones import find_zone
 from .found import CannotMoveError, CannotReadError, Found, Maps, Note, Times, distinct_ids, once
-from .packages import import_models, import_needed
+from .packages import import_models, import_needed, reading_tables
 
 _PACKAGE, _APP = "django-tasks-scheduler", "scheduler"
 
@@ -66,10 +66,11 @@ def _tables() -> list[Any]:
     """As their own export has them."""
     models = import_models("scheduler.models", _PACKAGE, _APP)
     kinds = [getattr(models, name, None) for name in ("Task", *_CRON, *_REPEATABLE, *_ONCE)]
-    rows = [row for kind in kinds if kind is not None for row in kind.objects.order_by("pk")]
     if not any(kinds):
         raise CannotReadError(f"the app {_APP!r} of this project is not that of {_PACKAGE}")
-    return [*map(_exported, rows)]
+    with reading_tables(_PACKAGE):
+        rows = [row for kind in kinds if kind is not None for row in kind.objects.order_by("pk")]
+        return [*map(_exported, rows)]
 
 
 def _exported(row: Any) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def _found(name: str, id: str, task: Any, maps: Maps, clock: _Clock) -> Found:
         found.options = called | _job_options(task) | timing
     except CannotMoveError as error:
         found.notes.append(error.note)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         found.notes.append(Note(f"it cannot be read: {type(error).__name__}: {cut(error)}"))
     return found
 
@@ -173,6 +174,8 @@ def _timing(
 ) -> tuple[dict[str, Any], Times]:
     kind = task["model"]
     if kind in _CRON:
+        if not isinstance(task["cron_string"], str):
+            raise CannotMoveError("it has no cron expression")
         if task.get("repeat"):
             notes.append(
                 Note(

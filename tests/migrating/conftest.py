@@ -22,8 +22,13 @@ _NEEDED = {
     "test_rq_scheduler.py": "rq_scheduler",
     "test_tasks_scheduler.py": "scheduler",
 }
-collect_ignore = [file for file, module in _NEEDED.items() if find_spec(module) is None]
-"""No environment has all of these packages; see tox.ini."""
+_PROMISED = os.environ.get("REDISCRON_TEST_MOVING", "").split()
+collect_ignore = [
+    file
+    for file, module in _NEEDED.items()
+    if module not in _PROMISED and find_spec(module) is None
+]
+"""No environment has all of these packages; tox.ini says which must be there."""
 
 _SETUP = "import django; django.setup()\n"
 

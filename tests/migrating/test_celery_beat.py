@@ -148,6 +148,34 @@ def test_a_configuration_without_an_app(
     sys.modules.pop(module)
 
 
+ODD = """
+from celery.schedules import schedule
+beat_schedule = {
+    "none": {"task": None, "schedule": 60},
+    "function": {"task": print, "schedule": 60},
+    "options": {"task": "tests.tasks.echo", "schedule": 60, "options": [1]},
+    "expires": {"task": "tests.tasks.echo", "schedule": 60, "options": {"expires": "soon"}},
+    "limit": {"task": "tests.tasks.echo", "schedule": 60, "options": {"time_limit": "x"}},
+}
+"""
+
+
+def test_entries_that_celery_could_not_send_are_told(
+    told: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "odd_configuration.py").write_text(ODD)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = told_by(told, "celery", "odd_configuration", status=1)
+    for id, text in {
+        "none": "must be the name of one, got None",
+        "function": "must be the name of one, got <built-in",
+        "options": "must be a dict, got [1]",
+        "expires": "cannot be read",
+        "limit": "cannot be read",
+    }.items():
+        assert text in found[id]["error"], found[id]
+
+
 @pytest.mark.parametrize("name", ["no.such.module", "tests.tasks", "tests.tasks:echo", "json"])
 def test_what_is_no_app_is_told_in_a_line(name: str, told: Callable[..., str]) -> None:
     text = told("migrate", "celery", name, status=1)

@@ -79,6 +79,8 @@ def test_what_cron_or_we_do_not_take_is_told_with_its_line(
         "5/10 * * * * start": "crons differ in what a step without a range means",
         "0~59 * * * * start": "random times are not supported",
         "22-4 * * * * start": "the range ends before it begins",
+        "0 5 * * sat-sun start": "the range ends before it begins",
+        "0 5 * * * % input": "no command before the first %",
         "61 * * * * start": "minute must be 0-59",
         "0 5 L * * start": "none of cron's forms",
         "0 5 * * *": "it has no command",
@@ -124,6 +126,24 @@ def test_the_same_line_gets_the_same_id_wherever_it_stands(connection: Redis) ->
     assert len(set(ids)) == 3
     assert ids[1] == f"{ids[0]} (2)"
     assert [found.id for found in found_in(connection, lines[2])] == [ids[2]]
+
+
+def test_ids_begin_with_the_program_without_what_globs_know(connection: Redis) -> None:
+    programs = {
+        "cd /srv && FOO=1 BAR='q x' /opt/backup --full": "backup",
+        "[ -x /usr/bin/a ] || run-parts /etc/cron.daily": "run-parts",
+        '[ "$(date +\\%u)" = 1 ] && report': "report",
+        "(cd /srv; ./sync*.sh) | logger": "sync.sh",
+        "true": "true",
+        "''": "cron",
+    }
+    found = found_in(connection, "\n".join(f"0 5 * * * {command}" for command in programs))
+    assert [each.id.partition(":")[0] for each in found] == [*programs.values()]
+
+
+def test_only_an_end_of_line_ends_a_line(connection: Redis) -> None:
+    [found] = found_in(connection, "0 5 * * * echo a\fb\x85c\u2028d\n")
+    assert job_of(found).args == ("echo a\fb\x85c\u2028d",)
 
 
 def test_a_random_delay_becomes_jitter(connection: Redis) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,6 +205,11 @@ def _far(times: list[str]) -> list[str]:
     """Without those near a change of the clocks in Europe or America, at 01:00, 06:00 or 07:00."""
     changes = ("2027-03-28T0", "2027-03-14T0", "2027-10-31T0", "2027-11-07T0")
     return [time for time in times if not time.startswith(changes)]
+
+
+def test_missing_tables_are_told(tmp_path: Path, connection: Redis) -> None:
+    text = Project(tmp_path / "empty").manage("rqrcron", "migrate", SOURCE, status=1)
+    assert "no such table" in text
 
 
 def test_outside_of_a_project_it_is_told_what_to_do(redis_url: str, connection: Any) -> None:

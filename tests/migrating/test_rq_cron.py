@@ -12,7 +12,8 @@ from redis import Redis
 from django_rediscron import RedisCronJob
 from django_rediscron.core.store import fetch_many
 from django_rediscron.core.store.keys import FILES
-from django_rediscron.migrating.found import Found, Maps
+from django_rediscron.migrating.found import CannotReadError, Found, Maps
+from django_rediscron.migrating.packages import import_needed
 from django_rediscron.migrating.rq_cron import read
 from tests.test_cli import verbs_on
 
@@ -146,12 +147,16 @@ def test_functions_may_be_mapped(
     assert found["daily"]["definition"]["function"] == "tests.tasks.fail"
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [("raise ValueError('broken')", "broken"), ("raise SystemExit(3)", "ends the process")],
+)
 def test_a_file_that_cannot_be_loaded_is_told_in_a_line(
-    told: Any, config: Callable[[str], str]
+    told: Any, config: Callable[[str], str], line: str, reason: str
 ) -> None:
-    text = told("migrate", "rq-cron", config("raise ValueError('broken')"), status=1)
+    text = told("migrate", "rq-cron", config(line), status=1)
     assert text.count("\n") == 1
-    assert "broken" in text
+    assert reason in text
 
 
 @pytest.fixture
@@ -189,3 +194,12 @@ def test_times_that_the_clocks_skip_or_repeat_differ_and_are_told(found: Any) ->
         [],
         ["2027-10-31 01:00:00"],
     )
+
+
+def test_a_package_that_cannot_be_imported_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_package.py").write_text("import json; json.nothing")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(CannotReadError, match=r"cannot be imported: AttributeError: .*nothing"):
+        import_needed("broken_package", "broken-package")

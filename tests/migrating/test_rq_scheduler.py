@@ -16,9 +16,12 @@ from rq_scheduler.utils import get_next_scheduled_time
 
 from django_rediscron import RedisCronJob
 from django_rediscron.core.store import fetch_many
+from django_rediscron.core.timing.clock_rules import known_transitions
+from django_rediscron.core.timing.cron_times import utc_text
+from django_rediscron.core.timing.zones import find_zone
 from django_rediscron.migrating.found import Found, Maps
 from django_rediscron.migrating.local_time import in_zone
-from django_rediscron.migrating.rq_scheduler import read
+from django_rediscron.migrating.rq_scheduler import JOBS, read
 from tests.tasks import echo, fail
 from tests.test_cli import verbs_on
 
@@ -152,6 +155,24 @@ def test_what_is_past_or_overdue_is_told_with_a_remedy(
     assert month(late, ahead()).is_same
 
 
+def test_changes_of_the_clocks_after_the_last_run_are_not_told(
+    theirs: Scheduler, told: Any
+) -> None:
+    for repeat in (1, 3, None):
+        theirs.cron("30 2 * * *", echo, repeat=repeat, id=f"{repeat}")
+    found = told_by(told, "rq-scheduler", "--timezone", BERLIN)
+    assert found["None"]["clock_changes"]
+    distant = [id for id in ("1", "3") if found[id]["times"]["here"][-1] < _next_change()]
+    assert not any(found[id]["clock_changes"] for id in distant)
+
+
+def _next_change() -> str:
+    zone = find_zone(BERLIN)
+    begin = int(datetime.now(timezone.utc).timestamp())
+    first = known_transitions(begin, begin + 366 * 86400, zone)[0]
+    return utc_text(datetime.fromtimestamp(first, timezone.utc))
+
+
 def test_what_cannot_be_carried_over_says_why(
     connection: Redis, theirs: Scheduler, told: Any
 ) -> None:
@@ -163,6 +184,12 @@ def test_what_cannot_be_carried_over_says_why(
     theirs.cron("0 5 * * *", echo, id="broken")
     connection.hset("rq:job:broken", "data", b"no pickle")
     theirs.cron("0 5 * * *", "tests.tasks.nothing", id="nothing")
+    for name, value in (("interval", "x"), ("repeat", "x"), ("cron_string", 5)):
+        job = theirs.cron("0 5 * * *", echo, id=f"odd-{name}")
+        job.meta[name] = value
+        job.save_meta()
+    theirs.cron("0 5 * * *", echo, id="far")
+    connection.zadd(JOBS, {"far": 1e15})
     theirs.cron("0 5 * * *", echo, id="fine")
     facts = told_by(told, "rq-scheduler", "--write", status=1)
     assert facts.pop("fine")["outcome"] == "created"
@@ -174,6 +201,10 @@ def test_what_cannot_be_carried_over_says_why(
         "gone": "does not exist any more",
         "broken": "RQ cannot read the job",
         "nothing": "has no 'nothing'",
+        "odd-interval": "cannot be read",
+        "odd-repeat": "cannot be read",
+        "odd-cron_string": "cannot be read",
+        "far": "cannot be read",
     }.items():
         assert text in facts.pop(id)["error"]
     assert facts == {}

@@ -74,6 +74,22 @@ def test_what_is_no_export_is_told(text: str, told: Callable[..., str], tmp_path
     assert "cannot be read" in answer or "is not what" in answer
 
 
+def test_a_cron_task_without_an_expression_is_told(
+    told: Callable[..., str], tmp_path: Path
+) -> None:
+    task = {"name": "a", "model": "CronTaskType", "callable": "tests.tasks.echo", "queue": "q"}
+    (tmp_path / "export.json").write_text(json.dumps([task | {"cron_string": None}]))
+    file = str(tmp_path / "export.json")
+    found = told_by(told, "django-tasks-scheduler", file, status=1)
+    assert found["a"]["error"] == "it has no cron expression"
+
+
+def test_missing_tables_are_told(tmp_path: Path, connection: Redis) -> None:
+    empty = Project(tmp_path / "empty")
+    text = empty.manage("rqrcron", "migrate", "django-tasks-scheduler", status=1)
+    assert "no such table" in text
+
+
 TABLES = """
 import json, random
 from datetime import datetime, timedelta, timezone

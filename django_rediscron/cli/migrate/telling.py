@@ -80,8 +80,13 @@ def _comparison_text(comparison: Comparison) -> str:
         return f"its next times there cannot be computed: {comparison.error}"
     count = max(len(comparison.here), len(comparison.there))
     if comparison.is_same:
-        return f"next {count} times: the same there and here"
-    return f"next {count} times differ: {_difference_text(comparison)}"
+        return f"next {_times(count)}: the same there and here"
+    verb = "differs" if count == 1 else "differ"
+    return f"next {_times(count)} {verb}: {_difference_text(comparison)}"
+
+
+def _times(count: int) -> str:
+    return "time" if count == 1 else f"{count} times"
 
 
 def _difference_text(comparison: Comparison) -> str:

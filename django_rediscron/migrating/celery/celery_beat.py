@@ -66,9 +66,11 @@ def _entry(name: str, entry: Any, app: Any) -> Any:
     try:
         made = kind(**dict(entry, name=name, app=app))
         made.schedule.is_due  # noqa: B018
-        return made
     except Exception as error:
         raise CannotMoveError(f"Celery cannot read it: {cut(error)}") from None
+    if not isinstance(made.options, Mapping):
+        raise CannotMoveError(f"its options must be a dict, got {quoted(made.options)}")
+    return made
 
 
 # The app

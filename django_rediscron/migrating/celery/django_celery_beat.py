@@ -11,7 +11,7 @@ from redis import Redis
 
 from ...core.quoting import cut
 from ..found import CannotMoveError, Found, Maps, Note, Times, distinct_ids, once
-from ..packages import import_models, import_needed
+from ..packages import import_models, import_needed, reading_tables
 from .tasks import Sent, Tasks
 from .timing import next_times, solar, timing_of
 
@@ -35,7 +35,8 @@ def read(connection: Redis, maps: Maps, *, default_queue: str) -> list[Found]:
     app = import_needed("celery", "celery").current_app._get_current_object()
     tasks = Tasks(app, maps, default_queue)
     rows = models.PeriodicTask.objects.select_related("interval", "crontab", "solar", "clocked")
-    rows = list(rows.order_by("pk"))
+    with reading_tables(_PACKAGE):
+        rows = list(rows.order_by("pk"))
     ids = distinct_ids([row.name for row in rows])
     now = datetime.now(timezone.utc)
     return [_Row(row, app, aware, now).found(id, tasks) for row, id in zip(rows, ids, strict=True)]

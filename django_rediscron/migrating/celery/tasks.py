@@ -74,6 +74,8 @@ class Tasks:
 
     def keywords_of(self, sent: Sent) -> tuple[dict[str, Any], list[Note]]:
         """What is to be called, and how, and what is different. Raises `CannotMoveError`."""
+        if not isinstance(sent.task, str) or not sent.task:
+            raise CannotMoveError(f"its task must be the name of one, got {quoted(sent.task)}")
         task = self._find(sent.task)
         function, notes = self._function(sent.task, task)
         options = {**self._options_of_task(task), **sent.options}
@@ -84,7 +86,12 @@ class Tasks:
             "args": tuple(args),
             "kwargs": kwargs,
         }
-        keywords |= self._limits(options)
+        try:
+            keywords |= self._limits(options)
+        except (TypeError, ValueError) as error:
+            raise CannotMoveError(
+                f"its time limit or expires cannot be read: {cut(error)}"
+            ) from None
         return keywords, [*notes, *_lost(options), *_hooks(task, self._task_class)]
 
     # Functions

@@ -103,8 +103,8 @@ def _interval_of(schedule: Any) -> tuple[dict[str, Any], list[Note]]:
     seconds = schedule.run_every.total_seconds()
     if seconds <= 0 or seconds != int(seconds):
         raise CannotMoveError(
-            f"its interval is {seconds:g} seconds; here it is a whole number of them",
-            "run it every second, or let one run do the work of several",
+            f"its interval is {seconds:g} seconds; here it is a whole number, at least 1",
+            "run it every second at most, and let one run do the work of several",
         )
     if not schedule.relative:
         return {"interval": int(seconds)}, []
