@@ -13,6 +13,7 @@ from redis import Redis
 
 from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.dispatch import due, protocol
+from django_rediscron.core.schedule.missed import settle_due
 from django_rediscron.core.schedule.texts import parse_time
 from django_rediscron.core.store.keys import DISABLED, ERRORS, INDEX, job_key, skipped_key
 from django_rediscron.core.store.scripts import run_script
@@ -451,6 +452,22 @@ def test_of_delayed_runs_the_last_one_stands_whose_own_time_has_come(
     clock.time = own_times[5]
     leader.enqueue_jobs()
     assert enqueued(connection) == [MONDAY + 5 * HOUR, MONDAY + 6 * HOUR]
+
+
+def test_no_record_of_skips_spans_the_one_that_ran(connection: Redis) -> None:
+    """If delays are longer than the period, the most punctual one may stand between the others."""
+    spanned = between = 0
+    for number in range(200):
+        job = RedisCronJob(f"a{number}", "metrics", tasks.echo, connection=connection, interval=1,
+                           start_at=MONDAY, jitter=3, catch_up="skip")  # fmt: skip
+        for step in settle_due(job, MONDAY, MONDAY + timedelta(seconds=7), room=5):
+            run = step.run or MONDAY
+            spanned += sum(skip.occurrence < run < skip.until for skip in step.skips)
+            between += any(skip.until < run for skip in step.skips) and any(
+                skip.occurrence > run for skip in step.skips
+            )
+    assert between > 0
+    assert spanned == 0
 
 
 def test_a_place_in_the_index_that_is_too_early_is_put_right(

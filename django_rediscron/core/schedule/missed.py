@@ -216,7 +216,9 @@ class _Settlement:
 
     def _add(self, skips: list[Skip], first: datetime, last: datetime, reason: Reason) -> None:
         count = self.recurrence.count(first, last)
-        if skips and skips[-1].reason == reason:  # those of one reason follow one another
+        latest = skips[-1] if skips else None
+        # If delays are longer than the period, the one that runs may stand between them.
+        if latest and latest.reason == reason and self.recurrence.next(latest.until) == first:
             first, count = skips[-1].occurrence, skips[-1].count + count
             skips.pop()
         skips.append(Skip(first, last, count, reason, self.moment))
