@@ -21,6 +21,7 @@ from .changeform import page as form_page
 from .changeform.call_page import call_page
 from .changeform.copying import PARAMETER, copied_values
 from .changeform.form import ScheduleForm
+from .changeform.happened import happened_context, happened_page
 from .changeform.preview import preview_field, preview_page
 from .changelist import columns, filters
 from .changelist import page as list_page
@@ -111,6 +112,7 @@ class ScheduleAdmin(Base):
             path("preview/", wrap(self.preview_view), name=name("preview")),
             path("call/", wrap(self.call_view), name=name("call")),
             path("<path:object_id>/deleted/", wrap(self.deleted_view), name=name("deleted")),
+            path("<path:object_id>/happened/", wrap(self.happened_view), name=name("happened")),
             path("<path:object_id>/json/", wrap(self.json_view), name=name("json")),
             path("<path:object_id>/disable/", wrap(self.disable_view), name=name("disable")),
             path("<path:object_id>/enable/", wrap(self.enable_view), name=name("enable")),
@@ -250,8 +252,9 @@ class ScheduleAdmin(Base):
         """Django's own, with the state of the schedule and what it did."""
         form_page.open_groups(context["adminform"])
         form_page.show_parameters(self, context["adminform"])
+        context["focuses_field"] = form_page.focus_error(context["adminform"].form)
         if obj is not None:
-            context.update(form_page.state_context(self, request, obj))
+            context.update(happened_context(self, request, obj))
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
@@ -283,6 +286,11 @@ class ScheduleAdmin(Base):
         return on_record(self, request, object_id) or (
             django._get_obj_does_not_exist_redirect(request, opts, object_id)
         )
+
+    @showing_outages
+    def happened_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Its state and what happened, by which its page is refreshed."""
+        return happened_page(self, request, object_id)
 
     @showing_outages
     def json_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

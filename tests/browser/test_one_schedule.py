@@ -109,6 +109,48 @@ def test_two_tabs_in_conflict(log_in: LogIn, schedule: Make, connection: Redis) 
     assert (job.interval, job.kwargs) == (900, {"pages": 7})
 
 
+def test_its_state_stays_fresh_and_nothing_moves_while_one_types(
+    log_in: LogIn, schedule: Make, connection: Redis
+) -> None:
+    job = schedule("job", interval=300)
+    page = log_in("view", "change")
+    page.goto(CHANGE)
+    state = page.locator(".rediscron-state")
+    expect(state).to_contain_text("enabled")
+    job.disable(actor="admin:carol")
+    expect(state).to_contain_text("by admin:carol", timeout=20_000)
+    expect(page.locator(".rediscron-news")).to_have_text("disabled")
+    notice = page.locator(".rediscron-changed")
+    expect(notice).to_contain_text("Changed meanwhile by carol")
+    page.locator("#id_interval").fill("60")
+    job.enable()
+    with page.expect_response(re.compile("/happened/")):
+        pass
+    with page.expect_response(re.compile("/happened/")):
+        pass
+    expect(state).to_contain_text("by admin:carol")
+    expect(page.locator("#id_interval")).to_have_value("60")
+    page.locator("#id_interval").blur()
+    expect(state).not_to_contain_text("by admin:carol", timeout=20_000)
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 900}, PHONE])
+def test_what_happened_is_in_sight_and_after_an_error_what_is_wrong(
+    viewport: dict[str, int], log_in: LogIn, schedule: Make
+) -> None:
+    schedule("job", interval=300)
+    page = log_in(viewport=viewport)
+    page.goto(CHANGE)
+    for place in (".rediscron-state dl", ".rediscron-around", ".rediscron-answers"):
+        expect(page.locator(place)).to_be_in_viewport(ratio=1)
+    page.get_by_role("link", name="Settings").press("Enter")
+    expect(page.locator("#rediscron-settings")).to_be_in_viewport()
+    page.locator("#id_interval").fill("soon")
+    page.locator("#id_interval").press("Enter")
+    expect(page.locator("#id_interval")).to_be_focused()
+    expect(page.locator(".errorlist").first).to_be_in_viewport()
+
+
 def test_runs_now_until_a_worker_has_finished_it(
     log_in: LogIn, schedule: Make, connection: Redis
 ) -> None:

@@ -67,6 +67,8 @@ def test_is_narrowed_down_and_read_page_by_page(log_in: LogIn, told: RedisCronJo
     page.goto(CHANGE)
     story = page.locator(".rediscron-story")
     entries = story.locator("ol > li")
+    expect(entries).to_have_count(8)
+    story.get_by_role("link", name="entries").click()
     expect(entries).to_have_count(50)
     story.get_by_role("link", name="2", exact=True).click()
     expect(story.locator("[aria-current=page]")).to_have_text("2")
@@ -87,7 +89,6 @@ def test_is_narrowed_down_and_read_page_by_page(log_in: LogIn, told: RedisCronJo
 def test_tells_why(log_in: LogIn, told: RedisCronJob, connection: Redis) -> None:
     page = log_in("view")
     page.goto(f"{CHANGE}?kind=run")
-    page.get_by_role("link", name="What happened").click()
     why = page.locator(".rediscron-why")
     expect(why).to_be_in_viewport()
     expect(why.locator("ul > li")).to_have_count(2)

@@ -190,7 +190,8 @@ class ScheduleForm(forms.ModelForm, JobForm, TimingForm):  # type: ignore[type-a
     def check_timing(self, cleaned: dict[str, Any]) -> None:
         """What is wrong with the timing is told, whatever else is wrong."""
         names = TimingForm.base_fields.keys()
-        if self.stored is None and names <= cleaned.keys():
+        is_wanted = self.stored is None or not names.isdisjoint(self.changed_data)
+        if is_wanted and names <= cleaned.keys():
             timed_job(cleaned, names).validate()
 
     def _add_errors_of_call(self) -> None:

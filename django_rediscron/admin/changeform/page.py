@@ -22,13 +22,10 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from ...conf import local
 from ...core.exceptions import NoSuchJobError, ScheduleChangedError, ScheduleLockedError
-from ...core.store.pauses import pause_of, read_pauses
 from ...core.story.changes import DELETED
 from ...models import Schedule
-from ...queues import main_connection
 from .. import log
-from ..changelist.columns import badges, last_run, next_run, timing
-from ..display import TEMPLATES, absolute, page_context, page_url
+from ..display import TEMPLATES, page_context, page_url
 from ..form_fields.job import (
     ALARMS,
     FAILURES,
@@ -40,10 +37,6 @@ from ..form_fields.job import (
 )
 from ..form_fields.timing import LIMITS, WHEN
 from ..form_fields.widgets import Group
-from ..one_schedule.details import read_details
-from ..one_schedule.revert import may_revert
-from ..timeline.around import around
-from .copying import copy_url
 from .form import ScheduleForm
 from .values import values_of
 
@@ -142,6 +135,15 @@ def open_groups(shown: Any) -> None:
     ]
 
 
+def focus_error(form: Any) -> bool:
+    """Give the focus to the first wrong field; whether there is one that can have it."""
+    for name in form.fields:
+        if name in form.errors and not form.fields[name].widget.is_hidden:
+            form.fields[name].widget.attrs["autofocus"] = True
+            return True
+    return False
+
+
 def show_parameters(model_admin: Any, shown: Any) -> None:
     """Show the call with an input for each parameter, if it can be changed."""
     lines = [options["fields"] for _heading, options in shown.fieldsets]
@@ -161,45 +163,6 @@ def show_parameters(model_admin: Any, shown: Any) -> None:
     }
     widget: Any = field.widget
     widget.render_inputs = partial(render_to_string, f"{TEMPLATES}/parameters.html", context)
-
-
-def state_context(model_admin: Any, request: HttpRequest, schedule: Schedule) -> dict[str, Any]:
-    """What is shown with the form: the state of the schedule, its runs, and buttons."""
-    job = schedule.job
-    details = read_details(schedule, main_connection(), request.GET)
-    context: dict[str, Any] = {"details": details, "job": job}
-    if may_revert(model_admin, request, schedule):
-        context["revert_url"] = page_url(model_admin, "revert", schedule.id)
-    if model_admin.has_view_permission(request, schedule):
-        context["json_url"] = page_url(model_admin, "json", schedule.id)
-    if job is None:
-        return context
-    if model_admin.has_add_permission(request):
-        context["copy_url"] = copy_url(model_admin, schedule)
-    schedule.recent_runs = details.latest_runs
-    schedule.pause = pause_of(schedule.queue_name, read_pauses(main_connection()))
-    context["around"] = around(model_admin, schedule)
-    context["facts"] = [
-        (_("State"), badges(schedule)),  # the whole error follows below
-        (_("Runs"), timing(schedule)),
-        (_("Next run"), next_run(schedule)),
-        (_("Last runs"), last_run(schedule)),
-    ]
-    if not job.enabled and job.off.describe(absolute):
-        context["facts"].insert(1, (_("Disabled"), job.off.describe(absolute)))
-    if schedule.shown_state == "paused" and schedule.pause is not None:
-        context["facts"].insert(1, (_("Paused"), schedule.pause.describe(absolute)))
-    if job.max_runs is not None:
-        context["facts"].append((_("Runs so far"), f"{job.runs} / {job.max_runs}"))
-    if model_admin.has_run_permission(request, schedule):
-        context["run_url"] = page_url(model_admin, "run", schedule.id)
-    if model_admin.has_change_permission(request, schedule):
-        context["reset_url"] = page_url(model_admin, "reset", schedule.id)
-        context["disable_url"] = page_url(model_admin, "disable", schedule.id)
-        context["fixed_function"] = bool(fixed_fields(job))
-    if job.last_error_at is not None:
-        context["last_error_at"] = absolute(job.last_error_at)
-    return context
 
 
 # Saving

@@ -20,6 +20,9 @@ from .story import StoryEntry
 
 PER_PAGE = 50
 
+NEWEST = 8
+"""Entries that are shown where nothing narrows the story down."""
+
 KINDS = {
     "run": gettext_lazy("Runs"),
     "backfill": gettext_lazy("Backfilled runs"),
@@ -64,7 +67,19 @@ class StoryPage:
     @property
     def days(self) -> list[Day]:
         """The entries of the page by day."""
-        return [Day(day, [*found]) for day, found in groupby(self.page, lambda each: each.day)]
+        entries = self.page.object_list[: NEWEST if self.is_short else PER_PAGE]
+        return [Day(day, [*found]) for day, found in groupby(entries, lambda each: each.day)]
+
+    @property
+    def is_short(self) -> bool:
+        """Whether only the newest are shown, because the request asks for none in particular."""
+        asked = ("kind", "outcome", "day", "page")
+        return self.page.paginator.count > NEWEST and self.query.keys().isdisjoint(asked)
+
+    @property
+    def all_url(self) -> str:
+        """The address of all entries, page by page."""
+        return _url(self.query, page="1")
 
     @property
     def links(self) -> Iterable[tuple[str, str | None]]:
