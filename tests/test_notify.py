@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from django_rediscron.core.process.systemd import notify, watchdog_interval
+from django_rediscron.core.process.systemd import Chorus, notify, watchdog_interval
 from tests.forks import Program
 from tests.processes import SCHEDULER, running_scheduler
 
@@ -125,3 +125,23 @@ def test_a_standby_is_ready_and_alive_while_it_waits(
         assert received(systemd)[0] == "WATCHDOG=1"
     finally:
         process.close()
+
+
+def test_several_schedulers_speak_with_one_voice(systemd: socket.socket) -> None:
+    chorus = Chorus(["a", "b"])
+    chorus.tell("a", "READY=1")
+    assert received(systemd) == ["READY=1"]
+    chorus.tell("b", "READY=1")
+    chorus.tell("a", "WATCHDOG=1\nSTATUS=leading")
+    assert received(systemd) == ["STATUS=a leading; b starting"]
+    chorus.tell("a", "WATCHDOG=1\nSTATUS=leading")
+    assert silent(systemd), "one that hangs must not look alive"
+    chorus.tell("b", "WATCHDOG=1\nSTATUS=waiting for Redis")
+    assert received(systemd) == ["WATCHDOG=1", "STATUS=a leading; b waiting for Redis"]
+    chorus.tell("b", "STOPPING=1")
+    assert silent(systemd), "systemd would kill the others"
+    chorus.is_stopping = True
+    chorus.tell("b", "STOPPING=1")
+    chorus.tell("a", "STOPPING=1")
+    assert received(systemd) == ["STOPPING=1"]
+    assert silent(systemd)

@@ -248,6 +248,10 @@ class RedisCronScheduler(CronScheduler):
         """Ask a running scheduler to stop after the current batch; from any thread or signal."""
         self._inbox.stop()
 
+    def ask_to_sync(self) -> None:
+        """Ask a running scheduler to call `sync` when it leads; from any thread or signal."""
+        self._inbox.ask_to_sync()
+
     def keep_alive(self) -> None:
         """Call this between the steps of a long `sync`, so that the scheduler counts as alive.
 

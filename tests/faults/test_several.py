@@ -1,24 +1,33 @@
 """Several servers of one project: each is looked after as if it were the only one.
 
-Seen to fail, each with this taken out: the order of `servers`, its comparison of addresses.
+Seen to fail, each with this taken out: the order of `servers`, its comparison of addresses;
+the standing by, the restart after an error.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
+from django_rediscron import leaders
 from django_rediscron.core import RedisCronScheduler
+from django_rediscron.core.store.keys import LOCK, job_key
+from django_rediscron.leaders import Leaders
 from tests.forks import run_python
+from tests.processes import start_python, wait_until
 
-from .schedulers import project
+from .schedulers import leads, project, roles
 from .servers import Server
+from .victims import Victim
 
 
 @pytest.fixture
@@ -89,3 +98,126 @@ def test_all_servers_and_one_exclude_each_other(
 
     assert done.returncode == 2
     assert "--all asks every server; leave out --queue" in done.stderr
+
+
+# rqcron_scheduler --all
+
+NEAR = {"queue_name": "default", "id": "near", "interval": 1}
+FAR = {"queue_name": "elsewhere", "id": "far", "interval": 1}
+
+
+@contextmanager
+def leading(server: Server, other: Server, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`rqcron_scheduler --all` in the project of both servers."""
+    options = ("--all", "--name", "one", "--lock-ttl", "9", *arguments)
+    process = start_python(
+        *("-m", "django", "rqcron_scheduler", *options), **environment(server, other, NEAR, FAR)
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def enqueues(server: Server, queue: str) -> bool:
+    """Await two more jobs of a schedule that runs every second."""
+    client = server.client()
+    before = client.llen(f"rq:queue:{queue}")
+    wait_until(lambda: client.llen(f"rq:queue:{queue}") >= before + 2, timeout=120)
+    return True
+
+
+def stop(process: subprocess.Popen[str]) -> str:
+    """Ask it to stop. Returns what it logged."""
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.mark.outage
+@pytest.mark.parametrize("fault", ["killed", "frozen"])
+def test_a_server_that_is_away_harms_no_other(server: Server, other: Server, fault: str) -> None:
+    with leading(server, other) as process:
+        assert enqueues(server, "default")
+        assert enqueues(other, "elsewhere")
+        assert not server.client().exists(job_key("far"))
+        assert not other.client().exists(job_key("near"))
+        if fault == "killed":
+            other.stop(signal.SIGKILL)
+        else:
+            other.freeze()
+        assert enqueues(server, "default")
+        process.send_signal(signal.SIGHUP)  # a sync asks which queues are where
+        assert enqueues(server, "default")
+        if fault == "killed":
+            other.start()
+            assert enqueues(other, "elsewhere")
+            other.stop(signal.SIGKILL)
+
+        output = stop(process)
+
+    assert not server.client().exists(LOCK)
+    lines = output.splitlines()
+    assert any(f"{name(other)}: Scheduler one: Redis is in trouble" in line for line in lines)
+    assert not any(f"{name(server)}: Scheduler one: Redis is in" in line for line in lines)
+    assert any(f"{name(server)}: Declared schedules: 1 created" in line for line in lines)
+    assert "secret" not in output
+
+
+@pytest.mark.outage
+def test_servers_may_be_away_or_led_by_another_one_at_first(server: Server, other: Server) -> None:
+    rival = RedisCronScheduler(server.client(), name="rival")
+    rival.register_birth()
+    other.stop(signal.SIGKILL)
+    with leading(server, other) as process:
+        wait_until(lambda: roles(server.client()).get("one") == "standby", timeout=120)
+        other.start()
+        assert enqueues(other, "elsewhere")
+        assert leads(server.client(), "rival")
+        rival.register_death()
+        assert enqueues(server, "default")
+        stop(process)
+
+
+@pytest.mark.outage
+def test_a_burst_is_done_where_it_can_be(server: Server, other: Server) -> None:
+    other.stop(signal.SIGKILL)
+    options = ("rqcron_scheduler", "--all", "--burst", "--lock-ttl", "1")
+
+    done = manage(server, other, *options, declared=(NEAR, FAR))
+
+    assert done.returncode == 1
+    assert f"{name(other)}: Redis at {name(other)} cannot be reached" in done.stderr
+    assert server.client().llen("rq:queue:default") == 1
+    other.start()
+    assert manage(server, other, *options, declared=(NEAR, FAR)).returncode == 0
+    assert other.client().llen("rq:queue:elsewhere") == 1
+
+
+def test_one_that_dies_is_started_again(server: Server, other: Server) -> None:
+    Victim(run_and_die, server.url, other_url=other.url).start()
+    wait_until(lambda: leads(server.client(), "sound"))
+    wait_until(lambda: leads(other.client(), "mortal"))
+    assert other.client().get("deaths") == b"2"
+
+
+def run_and_die(url: str, *, other_url: str) -> None:
+    leaders.RETRY_PAUSE = 0.1  # type: ignore[attr-defined]
+    sound = RedisCronScheduler(Redis.from_url(url), name="sound")
+    mortal = Mortal(Redis.from_url(other_url), name="mortal")
+    Leaders({"a": sound, "b": mortal}).run(burst=False)
+
+
+class Mortal(RedisCronScheduler):
+    """Dies twice."""
+
+    def start(self, burst: bool = False, standby: bool = False) -> None:
+        deaths = int(self.connection.incr("deaths"))
+        if deaths == 1:
+            raise SystemExit("one")
+        if deaths == 2:
+            raise ValueError("two")
+        self.connection.decr("deaths")
+        super().start(burst=burst, standby=standby)

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 NAP = 0.2
 """Longest sleep without a check for signals, in seconds. A signal that arrives just as a thread
@@ -76,14 +76,21 @@ class Inbox:
             self.changed_ids.add(id)
 
 
+class Asked(Protocol):
+    """Who does what signals ask for."""
+
+    def stop(self) -> None: ...
+    def ask_to_sync(self) -> None: ...
+
+
 class Signals:
     """Handles signals inside its block, in the main thread; other threads get none.
 
     SIGINT and SIGTERM ask to stop, SIGHUP asks to sync.
     """
 
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
         self._stopped: float | None = None
         self._before: dict[int, Any] = {}
 
@@ -107,10 +114,10 @@ class Signals:
     def _stop_on_signal(self, number: int, frame: Any) -> None:
         if self._stopped is None:
             self._stopped = time.monotonic()
-        self._inbox.stop()
+        self._asked.stop()
 
     def _sync_on_signal(self, number: int, frame: Any) -> None:
-        self._inbox.ask_to_sync()
+        self._asked.ask_to_sync()
 
     def _ignore_for_a_while(self, number: int, frame: Any) -> None:
         if time.monotonic() > (self._stopped or 0) + GRACE:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import socket
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 TIMEOUT = 1.0
 """Seconds to wait for systemd to take a notice. It reads at once, unless it is stuck itself."""
@@ -17,6 +19,60 @@ def notify(state: str) -> None:
 
     Source: sd_notify(3). Never raises: a scheduler must not stop because systemd does not listen.
     """
+    getattr(_thread, "tell", _send)(state)
+
+
+_thread = threading.local()
+
+
+@contextmanager
+def speaking(tell: Callable[[str], None]) -> Iterator[None]:
+    """Inside, this thread's states go to `tell`."""
+    _thread.tell = tell
+    try:
+        yield
+    finally:
+        del _thread.tell
+
+
+class Chorus:
+    """What systemd is told by a process with several schedulers, which `names` tells apart.
+
+    The process is ready when one of them is, and alive while all of them are; it stops when it is
+    asked to, not when one of them ends.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.is_stopping = False
+        self._statuses = dict.fromkeys(names, "starting")
+        self._silent = set(self._statuses)
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
+
+    def tell(self, name: str, state: str) -> None:
+        """Pass on the state of one of them, as far as it is that of all."""
+        with self._lock:
+            lines = [line for each in state.split("\n") for line in self._lines(name, each)]
+            if lines:
+                _send("\n".join(lines))
+
+    def _lines(self, name: str, line: str) -> list[str]:
+        if line == "WATCHDOG=1":
+            self._silent.discard(name)
+            if self._silent:
+                return []
+            self._silent = set(self._statuses)
+            return [line]
+        if line.startswith("STATUS="):
+            self._statuses[name] = line.removeprefix("STATUS=")
+            line = f"STATUS={'; '.join(f'{each} {is_}' for each, is_ in self._statuses.items())}"
+        if line in self._told or (line == "STOPPING=1" and not self.is_stopping):
+            return []
+        self._told = {each for each in self._told if not each.startswith("STATUS=")} | {line}
+        return [line]
+
+
+def _send(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return

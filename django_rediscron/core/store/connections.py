@@ -231,10 +231,13 @@ def _host_and_port(options: dict[str, Any]) -> tuple[str, int]:
 
 def _identity(connection: Redis) -> tuple[str, int] | None:
     """A server's own name for this run of it, and the database."""
+    client = own_client(connection)
     try:
-        facts: dict[str, Any] = connection.info("server")
+        facts: dict[str, Any] = client.info("server")
     except (RedisError, OSError):
         return None
+    finally:
+        client.connection_pool.disconnect()
     run_id = facts.get("run_id")
     database = int(connection.connection_pool.connection_kwargs.get("db") or 0)
     return (str(run_id), database) if run_id else None

@@ -29,6 +29,8 @@ from django_rediscron.core.quoting import quoted
 from django_rediscron.core.schedule.origin import describe
 from django_rediscron.core.store.connections import own_client
 from django_rediscron.core.timing.durations import as_seconds
+from django_rediscron.leaders import Leaders
+from django_rediscron.queues import queues_beside, servers
 from django_rediscron.schedulers import DjangoRedisCronScheduler, get_scheduler
 from django_rediscron.sync.orphans import add_orphan_arguments
 from django_rediscron.sync.syncing import sync
@@ -53,6 +55,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
         add("--queue", help="the queue whose Redis is used (default: the setting QUEUE)")
+        add(
+            "--all",
+            action="store_true",
+            help="run a scheduler for every Redis of RQ_QUEUES, each of which waits until it leads",
+        )
         add("--name", default="", help="unique name (default: host, PID and a random suffix)")
         add(
             "--lock-ttl",
@@ -88,15 +95,15 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         take_any_text()  # ids in log lines, wherever LOGGING sends them
         level = options["logging_level"] or _level(options["verbosity"])
+        if options["all"]:
+            self._run_all(level, options)
+            return
         try:
             scheduler = _scheduler(level, options)
             if options["logging_level"] or options["verbosity"] != 1:
                 _set_level(level)
             with _pid_file(options["pid"]):
-                if not options["no_sync"]:
-                    queue = options["queue"] or conf.QUEUE
-                    orphans = {name: options[name] for name in ("prune", "disable_orphans")}
-                    scheduler.sync = lambda: self._sync(queue, scheduler, **orphans)
+                self._set_sync(scheduler, options["queue"] or conf.QUEUE, options)
                 # It runs for months and uses no database: servers drop idle connections.
                 connections.close_all()
                 with reaching(scheduler.connection):
@@ -110,7 +117,48 @@ class Command(BaseCommand):
         except KeyboardInterrupt:  # before the scheduler minds signals itself
             sys.exit(130)
 
-    def _sync(self, queue: str, scheduler: DjangoRedisCronScheduler, **orphans: bool) -> None:
+    def _run_all(self, level: str, options: dict[str, Any]) -> None:
+        """A scheduler for each server."""
+        if options["queue"]:
+            raise CommandError("--all runs one for every server; leave out --queue", returncode=2)
+        schedulers = {}
+        for server in servers():
+            queue = next(queues_beside(server.connection))
+            schedulers[server.name] = scheduler = _scheduler(level, {**options, "queue": queue})
+            self._set_sync(scheduler, queue, options)
+        if not schedulers:
+            raise CommandError("no queue of RQ_QUEUES leads to a Redis; run `manage.py check`")
+        if options["logging_level"] or options["verbosity"] != 1:
+            _set_level(level)
+        leaders = Leaders(schedulers)
+        try:
+            with _pid_file(options["pid"]):
+                connections.close_all()
+                leaders.run(burst=options["burst"])
+        except KeyboardInterrupt:
+            sys.exit(130)
+        if options["burst"] and leaders.failures:
+            raise CommandError(
+                "; ".join(f"{name}: {error}" for name, error in leaders.failures.items())
+            )
+
+    def _set_sync(
+        self, scheduler: DjangoRedisCronScheduler, queue: str, options: dict[str, Any]
+    ) -> None:
+        if options["no_sync"]:
+            return
+        orphans = {name: options[name] for name in ("prune", "disable_orphans")}
+        warn = not options["all"]
+        scheduler.sync = lambda: self._sync(queue, scheduler, warn_of_elsewhere=warn, **orphans)
+
+    def _sync(
+        self,
+        queue: str,
+        scheduler: DjangoRedisCronScheduler,
+        *,
+        warn_of_elsewhere: bool,
+        **orphans: bool,
+    ) -> None:
         report = sync(queue, step=scheduler.keep_alive, **orphans)
         log = scheduler.log
         log.info("Declared schedules: %s", report.totals())
@@ -120,10 +168,10 @@ class Command(BaseCommand):
             log.warning("Schedule %r is an orphan: %s", id, report.why_orphan(id))
         for id, reason in report.failed.items():
             log.error("Schedule %r could not be written: %s", id, reason)
-        if report.elsewhere:
+        if report.elsewhere and warn_of_elsewhere:
             log.warning(
                 "%d declared %s on another Redis, which needs a scheduler of its own "
-                "(see --queue): %s",
+                "(see --all and --queue): %s",
                 len(report.elsewhere),
                 "schedule is" if len(report.elsewhere) == 1 else "schedules are",
                 ", ".join(report.elsewhere),
