@@ -13,8 +13,8 @@ from django.views.decorators.http import require_safe
 from .conf import conf
 from .core.exceptions import UnknownQueueError
 from .core.monitoring.exposition import negotiate
-from .core.monitoring.measurements import read_metrics
-from .queues import get_connection
+from .core.monitoring.measurements import read_metrics, read_metrics_of_each
+from .queues import get_connection, servers
 from .terminal import one_line
 from .unreachable import UnreachableError, reaching
 
@@ -25,16 +25,22 @@ from .unreachable import UnreachableError, reaching
 def metrics(request: HttpRequest) -> HttpResponse:
     """Metrics of the Redis of `REDISCRON["QUEUE"]`, in the format that the request accepts.
 
+    With the parameter `all`, those of every Redis of `RQ_QUEUES`, whose name is the label `server`;
+    of one that cannot be read there is only `rediscron_up`, 0.
+
     For whoever sends `REDISCRON["METRICS_TOKEN"]` as bearer token, and for staff. Others get status
-    401, or 403 if there is no such setting. If Redis cannot be read, the status is 503.
+    401, or 403 if there is no such setting. If the one Redis cannot be read, the status is 503.
     """
     if not (_has_token(request) or _is_staff(request)):
         return _refusal()
     write, content_type = negotiate(request.headers.get("Accept", ""))
     try:
-        connection = get_connection(conf.QUEUE)
-        with reaching(connection):
-            found = read_metrics(connection, conf.METRICS_SCHEDULES)
+        if "all" in request.GET:
+            found = read_metrics_of_each(servers(), conf.METRICS_SCHEDULES)
+        else:
+            connection = get_connection(conf.QUEUE)
+            with reaching(connection):
+                found = read_metrics(connection, conf.METRICS_SCHEDULES)
     except (UnknownQueueError, UnreachableError) as error:
         return _line(one_line(str(error)), 503)
     response = HttpResponse(write(found), content_type=content_type)

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from django_rediscron import leaders
 from django_rediscron.core import RedisCronScheduler
 from django_rediscron.core.store.keys import LOCK, job_key
 from django_rediscron.leaders import Leaders
+from django_rediscron.metrics import Collector
 from tests.forks import run_python
 from tests.processes import start_python, wait_until
 
@@ -98,6 +101,66 @@ def test_all_servers_and_one_exclude_each_other(
 
     assert done.returncode == 2
     assert "--all asks every server; leave out --queue" in done.stderr
+
+
+@pytest.mark.outage
+def test_metrics_have_the_server_as_a_label(server: Server, other: Server) -> None:
+    RedisCronScheduler(server.client(), name="one").register_birth()
+    environ = environment(server, other)
+
+    def found() -> dict[tuple[str, str], float]:
+        """Values by metric and server, of the command and of the page, which say the same."""
+        command = manage(server, other, "rqrcron", "metrics", "--all")
+        page = run_python("-c", SCRAPE, env=environ)
+        assert (command.returncode, page.returncode) == (0, 0), command.stderr + page.stderr
+        told = [
+            {
+                (sample.name.removeprefix("rediscron_"), sample.labels["server"]): sample.value
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+                if family.name.removeprefix("rediscron_") in ("up", "leaders", "standbys")
+            }
+            for text in (command.stdout, page.stdout)
+        ]
+        assert told[0] == told[1]
+        return told[0]
+
+    here, there = name(server), name(other)
+    assert found() == {
+        ("up", here): 1, ("leaders", here): 1, ("standbys", here): 0,
+        ("up", there): 1, ("leaders", there): 0, ("standbys", there): 0,
+    }  # fmt: skip
+    other.freeze()
+    assert found() == {
+        ("up", here): 1, ("leaders", here): 1, ("standbys", here): 0, ("up", there): 0
+    }  # fmt: skip
+    alone = manage(server, other, "rqrcron", "metrics").stdout
+    assert "rediscron_leaders 1.0\n" in alone or "rediscron_leaders 1\n" in alone
+    assert "server" not in {
+        label
+        for family in text_string_to_metric_families(alone)
+        for sample in family.samples
+        for label in sample.labels
+    }
+
+
+SCRAPE = """
+import django
+django.setup()
+from django.test import Client, override_settings
+with override_settings(REDISCRON={"METRICS_TOKEN": "t" * 40}, ALLOWED_HOSTS=["*"], MIDDLEWARE=[]):
+    page = Client().get("/rediscron/metrics?all", headers={"authorization": "Bearer " + "t" * 40})
+assert page.status_code == 200, page
+print(page.text, end="")
+"""
+
+
+def test_a_collector_of_several_connections(server: Server, other: Server) -> None:
+    other.stop()
+    registry = CollectorRegistry()
+    registry.register(Collector({"a": server.client(), "b": other.client()}))
+    assert registry.get_sample_value("rediscron_up", {"server": "a"}) == 1
+    assert registry.get_sample_value("rediscron_up", {"server": "b"}) == 0
 
 
 # rqcron_scheduler --all

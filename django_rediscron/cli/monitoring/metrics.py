@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import click
 from redis import Redis
 
 from ...core.monitoring.exposition import Family, openmetrics, text
-from ...core.monitoring.measurements import read_metrics
+from ...core.monitoring.measurements import read_metrics, read_metrics_of_each
+from ...core.store.servers import Server
 from ..options import json_option
 from ..verb import ConnectionOptions, Verb
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, several=True)
 @click.option(
     "--schedules",
     type=click.IntRange(min=0),
@@ -28,6 +30,7 @@ from ..verb import ConnectionOptions, Verb
 def metrics(
     chosen: ConnectionOptions,
     connection: Redis,
+    servers: Sequence[Server],
     schedules: int | None,
     as_openmetrics: bool,
     as_json: bool,
@@ -40,9 +43,13 @@ def metrics(
     With --json, "metrics" holds an object for each metric with name, type, help and samples, which
     are objects with name, labels (an object) and value.
 
+    With --all, which `manage.py rqrcron` has, metrics have the label server; of one that cannot be
+    read there is rediscron_up, 0.
+
     Exit status: 0; 1 when Redis cannot be used; 2 for wrong usage; 130 after Ctrl-C.
     """
-    found = read_metrics(connection, chosen.metrics_schedules if schedules is None else schedules)
+    limit = chosen.metrics_schedules if schedules is None else schedules
+    found = read_metrics_of_each(servers, limit) if servers else read_metrics(connection, limit)
     if as_json:
         click.echo(json.dumps({"metrics": [_facts(family) for family in found]}))
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
 
@@ -20,6 +20,7 @@ from ..store.connections import own_client
 from ..store.keys import DISABLED, INDEX
 from ..store.pauses import ALL, read_pauses
 from ..store.search import TALLIED, search, tally
+from ..store.servers import Server, read_each
 from ..story.counts import (
     PASS,
     RUN,
@@ -118,6 +119,24 @@ def read_metrics(connection: Redis, schedules: int = SCHEDULES) -> list[Family]:
         return _Reading(client, schedules).read()
     finally:
         client.connection_pool.disconnect()
+
+
+def read_metrics_of_each(servers: Sequence[Server], schedules: int = SCHEDULES) -> list[Family]:
+    """All metrics of these servers, each with the name of its server as the label `server`.
+
+    `schedules` counts for each by itself. Of one that cannot be read there is only `rediscron_up`.
+    """
+    merged = families(up=False)
+    for family in merged.values():
+        family.samples.clear()
+    for asked, found in read_each(servers, lambda client: read_metrics(client, schedules)):
+        of_server = families(up=False).values() if isinstance(found, Exception) else found
+        for family in of_server:
+            merged[family.name].samples += [
+                (name, (("server", asked.name), *labels), value)
+                for name, labels, value in family.samples
+            ]
+    return list(merged.values())
 
 
 class _Reading:

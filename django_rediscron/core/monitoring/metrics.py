@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -18,8 +18,15 @@ except ImportError as error:
     ) from error
 
 from ..store.connections import check_client
+from ..store.servers import Server
 from .exposition import Family
-from .measurements import SCHEDULES, check_schedules, families, read_metrics
+from .measurements import (
+    SCHEDULES,
+    check_schedules,
+    families,
+    read_metrics,
+    read_metrics_of_each,
+)
 
 
 class Collector(BaseCollector):
@@ -29,13 +36,15 @@ class Collector(BaseCollector):
     REGISTRY.register(Collector(connection))
     ```
 
-    `connection`: a client of the Redis. `schedules`: how many schedules there may be for metrics to
-    have the label `schedule`. If Redis cannot be read, `rediscron_up` is 0, and the only sample.
+    `connection`: a client of the Redis; or several by the names of their servers, which become the
+    label `server`. `schedules`: how many schedules there may be in each Redis for metrics to have
+    the label `schedule`. If a Redis cannot be read, `rediscron_up` is 0, and its only sample.
     Raises TypeError or ValueError if given anything else.
     """
 
-    def __init__(self, connection: Redis, schedules: int = SCHEDULES) -> None:
-        check_client(connection)
+    def __init__(self, connection: Redis | Mapping[str, Redis], schedules: int = SCHEDULES) -> None:
+        for client in connection.values() if isinstance(connection, Mapping) else [connection]:
+            check_client(client)
         try:
             self._schedules = check_schedules(schedules)
         except ValueError as error:
@@ -49,10 +58,16 @@ class Collector(BaseCollector):
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
         try:
-            found = read_metrics(self._connection, self._schedules)
+            found = self._read()
         except (RedisError, OSError):
             found = list(families(up=False).values())
         return map(_metric, found)
+
+    def _read(self) -> list[Family]:
+        if not isinstance(self._connection, Mapping):
+            return read_metrics(self._connection, self._schedules)
+        servers = [Server(*each) for each in self._connection.items()]
+        return read_metrics_of_each(servers, self._schedules)
 
 
 def _metric(family: Family) -> Metric:
