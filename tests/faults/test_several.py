@@ -21,12 +21,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from django_rediscron import leaders
-from django_rediscron.core import RedisCronScheduler
+from django_rediscron.core import RedisCronJob, RedisCronScheduler
 from django_rediscron.core.store.keys import LOCK, job_key
 from django_rediscron.leaders import Leaders
 from django_rediscron.metrics import Collector
 from tests.forks import run_python
 from tests.processes import start_python, wait_until
+from tests.tasks import echo
 
 from .schedulers import leads, project, roles
 from .servers import Server
@@ -161,6 +162,32 @@ def test_a_collector_of_several_connections(server: Server, other: Server) -> No
     registry.register(Collector({"a": server.client(), "b": other.client()}))
     assert registry.get_sample_value("rediscron_up", {"server": "a"}) == 1
     assert registry.get_sample_value("rediscron_up", {"server": "b"}) == 0
+
+
+@pytest.mark.outage
+@pytest.mark.parametrize("command", [("rqrcron_info",), ("rqrcron", "info")])
+def test_info_lists_each_server(server: Server, other: Server, command: tuple[str, ...]) -> None:
+    for each, queue in ((server, "default"), (other, "elsewhere")):
+        RedisCronJob("same", queue, echo, interval=60, connection=each.client()).save()
+
+    done = manage(server, other, *command, "--all")
+
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.split("Server ")[1:]
+    assert first.startswith(f"{name(server)}\nsame ")
+    assert second.startswith(f"{name(other)}\nsame ")
+    other.freeze()
+
+    done = manage(server, other, *command, "--all", "--json")
+
+    assert done.returncode == 1
+    here, there = json.loads(done.stdout)["servers"]
+    assert (here["server"], [job["id"] for job in here["jobs"]]) == (name(server), ["same"])
+    assert there.keys() == {"server", "error"}
+    assert f"Redis at {name(other)} cannot be reached" in there["error"]
+    assert "secret" not in done.stdout
+    wrong = manage(server, other, *command, "--all", "default")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
 # rqcron_scheduler --all

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import click
 from redis import Redis
 
+from ...core.store import Listing
+from ...core.store.servers import Server
 from ...core.timing.durations import Duration, as_seconds
 from ..completion import complete_queue
 from ..selection import Selection, ids_option, selecting
 from ..verb import ConnectionOptions, Verb, tell_server
 from . import check_interval, reader, show
+from .several import show_each
 from .table import NOTHING
 
 
@@ -30,7 +35,7 @@ def _write(text: str) -> None:
         tell_server()
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, several=True)
 @click.option("--by-queue", "-R", is_flag=True, help="Group the table by queue.")
 @click.option(
     "--interval",
@@ -47,6 +52,7 @@ def _write(text: str) -> None:
 def info(
     chosen: ConnectionOptions,
     connection: Redis,
+    servers: Sequence[Server],
     queues: tuple[str, ...],
     by_queue: bool,
     interval: float | None,
@@ -76,18 +82,51 @@ def info(
     schedulers; "updated" the time. Times are in UTC, or null. With --interval, an object is printed
     each time.
 
+    With --all, of `manage.py rqrcron`, each server is listed below its name. With --json, "servers"
+    holds an object for each: its name as "server" and the rest as above, or "error" (status 1).
+
     Exit status: 0, also after Ctrl-C with --interval and when the reader of a pipe stops reading;
     1 when Redis cannot be used, or there is no such QUEUE; 2 for wrong usage; 130 after Ctrl-C
     without --interval.
     """
+    if servers:
+        _list_servers(servers, queues, by_queue, interval, selection, as_json)
+        return
+    names = chosen.queues(connection)
+    read = reader(connection, queues, names, selection=selection, streamed=as_json)
+    write = click.echo if interval else _write
+    _list(read, queues, by_queue, interval, as_json, write)
+
+
+def _list_servers(
+    servers: Sequence[Server],
+    queues: tuple[str, ...],
+    by_queue: bool,
+    interval: float | None,
+    selection: Selection,
+    as_json: bool,
+) -> None:
+    if queues or interval:
+        raise click.UsageError("--all lists every server once; leave out QUEUE and --interval")
+    read = partial(reader, selection=selection)
+    if not show_each(servers, read, by_queue=by_queue, as_json=as_json, write=click.echo):
+        sys.exit(1)
+
+
+def _list(
+    read: Callable[[], Listing],
+    queues: tuple[str, ...],
+    by_queue: bool,
+    interval: float | None,
+    as_json: bool,
+    write: Callable[[str], None],
+) -> None:
     show(
-        reader(
-            connection, queues, chosen.queues(connection), selection=selection, streamed=as_json
-        ),
+        read,
         queues=queues,
         by_queue=by_queue,
         interval=interval,
         as_json=as_json,
-        write=click.echo if interval else _write,
+        write=write,
         write_part=partial(click.echo, nl=False),
     )

@@ -11,9 +11,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_rediscron.checks import SETTINGS
 from django_rediscron.cli.listing import check_interval, reader, show
+from django_rediscron.cli.listing.several import show_each
 from django_rediscron.conf import conf
 from django_rediscron.core.timing.durations import as_seconds
-from django_rediscron.queues import get_connection, queue_configs
+from django_rediscron.queues import get_connection, queue_configs, servers
 from django_rediscron.terminal import printing
 from django_rediscron.unreachable import UnreachableError
 
@@ -32,6 +33,7 @@ class Command(BaseCommand):
             "--queue",
             help="the queue whose Redis is listed (default: QUEUE, else the setting QUEUE)",
         )
+        add("--all", action="store_true", help="list every Redis of RQ_QUEUES, once")
         add("--by-queue", "-R", action="store_true", help="group the table by queue")
         add(
             "--interval",
@@ -46,6 +48,9 @@ class Command(BaseCommand):
         try:
             if options["interval"] is not None:
                 check_interval(options["interval"])
+            if options["all"]:
+                self._show_all(options)
+                return
             with printing():
                 show(
                     reader(
@@ -68,6 +73,19 @@ class Command(BaseCommand):
             raise CommandError(f"cannot write the output: {error.strerror}") from None
         except KeyboardInterrupt:
             sys.exit(130)
+
+    def _show_all(self, options: dict[str, Any]) -> None:
+        if options["queues"] or options["queue"] or options["interval"]:
+            raise CommandError(
+                "--all lists every server once; leave out QUEUE, --queue and --interval",
+                returncode=2,
+            )
+        by_queue, as_json = options["by_queue"], options["json"]
+        with printing():
+            write = self.stdout.write
+            found = show_each(servers(), reader, by_queue=by_queue, as_json=as_json, write=write)
+        if not found:
+            sys.exit(1)
 
 
 def _whose_redis(options: dict[str, Any]) -> str:
