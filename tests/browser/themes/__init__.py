@@ -1,0 +1,1 @@
+"""The tests' project with each theme, in a process of its own."""
