@@ -146,6 +146,7 @@ def test_deleted_ones_are_shown_if_asked_for(
     assert "name the schedules to show; '*' means all" in told("show", status=2)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_two_thousand_and_broken_ones(connection: Redis, told: Told) -> None:
     """Each is told, one that is broken keeps no other from it, and nothing breaks off."""

@@ -102,6 +102,7 @@ LINES = {
 }
 
 
+@pytest.mark.slow
 @needs_bash
 def test_bash_completes(named: None, variables: dict[str, str]) -> None:
     assert dict(zip(LINES, completed(variables, *LINES), strict=True)) == LINES
@@ -153,6 +154,7 @@ def test_other_shells_get_whole_ids(shell: str, named: None, variables: dict[str
     assert "hourly" not in told
 
 
+@pytest.mark.slow
 def test_a_project_completes_with_its_own_redis(
     named: None, variables: dict[str, str], redis_url: str
 ) -> None:
