@@ -17,7 +17,7 @@ from ..core.files.reading import ScheduleFile, read_file
 from ..core.files.schema import schema as file_schema
 from ..core.files.writing import FORMATS, file_text
 from ..core.job import RedisCronJob
-from ..core.quoting import LONGEST_REASON, cut
+from ..core.quoting import LONGEST_MESSAGE, cut
 from ..core.store import Damaged
 from ..terminal import confirm, fitted, one_line, with_progress
 from .options import json_option
@@ -161,7 +161,7 @@ def _tell_mistakes(mistakes: Sequence[Mistake], path: str, *, as_json: bool, dry
     for mistake in mistakes:
         where = f"{path}:{mistake.place.line}:{mistake.place.column}"
         about = f"{mistake.id}: " if mistake.id else ""
-        click.echo(one_line(f"{where}: {about}{cut(mistake.text, LONGEST_REASON)}"), err=True)
+        click.echo(one_line(f"{where}: {about}{cut(mistake.text, LONGEST_MESSAGE)}"), err=True)
     click.echo("Nothing was written", err=True)
 
 

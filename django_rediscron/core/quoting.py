@@ -13,7 +13,7 @@ LONGEST = 100
 LONGEST_ID = 255
 """Characters that an id may have."""
 
-LONGEST_REASON = 500
+LONGEST_MESSAGE = 500
 """Characters of the text of other programs' errors."""
 
 _DEEPEST = 4
@@ -38,7 +38,7 @@ def quoted_id(id: object) -> str:
     return quoted(id, LONGEST_ID)
 
 
-def cut(reason: object, longest: int = LONGEST_REASON) -> str:
+def cut(reason: object, longest: int = LONGEST_MESSAGE) -> str:
     """A text from elsewhere, such as that of an error; only its beginning if it is long."""
     text = str(reason)
     return text if len(text) <= longest else f"{text[:longest]}..."

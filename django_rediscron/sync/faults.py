@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from ..core.exceptions import InvalidScheduleError
 from ..core.job import RedisCronJob
-from ..core.quoting import LONGEST_REASON, cut, quoted, quoted_id
+from ..core.quoting import LONGEST_MESSAGE, cut, quoted, quoted_id
 from ..core.schedule.checks import check_schedule
 from ..core.sensitive import mask
 from ..core.timing.cron_times import next_cron_time
@@ -35,7 +35,7 @@ def _reasons(declaration: Declaration) -> Iterator[str]:
         except InvalidScheduleError as error:
             yield str(error)
         except Exception as error:  # a function may be anything that can be called
-            yield quoted(error, LONGEST_REASON)
+            yield quoted(error, LONGEST_MESSAGE)
 
 
 def _check_queue(job: RedisCronJob) -> None:

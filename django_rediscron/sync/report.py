@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.quoting import LONGEST_REASON, cut, quoted
+from ..core.quoting import LONGEST_MESSAGE, cut, quoted
 from ..core.schedule.origin import Differences, describe
 from ..core.sensitive import mask_changes
 from ..terminal import one_line
@@ -64,7 +64,7 @@ class SyncReport:
         """A declaration that cannot be written, and why."""
         # What we refuse is a ValueError with a text for people; of anything else, what it was.
         known = isinstance(error, ValueError)
-        reason = cut(error) if known else quoted(error, LONGEST_REASON)
+        reason = cut(error) if known else quoted(error, LONGEST_MESSAGE)
         self.failed[id] = f"{reason} (declared at {place})"
 
     def why_orphan(self, id: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.files.fields import described
 from ...core.files.importing import UNCHANGED, UPDATED
-from ...core.quoting import LONGEST_REASON, cut
+from ...core.quoting import LONGEST_MESSAGE, cut
 from ...core.schedule.record import Record
 from ...core.timing.cron_times import utc_text
 from ...migrating.comparing import Comparison, our_times
@@ -64,7 +64,7 @@ def _outcome_text(move: Move, *, write: bool) -> str:
     if move.step is None:
         return "cannot be carried over:"
     if move.step.error:
-        return f"not {move.step.outcome}: {cut(move.step.error, LONGEST_REASON)}"
+        return f"not {move.step.outcome}: {cut(move.step.error, LONGEST_MESSAGE)}"
     if move.is_kept:
         return "exists here with another definition: change it with --replace"
     would = "" if write or move.step.outcome == UNCHANGED else "would be "
@@ -72,7 +72,7 @@ def _outcome_text(move: Move, *, write: bool) -> str:
 
 
 def _note_text(note: Note) -> str:
-    return cut(note.text, LONGEST_REASON) + (f"; {note.remedy}" if note.remedy else "")
+    return cut(note.text, LONGEST_MESSAGE) + (f"; {note.remedy}" if note.remedy else "")
 
 
 def _comparison_text(comparison: Comparison) -> str:

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from ...core.job import RedisCronJob
-from ...core.quoting import LONGEST_REASON, cut
+from ...core.quoting import LONGEST_MESSAGE, cut
 from ...core.store import Damaged
 from ...terminal import columns, confirm, fitted, one_line
 from ..options import json_option
@@ -154,7 +154,7 @@ def carry_out(
         try:
             yield _result(operation, id, job, connection, dry_run)
         except (*REFUSALS, ResponseError) as error:
-            yield _failure(operation, id, cut(error, LONGEST_REASON))
+            yield _failure(operation, id, cut(error, LONGEST_MESSAGE))
 
 
 def _result(

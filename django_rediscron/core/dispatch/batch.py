@@ -12,7 +12,7 @@ from functools import partial
 from rq.utils import now
 
 from ..exceptions import InvalidScheduleError
-from ..quoting import LONGEST_REASON, quoted
+from ..quoting import LONGEST_MESSAGE, quoted
 from ..schedule.missed import CLOSE, Skip
 from ..schedule.record import Record
 from ..schedule.texts import lossy_text
@@ -170,7 +170,7 @@ class Batch:
         except BaseException as error:  # user code: modules, job classes, serializers
             # A KeyboardInterrupt, too, comes from a module: while leading, signals only set a flag.
             told = isinstance(error, InvalidScheduleError)
-            reason = str(error) if told else quoted(error, LONGEST_REASON)
+            reason = str(error) if told else quoted(error, LONGEST_MESSAGE)
             reason = self._memory.applications.explain(job, reason)
             self._memory.unwritten[id] = seen(), reason
             self._add_error(id, seen(), reason, job.next_enqueue_time)

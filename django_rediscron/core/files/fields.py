@@ -8,7 +8,7 @@ from typing import Any
 
 from ..dotted_names import is_dotted_name
 from ..exceptions import InvalidScheduleError
-from ..quoting import LONGEST_REASON, quoted
+from ..quoting import quoted
 from ..schedule import checks
 from ..schedule.definition import Definition
 from ..schedule.forms import (
@@ -26,7 +26,12 @@ from ..schedule.forms import (
     fits,
     mapping,
 )
-from ..schedule.option_checks import check_description, check_moment, check_reason
+from ..schedule.option_checks import (
+    LONGEST_REASON,
+    check_description,
+    check_moment,
+    check_reason,
+)
 from ..schedule.options import DEFAULT_RESULT_TTL, JOB_OPTIONS, TIME_OPTIONS
 from ..schedule.rq_options import load_webhooks
 from ..schedule.texts import dump_json

@@ -113,7 +113,7 @@ class Command(BaseCommand):
         pages = f"{site}admin/django_rediscron/schedule/"
         for user, may_add in ((admin, True), (viewer, False)):
             browser = self._logged_in(site, user)
-            if "journal:tokyo" not in self._get(f"{pages}timeline/", browser):
+            if "journal:tokyo" not in self._get(f"{pages}timeline/?range=week", browser):
                 raise CommandError(f"The timeline does not show journal:tokyo to {user}.")
             if (f'href="{urlsplit(pages).path}add/' in self._get(pages, browser)) != may_add:
                 raise CommandError(f"The list is wrong about whether {user} may add schedules.")
