@@ -26,8 +26,8 @@ from .world import assert_jobs_agree, read_hashes
 
 KILLS = 200
 SCHEDULES = 40
-LATE = 1.0
-"""Seconds that a pass may take on a busy machine."""
+LATE = 3.0
+"""Seconds that a pass may take on a busy machine. What is lost stays so for longer."""
 
 
 @pytest.mark.slow
